@@ -1,0 +1,53 @@
+#include <chrono>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include "support/table.hpp"
+#include "support/text.hpp"
+#include <tutti/deployment.hpp>
+
+namespace tutti {
+namespace {
+
+std::string ago(double time) {
+  const double seconds = Clock().now() - time;
+  if (time <= 0) return "";
+  if (seconds < 120) return fmt::format("{:.0f} s", std::max(0.0, seconds));
+  if (seconds < 2 * 3600) return fmt::format("{:.0f} min", seconds / 60);
+  if (seconds < 2 * 86400) return fmt::format("{:.0f} h", seconds / 3600);
+  return fmt::format("{:.0f} days", seconds / 86400);
+}
+
+std::string state(const HostReading::Entry& one) {
+  switch (one.entry.state) {
+    case ManifestEntry::State::changing: return fmt::format("changing (run {})", one.entry.run);
+    case ManifestEntry::State::failed: return fmt::format("failed (run {})", one.entry.run);
+    case ManifestEntry::State::deployed: break;
+  }
+  return one.life == HostReading::Life::alive ? "deployed" : one.life == HostReading::Life::dead ? "dead" : "unknown";
+}
+
+}  // namespace
+
+std::string Status::to_text() const {
+  Table table({"class", "host", "service", "version", "state", "since"});
+  for (const HostReading& reading : hosts) {
+    const Host* host = fleet.find(reading.host);
+    const std::string host_class = host ? host->host_class : "";
+    if (!reading.reached)
+      table.row({host_class, reading.host, "", "", "unreachable", reading.why});
+    else if (reading.entries.empty())
+      table.row({host_class, reading.host, "", "", "nothing deployed"});
+    for (const HostReading::Entry& one : reading.entries) {
+      const DefinitionPtr d = one.entry.new_definition ? one.entry.new_definition : one.entry.old_definition;
+      table.row({host_class, reading.host, one.entry.service, d ? d->version : "?", state(one), ago(one.entry.time)});
+    }
+  }
+  std::string text = table.to_text();
+  if (unfinished)
+    text += fmt::format("run {} of {} was not finished: `tutti abandon` ends it without touching hosts\n", unfinished->number, escaped(unfinished->by));
+  return text;
+}
+
+}  // namespace tutti

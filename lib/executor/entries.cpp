@@ -1,0 +1,115 @@
+#include "executor/entries.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace tutti {
+namespace {
+
+/// Files of `from` at paths that `to` does not have.
+std::vector<std::string> orphans(const DefinitionPtr& from, const DefinitionPtr& to) {
+  std::set<std::string> kept;
+  if (to)
+    for (const InstalledFile& file : to->files) kept.insert(file.path);
+  std::vector<std::string> paths;
+  if (from)
+    for (const InstalledFile& file : from->files)
+      if (!kept.contains(file.path)) paths.push_back(file.path);
+  return paths;
+}
+
+}  // namespace
+
+Entries::Entries(const Plan& plan, int run, std::string lineage) : plan_(plan), run_(run), lineage_(std::move(lineage)) {}
+
+const HostReading::Entry* Entries::recorded(const Step& step) const {
+  const auto& entries = plan_.readings.at(step.host).entries;
+  const auto found = std::find_if(entries.begin(), entries.end(), [&](const auto& one) { return one.entry.service == step.service; });
+  return found == entries.end() ? nullptr : &*found;
+}
+
+ManifestEntry Entries::entry(StepId id, ManifestEntry::State state, double now) const {
+  const Step& step = plan_.at(id);
+  ManifestEntry entry{.state = state, .service = step.service, .new_definition = step.new_definition, .transition = step.transition,
+                      .lineage = lineage_, .run = run_, .generation = run_, .time = now};
+  if (state != ManifestEntry::State::deployed) entry.old_definition = step.old_definition;
+  return entry;
+}
+
+std::vector<Request> Entries::begin(StepId id, double now) const {
+  const Step& step = plan_.at(id);
+  std::vector<Request> requests;
+  requests.push_back({.operation = Operation::begin, .definition = step.new_definition,
+                      .content = entry(id, ManifestEntry::State::changing, now).to_json()});
+  if (step.left_over) requests.push_back({.operation = Operation::stop, .definition = step.left_over, .idempotent = true});
+  if (step.new_definition && !step.new_definition->data_directories.empty() &&
+      (!step.old_definition || step.old_definition->data_directories != step.new_definition->data_directories))
+    requests.push_back({.operation = Operation::settle, .definition = step.new_definition});
+  return requests;
+}
+
+std::optional<ManifestEntry> Entries::final_entry(StepId id, Outcome outcome, double now) const {
+  const Step& step = plan_.at(id);
+  switch (outcome) {
+    case Outcome::upgraded:
+      if (!step.new_definition) return {};
+      return entry(id, ManifestEntry::State::deployed, now);
+    case Outcome::rolled_back: {
+      if (!step.old_definition) return {};
+      // What was deployed is so again, as it was recorded; what was repaired is by now.
+      if (const auto* before = recorded(step); before && before->entry.state == ManifestEntry::State::deployed) return before->entry;
+      ManifestEntry back = entry(id, ManifestEntry::State::deployed, now);
+      back.new_definition = step.old_definition;
+      return back;
+    }
+    case Outcome::unchanged:
+      if (const auto* before = recorded(step)) return before->entry;
+      return {};
+    default: return entry(id, ManifestEntry::State::failed, now);
+  }
+}
+
+std::vector<Request> Entries::end(StepId id, Outcome outcome, double now) const {
+  const Step& step = plan_.at(id);
+  const auto final = final_entry(id, outcome, now);
+  std::vector<Request> requests;
+  std::vector<std::string> paths;
+  if (outcome == Outcome::upgraded) paths = orphans(step.old_definition, step.new_definition);
+  if (outcome == Outcome::rolled_back) paths = orphans(step.new_definition, step.old_definition);
+  if (!paths.empty()) requests.push_back({.operation = Operation::sweep, .paths = std::move(paths)});
+  const DefinitionPtr any = step.new_definition ? step.new_definition : step.old_definition;
+  requests.push_back({.operation = Operation::end, .definition = any, .content = final ? final->to_json() : ""});
+  return requests;
+}
+
+std::vector<Request> Entries::record(StepId id, double now) const {
+  // As a begin, so that items which only its hooks refer to are sent.
+  return {{.operation = Operation::begin, .definition = plan_.at(id).new_definition,
+           .content = entry(id, ManifestEntry::State::deployed, now).to_json()}};
+}
+
+void Entries::begun(StepId id) {
+  const Step& step = plan_.at(id);
+  put(step.host, step.service, entry(id, ManifestEntry::State::changing, 0), HostReading::Life::unknown);
+}
+
+void Entries::written(StepId id, Outcome outcome) {
+  const Step& step = plan_.at(id);
+  put(step.host, step.service, final_entry(id, outcome, 0), HostReading::Life::alive);
+}
+
+void Entries::put(const std::string& host, const std::string& service, std::optional<ManifestEntry> entry, HostReading::Life life) {
+  HostReading& reading = readings_.try_emplace(host, plan_.readings.at(host)).first->second;
+  std::erase_if(reading.entries, [&](const auto& one) { return one.entry.service == service; });
+  if (entry) reading.entries.push_back({std::move(*entry), life});
+  std::sort(reading.entries.begin(), reading.entries.end(),
+            [](const auto& a, const auto& b) { return a.entry.service < b.entry.service; });
+}
+
+std::vector<HostReading> Entries::readings() const {
+  std::vector<HostReading> all;
+  for (const auto& [host, reading] : readings_) all.push_back(reading);
+  return all;
+}
+
+}  // namespace tutti

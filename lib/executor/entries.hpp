@@ -1,0 +1,43 @@
+#pragma once
+// The manifest entries that a run writes, and the requests that write them.
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include <tutti/executor.hpp>
+
+namespace tutti {
+
+class Entries {
+ public:
+  /// Borrows the plan.
+  Entries(const Plan&, int run, std::string lineage);
+
+  /// The executor's own effects before a transition: the entry says `changing`; what an ended run
+  /// may have left running is stopped; data directories are made.
+  [[nodiscard]] std::vector<Request> begin(StepId, double now) const;
+  /// Those after it: files that nobody has any more go, the entry says what is.
+  [[nodiscard]] std::vector<Request> end(StepId, Outcome, double now) const;
+  /// All there is to a step that only records.
+  [[nodiscard]] std::vector<Request> record(StepId, double now) const;
+
+  void begun(StepId);               ///< the entry that begin() made is on the host
+  void written(StepId, Outcome);    ///< the one that end() or record() made is
+  /// Of hosts on which something was written.
+  [[nodiscard]] std::vector<HostReading> readings() const;
+
+ private:
+  [[nodiscard]] ManifestEntry entry(StepId, ManifestEntry::State, double now) const;
+  /// What the entry will be: nothing when it goes.
+  [[nodiscard]] std::optional<ManifestEntry> final_entry(StepId, Outcome, double now) const;
+  [[nodiscard]] const HostReading::Entry* recorded(const Step&) const;
+  void put(const std::string& host, const std::string& service, std::optional<ManifestEntry>, HostReading::Life);
+
+  const Plan& plan_;
+  int run_;
+  std::string lineage_;
+  std::map<std::string, HostReading> readings_;  // of hosts that were written to
+};
+
+}  // namespace tutti

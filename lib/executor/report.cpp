@@ -1,0 +1,108 @@
+#include <tutti/report.hpp>
+
+#include <map>
+#include <ostream>
+
+#include <fmt/format.h>
+
+#include "support/json.hpp"
+#include "support/table.hpp"
+#include "support/text.hpp"
+
+namespace tutti {
+namespace {
+
+constexpr Outcome in_order[] = {Outcome::upgraded,         Outcome::unchanged, Outcome::rolled_back,
+                                Outcome::roll_back_failed, Outcome::failed,    Outcome::unknown,
+                                Outcome::unreachable,      Outcome::skipped};
+
+/// "1 → 2, rolled back" and the like: the versions of a step.
+std::string versions(const StepReport& step) {
+  if (step.old_version.empty()) return step.new_version;
+  if (step.new_version.empty()) return step.old_version + " → gone";
+  return step.old_version == step.new_version ? step.new_version : step.old_version + " → " + step.new_version;
+}
+
+std::string first_line(const std::string& text) {
+  const auto end = text.find('\n');
+  return end == std::string::npos ? text : text.substr(0, end) + " …";
+}
+
+}  // namespace
+
+const char* to_string(Outcome outcome) noexcept {
+  switch (outcome) {
+    case Outcome::none: return "under way";
+    case Outcome::upgraded: return "upgraded";
+    case Outcome::unchanged: return "unchanged";
+    case Outcome::rolled_back: return "rolled-back";
+    case Outcome::roll_back_failed: return "roll-back-failed";
+    case Outcome::failed: return "failed";
+    case Outcome::unknown: return "unknown";
+    case Outcome::unreachable: return "unreachable";
+    case Outcome::skipped: return "skipped";
+  }
+  return "?";
+}
+
+int Report::exit_status() const noexcept {
+  bool is_unknown = false, is_unreachable = !unreachable.empty(), something = interrupted || !halted.empty();
+  for (const StepReport& step : steps) {
+    switch (step.outcome) {
+      case Outcome::none:
+      case Outcome::unknown:
+      case Outcome::failed:
+      case Outcome::roll_back_failed: is_unknown = true; break;
+      case Outcome::unreachable: is_unreachable = true; break;
+      case Outcome::rolled_back:
+      case Outcome::unchanged:
+      case Outcome::skipped: something = true; break;
+      case Outcome::upgraded: break;
+    }
+  }
+  return is_unknown ? 4 : is_unreachable ? 5 : something ? 3 : 0;
+}
+
+std::string Report::to_text() const {
+  std::string text;
+  if (!steps.empty()) {
+    Table table({"instance", "action", "version", "outcome", "seconds", ""});
+    for (const StepReport& step : steps)
+      table.row({step.service + "@" + step.host, to_string(step.action), versions(step), to_string(step.outcome),
+                 step.seconds > 0 ? fmt::format("{:.1f}", step.seconds) : "", first_line(step.message)});
+    text += table.to_text();
+  }
+  // What failed says why at full length: the table has only the beginning.
+  for (const StepReport& step : steps)
+    if (step.message.find('\n') != std::string::npos && step.outcome != Outcome::skipped)
+      text += fmt::format("{}@{}: {}\n", step.service, step.host, escaped(step.message, true));
+  for (const std::string& host : unreachable) text += fmt::format("{} does not answer\n", host);
+  if (!halted.empty()) text += fmt::format("halted: {}\n", escaped(first_line(halted)));
+  if (interrupted) text += "interrupted\n";
+  std::map<Outcome, int> counts;
+  for (const StepReport& step : steps) ++counts[step.outcome];
+  std::vector<std::string> sums;
+  for (const Outcome outcome : in_order)
+    if (counts.contains(outcome)) sums.push_back(fmt::format("{} {}", counts[outcome], to_string(outcome)));
+  if (steps.empty()) return text + fmt::format("{}: nothing to do\n", site);
+  text += fmt::format("{}: run {}: {}\n", site, run, fmt::join(sums, ", "));
+  if (counts.contains(Outcome::unknown))
+    text += "What is unknown stays open: `tutti abandon` ends the run without touching hosts; the next deploy repairs.\n";
+  return text;
+}
+
+std::string Report::to_json() const {
+  Json json{{"format_version", 1}, {"site", site}, {"run", run}, {"generation", generation}, {"exit_status", exit_status()},
+            {"unreachable", unreachable}, {"halted", to_utf8(halted)}, {"interrupted", interrupted}, {"frames", frames}};
+  json["steps"] = Json::array();
+  for (const StepReport& step : steps)
+    json["steps"].push_back({{"service", step.service}, {"host", step.host}, {"action", to_string(step.action)},
+                             {"old_version", step.old_version}, {"new_version", step.new_version},
+                             {"outcome", to_string(step.outcome)}, {"message", to_utf8(step.message)},
+                             {"effects", step.effects}, {"seconds", step.seconds}});
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+std::ostream& operator<<(std::ostream& out, const Report& report) { return out << report.to_text(); }
+
+}  // namespace tutti

@@ -1,0 +1,205 @@
+#include "executor/scheduler.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include <tutti/error.hpp>
+
+namespace tutti {
+
+const char* to_string(HostState state) noexcept {
+  switch (state) {
+    case HostState::pending: return "pending";
+    case HostState::in_transition: return "in-transition";
+    case HostState::done: return "done";
+    case HostState::failed: return "failed";
+    case HostState::unreachable: return "unreachable";
+  }
+  return "?";
+}
+
+std::vector<Host> Rollout::hosts_in(std::initializer_list<HostState> states) const {
+  std::vector<Host> found;
+  for (const Host& host : hosts())
+    if (std::find(states.begin(), states.end(), state(host.name)) != states.end()) found.push_back(host);
+  return found;
+}
+
+Scheduler::Scheduler(const Plan& plan, const Clock& clock, bool simulated)
+    : plan_(plan), clock_(clock), simulated_(simulated), progress_(plan.steps.size()), waiting_for_(plan.steps.size()),
+      after_(plan.steps.size()) {
+  for (const Host& host : plan.fleet.hosts) slots_.emplace(host.name, Slot{});
+  for (const auto& [host, reading] : plan.readings) {
+    const auto found = slots_.find(host);
+    if (found == slots_.end()) continue;
+    found->second.unreachable = !reading.reached;
+    for (const HostReading::Entry& entry : reading.entries)
+      if (entry.life == HostReading::Life::dead || entry.entry.state != ManifestEntry::State::deployed)
+        found->second.down = true;
+  }
+  for (const Edge& edge : plan.edges) {
+    after_[static_cast<std::size_t>(edge.before)].push_back(edge.after);
+    ++waiting_for_[static_cast<std::size_t>(edge.after)];
+  }
+  for (const Step& step : plan.steps) {
+    if (step.action == Action::join) continue;
+    ++open_;
+    ++slot(step.host).open;
+  }
+  for (std::uint32_t i = 0; i < plan.steps.size(); ++i)
+    if (waiting_for_[i] == 0 && progress_[i] == Progress::waiting) ready(StepId{i});
+}
+
+void Scheduler::ready(StepId id) {
+  const auto i = static_cast<std::size_t>(id);
+  if (plan_.steps[i].action != Action::join) {
+    progress_[i] = Progress::ready;
+    ready_.insert(static_cast<std::uint32_t>(id));
+    return;
+  }
+  progress_[i] = Progress::ended;  // a join ends when all before it have
+  for (const StepId next : after_[i])
+    if (--waiting_for_[static_cast<std::size_t>(next)] == 0) ready(next);
+}
+
+std::vector<std::string> Scheduler::candidates() const {
+  std::vector<std::string> hosts;
+  std::set<std::string> seen;
+  for (const std::uint32_t id : ready_) {
+    const std::string& host = plan_.steps[id].host;
+    if (!slots_.at(host).in_transition && seen.insert(host).second) hosts.push_back(host);
+  }
+  return hosts;
+}
+
+template <class F>
+void Scheduler::change(const std::string& name, F f) {
+  Slot& host = slot(name);
+  const bool before = host.unavailable();
+  in_transition_ -= host.in_transition;
+  f(host);
+  in_transition_ += host.in_transition;
+  if (host.unavailable() == before) return;
+  const Host& whole = plan_.fleet.at(name);
+  for (auto& [key, values] : counts_) values[key == "site" ? "" : whole.label(key)].unavailable += before ? -1 : 1;
+}
+
+void Scheduler::admit(const std::string& host) {
+  const auto first = std::find_if(ready_.begin(), ready_.end(), [&](std::uint32_t id) { return plan_.steps[id].host == host; });
+  change(host, [&](Slot& slot) {
+    slot.in_transition = true;
+    slot.phase = plan_.steps[*first].phase;
+  });
+}
+
+std::optional<StepId> Scheduler::next_step(const std::string& host) {
+  const int phase = slot(host).phase;
+  for (const std::uint32_t id : ready_) {
+    if (plan_.steps[id].host != host || plan_.steps[id].phase != phase) continue;
+    ready_.erase(id);
+    progress_[id] = Progress::begun;
+    return StepId{id};
+  }
+  leave(host);
+  return {};
+}
+
+void Scheduler::leave(const std::string& host) {
+  change(host, [](Slot& slot) { slot.in_transition = false; });
+}
+
+std::vector<Scheduler::Skipped> Scheduler::end(StepId id, Outcome outcome) {
+  const auto i = static_cast<std::size_t>(id);
+  if (progress_[i] == Progress::ended) return {};
+  const Step& step = plan_.steps[i];
+  progress_[i] = Progress::ended;
+  ready_.erase(static_cast<std::uint32_t>(id));
+  --open_;
+  change(step.host, [&](Slot& slot) {
+    --slot.open;
+    switch (outcome) {
+      case Outcome::upgraded: slot.down = false; break;
+      case Outcome::unchanged:
+      case Outcome::rolled_back: slot.failed = true; break;
+      case Outcome::roll_back_failed:
+      case Outcome::failed: slot.failed = slot.down = true; break;
+      case Outcome::unknown:
+      case Outcome::unreachable: slot.unreachable = true; break;
+      case Outcome::skipped:
+      case Outcome::none: break;
+    }
+  });
+  std::vector<Skipped> skipped;
+  if (outcome == Outcome::upgraded) {
+    for (const StepId next : after_[i])
+      if (--waiting_for_[static_cast<std::size_t>(next)] == 0) ready(next);
+    return skipped;
+  }
+  const std::string why = fmt::format("it comes after {}@{}, which is {}", step.service, step.host, to_string(outcome));
+  std::vector<StepId> reach = after_[i];
+  while (!reach.empty()) {
+    const StepId next = reach.back();
+    const auto n = static_cast<std::size_t>(next);
+    reach.pop_back();
+    if (progress_[n] == Progress::ended || progress_[n] == Progress::begun) continue;
+    progress_[n] = Progress::ended;
+    ready_.erase(static_cast<std::uint32_t>(next));
+    if (plan_.steps[n].action != Action::join) {
+      --open_;
+      --slot(plan_.steps[n].host).open;
+      skipped.push_back({next, why});
+    }
+    reach.insert(reach.end(), after_[n].begin(), after_[n].end());
+  }
+  std::sort(skipped.begin(), skipped.end(), [](const auto& a, const auto& b) { return a.step < b.step; });
+  return skipped;
+}
+
+std::vector<StepId> Scheduler::not_begun() const {
+  std::vector<StepId> steps;
+  for (std::uint32_t i = 0; i < plan_.steps.size(); ++i)
+    if (plan_.steps[i].action != Action::join && (progress_[i] == Progress::waiting || progress_[i] == Progress::ready))
+      steps.push_back(StepId{i});
+  return steps;
+}
+
+HostState Scheduler::state(const std::string& host) const {
+  (void)plan_.fleet.at(host);
+  const Slot& slot = slots_.at(host);
+  if (slot.unreachable) return HostState::unreachable;
+  if (slot.in_transition) return HostState::in_transition;
+  if (slot.failed) return HostState::failed;
+  return slot.open > 0 ? HostState::pending : HostState::done;
+}
+
+bool Scheduler::unavailable(const std::string& host) const {
+  (void)plan_.fleet.at(host);
+  return slots_.at(host).unavailable();
+}
+
+const std::map<std::string, Scheduler::Count>& Scheduler::index(const std::string& key) const {
+  const auto [values, fresh] = counts_.try_emplace(key);
+  if (fresh) {
+    for (const Host& host : plan_.fleet.hosts) {
+      Count& count = values->second[key == "site" ? "" : host.label(key)];
+      ++count.all;
+      count.unavailable += slots_.at(host.name).unavailable();
+    }
+  }
+  return values->second;
+}
+
+int Scheduler::unavailable(const std::string& key, const std::string& value) const {
+  const auto& values = index(key);
+  const auto found = values.find(value);
+  return found == values.end() ? 0 : found->second.unavailable;
+}
+
+int Scheduler::hosts(const std::string& key, const std::string& value) const {
+  const auto& values = index(key);
+  const auto found = values.find(value);
+  return found == values.end() ? 0 : found->second.all;
+}
+
+}  // namespace tutti

@@ -1,0 +1,82 @@
+#pragma once
+// Which host may be asked next, which step comes next on it, and what an ended step means for others.
+// No processes, no clock of its own: the executor and the preview both drive it.
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <tutti/executor.hpp>
+
+namespace tutti {
+
+class Scheduler final : public Rollout {
+ public:
+  /// Borrows both.
+  Scheduler(const Plan&, const Clock&, bool simulated);
+
+  /// Hosts with a step that is ready and that are not in transition, in the plan's order.
+  [[nodiscard]] std::vector<std::string> candidates() const;
+  /// The host enters transition, in the phase of its first ready step.
+  void admit(const std::string& host);
+  /// Its next ready step of that phase, which begins; none: the host leaves transition.
+  [[nodiscard]] std::optional<StepId> next_step(const std::string& host);
+  /// The step ended. What depends on a step that did not do its work is skipped, with a reason:
+  /// returned, as they end by this.
+  struct Skipped {
+    StepId step;
+    std::string why;
+  };
+  std::vector<Skipped> end(StepId, Outcome);
+  /// The host leaves transition before its phase is over (the run halts, or the host was lost).
+  void leave(const std::string& host);
+  /// Every instance step that has not begun: in the plan's order.
+  [[nodiscard]] std::vector<StepId> not_begun() const;
+  [[nodiscard]] bool all_ended() const noexcept { return open_ == 0; }
+  [[nodiscard]] int in_transition() const noexcept { return in_transition_; }
+
+  // Rollout
+  [[nodiscard]] const std::vector<Host>& hosts() const override { return plan_.fleet.hosts; }
+  [[nodiscard]] HostState state(const std::string& host) const override;
+  [[nodiscard]] bool unavailable(const std::string& host) const override;
+  [[nodiscard]] int unavailable(const std::string& key, const std::string& value) const override;
+  [[nodiscard]] int hosts(const std::string& key, const std::string& value) const override;
+  [[nodiscard]] double time() const override { return time_ ? *time_ : clock_.now(); }
+  [[nodiscard]] bool simulated() const override { return simulated_; }
+  void at(double time) { time_ = time; }  ///< a preview's own time
+
+ private:
+  struct Slot {  // one host
+    bool in_transition = false, down = false, failed = false, unreachable = false;
+    int phase = 0;
+    int open = 0;  // steps that have not ended
+    [[nodiscard]] bool unavailable() const { return in_transition || down || unreachable; }
+  };
+  struct Count {
+    int all = 0, unavailable = 0;
+  };
+  enum class Progress : std::uint8_t { waiting, ready, begun, ended };
+
+  Slot& slot(const std::string& host) { return slots_.at(host); }
+  template <class F>
+  void change(const std::string& host, F f);  // keeps the counts
+  void ready(StepId);
+  const std::map<std::string, Count>& index(const std::string& key) const;
+
+  const Plan& plan_;
+  const Clock& clock_;
+  bool simulated_;
+  std::optional<double> time_;
+  std::vector<Progress> progress_;
+  std::vector<std::uint32_t> waiting_for_;
+  std::vector<std::vector<StepId>> after_;
+  std::set<std::uint32_t> ready_;  // instance steps, in the plan's order
+  std::map<std::string, Slot> slots_;
+  std::size_t open_ = 0;
+  int in_transition_ = 0;
+  mutable std::map<std::string, std::map<std::string, Count>> counts_;  // by label key, by value; made when asked for
+};
+
+}  // namespace tutti

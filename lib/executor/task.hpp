@@ -1,0 +1,44 @@
+#pragma once
+// What the executor keeps of a step that is under way, and of the bodies that run for it.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <tutti/executor.hpp>
+
+namespace tutti {
+
+/// Where a step is on its way. The numbers are in the journal.
+enum class Phase : std::uint8_t { pending, beginning, running, compensating, verifying, ending, parked, ended };
+
+/// The work of a step between two answers of its host: a body of the driver, or the executor's own.
+struct Task {
+  StepId step{};
+  enum class Kind : std::uint8_t { begin, body, end } kind = Kind::body;
+  TaskKind body = TaskKind::transition;
+  std::uint32_t serial = 0;   // of a compensation
+  std::string path;           // b, t, cN, v, e
+  std::uint32_t sequence = 0; // of its next effect or registration
+  bool live = true;
+  bool waiting = false;       // an effect is under way
+  Request request = {};       // that effect
+  std::string text = {};      // and how people read it
+};
+
+struct Running {
+  Phase phase = Phase::pending;
+  Outcome outcome = Outcome::none;
+  std::string message;
+  std::vector<std::string> effects;
+  double started = 0, ended = 0;
+  bool touched = false;                      // an effect of a body was sent
+  std::uint32_t serials = 0;                 // compensations ever registered
+  std::vector<std::uint32_t> compensations;  // registered and not yet done, ascending
+  std::vector<Request> own;                  // begin, end: what is still to be sent, last first
+  std::optional<TaskId> task;                // the one that is live
+  Outcome ending = Outcome::none;            // what it is once its end is written
+};
+
+}  // namespace tutti

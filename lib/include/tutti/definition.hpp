@@ -1,0 +1,106 @@
+#pragma once
+// A definition: a service on a host as pure data, after late-bound settings are computed. All that
+// is needed to stop, start, validate or restore the instance is in it, so it outlives its source.
+// Threads: values; a shared definition is immutable.
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tutti/export.hpp>
+
+namespace tutti {
+
+/// A program with nothing left to bind. Runs on a host as `user` in `directory`.
+struct Command {
+  std::vector<std::string> argv = {};
+  std::map<std::string, std::string> environment = {};
+  std::string user = {};       ///< empty: whom we act as
+  std::string directory = {};  ///< working directory; empty: /
+  double limit = 600;          ///< seconds
+  std::string service = {};    ///< whose program it is, if any's: "db 2"
+  std::string hook = {};       ///< and which of it: "migrate"
+  bool is_daemon = false;
+
+  [[nodiscard]] explicit operator bool() const noexcept { return !argv.empty(); }
+  bool operator==(const Command&) const = default;
+};
+
+/// A file of the service: the content is an item of the host's store.
+struct InstalledFile {
+  std::string path;
+  std::string item;
+  unsigned mode = 0644;
+  std::string owner = {};
+  bool operator==(const InstalledFile&) const = default;
+};
+
+/// Two parts. What the running process sees is hashed into the running hash: a change there needs a
+/// transition. The rest is handling data: a change there only rewrites the manifest.
+///
+/// Canonical form: the JSON object {"format":1,"handling":{…},"running":{…}} with the members in
+/// `canonical`'s order (keys sorted by byte value), no white space, members with their default value
+/// left out, strings in UTF-8 with only `"`, `\` and controls escaped, numbers as the shortest decimal.
+/// The running hash is the SHA-256, in hexadecimal, of the "running" object in that form. Vector: of
+///   {"start":{"argv":["/bin/web"],"daemon":true},"version":"1"}   (service web)
+/// it is what tests/unit/model/definition.cpp says.
+struct TUTTI_EXPORT Definition {
+  std::string service;
+  std::string version;
+  // running
+  std::vector<std::string> payload = {};  ///< items, and those that start, stop and environment refer to
+  std::vector<InstalledFile> files = {};
+  std::vector<std::string> data_directories = {};  ///< absolute, sorted
+  std::map<std::string, std::string> environment = {};
+  std::string user = {};
+  std::string directory = {};                          ///< working directory of its programs
+  std::map<std::string, std::string> endpoints = {};   ///< name → port
+  bool one_shot = false;
+  // handling; "start" and "stop" are running data
+  std::map<std::string, Command> programs = {};  ///< by hook name: start, stop, validate, …
+  std::vector<std::string> hook_items = {};      ///< items that only hooks refer to
+  std::vector<std::string> requirements = {};    ///< services, sorted
+  std::vector<std::string> connections = {};
+  std::string switch_to_service = "replace-service";  ///< transitions by name
+  std::string switch_back = "same";
+  std::string remove_service = "remove-service";
+  double limit = 600;
+
+  [[nodiscard]] bool has_hook(const std::string& name) const { return programs.contains(name); }
+  /// The program of that name, ready to run as the service's. Throws Error, with the nearest name.
+  [[nodiscard]] Command hook(const std::string& name) const;
+  [[nodiscard]] bool is_daemon() const;
+  /// "web 7"
+  [[nodiscard]] std::string title() const { return service + " " + version; }
+  /// Items that must be in the host's store, sorted, unique.
+  [[nodiscard]] std::vector<std::string> items() const;
+  bool operator==(const Definition&) const = default;
+};
+using DefinitionPtr = std::shared_ptr<const Definition>;  // shared: plan, requests and bindings hold one
+
+[[nodiscard]] TUTTI_EXPORT std::string canonical(const Definition&);
+[[nodiscard]] TUTTI_EXPORT std::string running_hash(const Definition&);
+/// Reads what `canonical` wrote. Throws Error when it is not of that form.
+[[nodiscard]] TUTTI_EXPORT Definition definition_from_json(std::string_view json);
+
+/// What a host keeps about one instance.
+struct TUTTI_EXPORT ManifestEntry {
+  enum class State { deployed, changing, failed };
+  State state = State::deployed;
+  std::string service;
+  DefinitionPtr old_definition = {};  ///< changing, failed: what was there before, if anything
+  DefinitionPtr new_definition = {};  ///< deployed: what is there; changing, failed: what was to be; absent in a removal
+  std::string transition = {};        ///< by name
+  std::string lineage = {};
+  int run = 0;
+  int generation = 0;
+  double time = 0;  ///< seconds since the epoch, the coordinator's clock
+
+  [[nodiscard]] std::string to_json() const;
+  /// Throws Error.
+  [[nodiscard]] static ManifestEntry from_json(std::string_view json);
+};
+
+}  // namespace tutti

@@ -1,0 +1,68 @@
+#pragma once
+// A site, its state and its transport together: what a program that deploys holds.
+//
+//   Deployment deployment(site, "shop/state.db");
+//   const Plan plan = deployment.plan();
+//   std::cout << deployment.execute(plan);
+//
+// Threads: one thread owns it; interrupt() may come from another or from a signal handler.
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+
+#include <tutti/executor.hpp>
+#include <tutti/transition.hpp>
+
+namespace tutti {
+
+struct ExecuteOptions {
+  bool take_over = false;  ///< displace the lineages that hold the hosts, as the plan read them
+};
+
+struct Status {
+  std::vector<HostReading> hosts;  ///< in the fleet's order
+  std::optional<Generation> unfinished;
+  Fleet fleet;
+  [[nodiscard]] TUTTI_EXPORT std::string to_text() const;
+};
+
+class TUTTI_EXPORT Deployment {
+ public:
+  /// Asks the inventory. Throws Error; touches no host.
+  Deployment(Site, std::filesystem::path state_file);
+  ~Deployment();
+  Deployment(const Deployment&) = delete;
+  Deployment& operator=(const Deployment&) = delete;
+
+  [[nodiscard]] const Site& site() const noexcept;
+  [[nodiscard]] const Fleet& fleet() const noexcept;
+  [[nodiscard]] State& state() noexcept;
+  [[nodiscard]] Transport& transport() noexcept;
+
+  /// Elaborates, reads the manifests, plans. Changes nothing anywhere.
+  [[nodiscard]] Plan plan();
+  /// The same for a site whose settings were computed elsewhere.
+  [[nodiscard]] Plan plan(const Desired&);
+  /// Foreign lineages that hold hosts of the plan: "h1 is held by lineage 12ab… of root@laptop, epoch 7".
+  [[nodiscard]] std::vector<std::string> foreign(const Plan&) const;
+
+  /// Executes; a generation is recorded. Throws Error before anything is touched: locked (an
+  /// unfinished run, another process, a foreign lineage), moved (a manifest changed since).
+  Report execute(const Plan&, const std::function<void(const Progress&)>& on_progress = {},
+                 const ExecuteOptions& = {});
+  /// The same for another driver: begin, pull the executor until Finished, finish.
+  [[nodiscard]] Executor& begin(const Plan&, const ExecuteOptions& = {});
+  Report finish();
+
+  /// Ends an unfinished run without touching hosts: what it left open, or nothing when there is none.
+  std::vector<std::string> abandon();
+  [[nodiscard]] Status status();
+  void interrupt() noexcept;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tutti

@@ -1,0 +1,45 @@
+#pragma once
+// The one exception of the library. What is expected in operation (an effect failed, a host is
+// unreachable) is an Outcome, a value, and never an Error.
+// Threads: a value, free to copy and move.
+
+#include <exception>
+#include <string>
+#include <vector>
+
+#include <tutti/export.hpp>
+
+namespace tutti {
+
+/// Why an Error was thrown; decides the exit status of the command.
+enum class ErrorCode {
+  misuse,     ///< wrong use of the library, or an error in the site program
+  not_built,  ///< asked for something that the vocabulary has and this version has not
+  locked,     ///< the site is held: by an unfinished run or by another lineage
+  moved,      ///< the fleet or a host's manifest is not what the plan was made from
+  system,     ///< a file, a database or a process of this machine refused
+};
+
+/// Says what is wrong, names the service, host, field or file, and what to do about it.
+class TUTTI_EXPORT Error : public std::exception {
+ public:
+  Error(ErrorCode code, std::string message);
+
+  [[nodiscard]] ErrorCode code() const noexcept { return code_; }
+  /// The whole sentence, context first: "site 'shop': service 'web': …".
+  [[nodiscard]] const char* what() const noexcept override { return message_.c_str(); }
+  /// Puts "CONTEXT: " before the message; for a catch block that knows more and rethrows.
+  Error& in(const std::string& context);
+
+ private:
+  ErrorCode code_;
+  std::string message_;
+};
+
+/// The member of `known` nearest to `name` (Damerau-Levenshtein distance at most a third of its
+/// length, at least 1), or "" when none is near.
+[[nodiscard]] TUTTI_EXPORT std::string nearest(const std::string& name, const std::vector<std::string>& known);
+/// " Did you mean 'X'?" or, when nothing is near, " Known: a, b, c." (or "" when there are none).
+[[nodiscard]] TUTTI_EXPORT std::string suggestion(const std::string& name, const std::vector<std::string>& known);
+
+}  // namespace tutti

@@ -1,0 +1,96 @@
+#pragma once
+// Executes a plan. A driver pulls events and answers them; nothing here ever calls the driver.
+// One thread owns an Executor; only interrupt() may come from another or from a signal handler.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+
+#include <tutti/report.hpp>
+#include <tutti/rollout.hpp>
+#include <tutti/state.hpp>
+
+namespace tutti {
+
+/// One running body: a transition, one compensation, the verification. Of this process only.
+enum class TaskId : std::uint32_t {};
+enum class TaskKind : std::uint8_t { transition, compensation, verify };
+
+/// Start the body: the step's transition, its compensation number `serial`, or `validate old`.
+struct StartTask { TaskId task; StepId step; TaskKind kind; std::uint32_t serial; };
+struct ResumeTask { TaskId task; Result result; };      ///< of the request it was suspended by
+struct DropTask { TaskId task; std::string reason; };   ///< destroy the body, never resume it
+struct AskPolicy { std::string host; };                 ///< answer() or policy_failed(), reading rollout()
+struct Progress {
+  enum class Kind { effect, outcome, host, run };
+  Kind kind; std::string host; std::string service; std::string text; Outcome outcome = Outcome::none;
+};
+struct Finished { bool interrupted; };
+using Event = std::variant<StartTask, ResumeTask, DropTask, AskPolicy, Progress, Finished>;
+
+/// Time, so that it can be played. Seconds since the epoch.
+class TUTTI_EXPORT Clock {
+ public:
+  virtual ~Clock() = default;
+  [[nodiscard]] virtual double now() const;
+};
+
+class TUTTI_EXPORT Executor {
+ public:
+  /// Borrows all for its life. `run` is the number that the journal's State gave.
+  Executor(const Plan&, Policy, int run, std::string lineage, Journal&, Transport&, const Clock&);
+  ~Executor();
+  Executor(const Executor&) = delete;
+  Executor& operator=(const Executor&) = delete;
+
+  /// 1 to `limit` events, valid until the next call. Blocks; commits the journal before it does.
+  /// Throws std::logic_error when nothing is under way and a started task was never answered.
+  [[nodiscard]] std::span<const Event> next(std::size_t limit = 256);
+
+  // Answers. A task that has a request pending gives no other until it is resumed.
+  void perform(TaskId, Request);                                    ///< then ResumeTask or DropTask
+  [[nodiscard]] std::optional<std::uint32_t> on_roll_back(TaskId);  ///< at once: the serial; none: dropped
+  [[nodiscard]] std::string next_token(TaskId) const;               ///< that the next perform() will have
+  void done(TaskId);
+  void raised(TaskId, std::string message);
+  void answer(Answer);                                              ///< to AskPolicy
+  void policy_failed(std::string message);                          ///< admits nothing more, drains
+
+  void interrupt() noexcept;  ///< first: nothing new starts; second: does not wait
+  [[nodiscard]] const Rollout& rollout() const noexcept;
+  [[nodiscard]] Report report() const;  ///< after Finished
+  /// What the manifests hold of the hosts on which an effect was answered: the plan's readings,
+  /// and what was written since.
+  [[nodiscard]] std::vector<HostReading> readings() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// The waves that a policy is expected to admit: it is run against simulated success, every host
+/// admitted together ending together. Pulled like an Executor, for policies that the driver decides.
+class TUTTI_EXPORT Preview {
+ public:
+  Preview(const Plan&, Policy, const Clock&);
+  ~Preview();
+  Preview(const Preview&) = delete;
+  Preview& operator=(const Preview&) = delete;
+
+  /// The host that the driver must be asked about, or none when the waves are known.
+  [[nodiscard]] std::optional<std::string> next();
+  void answer(Answer);
+  [[nodiscard]] const Rollout& rollout() const noexcept;
+  [[nodiscard]] const std::vector<std::vector<StepId>>& waves() const noexcept;
+  /// Why the policy does not admit all, or "".
+  [[nodiscard]] const std::string& stuck() const noexcept;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tutti

@@ -1,0 +1,82 @@
+#pragma once
+// A plan: the steps that take what is deployed to what is desired, and their order.
+// Threads: a value, immutable once made.
+
+#include <cstdint>
+#include <iosfwd>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <tutti/transport.hpp>
+
+namespace tutti {
+
+enum class StepId : std::uint32_t {};  ///< index into Plan::steps
+
+enum class Action : std::uint8_t {
+  install,  ///< nothing was there
+  upgrade,  ///< what runs changes
+  reload,   ///< only files change, and the service can reload
+  remove,   ///< nothing shall be there
+  repair,   ///< dead, failed, or left half-done by a run that ended
+  record,   ///< only handling data changed: the manifest is rewritten
+  join,     ///< no work: all its predecessors are done
+};
+[[nodiscard]] TUTTI_EXPORT const char* to_string(Action) noexcept;
+
+/// One node of the plan. All but joins are an instance's.
+struct Step {
+  Action action = Action::join;
+  std::string service = {};
+  std::string host = {};
+  DefinitionPtr old_definition = {};  ///< none: nothing was there
+  DefinitionPtr new_definition = {};  ///< none: a removal
+  DefinitionPtr left_over = {};       ///< repair: what an ended run may have left running besides
+  std::string transition = {};        ///< the procedure's name
+  std::string transition_from = {};   ///< "the site", "built in"
+  bool was_alive = true;
+  bool unreachable = false;           ///< the host did not answer: what is there is a guess
+  int phase = 0;                      ///< joins on the longest way here
+  std::string why = {};               ///< why it is in the plan
+};
+
+struct Edge {
+  StepId before;
+  StepId after;
+  std::string why;  ///< "'web' requires 'db' (shop.scm:12)"
+};
+
+struct TUTTI_EXPORT Plan {
+  std::string site = {};
+  Fleet fleet = {};
+  std::vector<Step> steps = {};  ///< in the order in which hosts are admitted
+  std::vector<Edge> edges = {};  ///< by `after`, then `before`
+  std::map<std::string, HostReading> readings = {};  ///< by host
+  Items items = {};
+  std::vector<std::string> notes = {};
+  std::vector<std::vector<StepId>> waves = {};  ///< as the policy is expected to admit them; empty: not known
+  std::string policy = {};                      ///< described
+  std::string source = {};                      ///< of the site program
+  int generation = 0;                      ///< the highest seen anywhere
+
+  [[nodiscard]] bool empty() const noexcept { return steps.empty(); }
+  [[nodiscard]] const Step& at(StepId id) const { return steps.at(static_cast<std::size_t>(id)); }
+  /// Hosts that did not answer, by name.
+  [[nodiscard]] std::vector<std::string> unreachable() const;
+  /// Why each step of the service is there and what it comes after, for people.
+  /// Throws Error for a name that is not in the plan.
+  [[nodiscard]] std::string explain(const std::string& service) const;
+  /// As `tutti plan` prints it.
+  [[nodiscard]] std::string to_text() const;
+  /// {"format_version":1,…}; new members may come, none goes.
+  [[nodiscard]] std::string to_json() const;
+};
+TUTTI_EXPORT std::ostream& operator<<(std::ostream&, const Plan&);
+
+/// Pure and deterministic: same input, same plan. `readings`: one for each host of the fleet.
+/// `last_known`: entries of hosts that did not answer. Throws Error.
+[[nodiscard]] TUTTI_EXPORT Plan make_plan(const Site&, const Desired&, std::vector<HostReading> readings,
+                                          const std::map<Instance, ManifestEntry>& last_known = {});
+
+}  // namespace tutti

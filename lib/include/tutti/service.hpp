@@ -1,0 +1,125 @@
+#pragma once
+// A service as a person declares it. All fields have defaults but the first two.
+// Threads: values, free to copy and move; `settings` and transitions are called on the caller's thread.
+
+#include <functional>
+#include <map>
+#include <source_location>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <tutti/program.hpp>
+
+namespace tutti {
+
+class SiteView;
+class Context;
+class Transition;
+struct Change;
+struct Host;
+
+/// Where something was declared: "shop.scm:12". In C++ it is filled in by itself.
+struct TUTTI_EXPORT Declared {
+  std::string at;
+  Declared(std::source_location here = std::source_location::current());
+  Declared(std::string place) : at(std::move(place)) {}
+};
+
+using Settings = std::map<std::string, std::string>;
+
+/// Settings, given at once or bound late: computed for each host when its site is elaborated.
+class TUTTI_EXPORT LateSettings {
+ public:
+  using Function = std::function<Settings(const SiteView&, const Host&)>;
+  LateSettings() = default;
+  LateSettings(Settings settings) : fixed_(std::move(settings)) {}
+  template <std::invocable<const SiteView&, const Host&> F>
+  LateSettings(F function) : function_(std::move(function)) {}
+  /// Settings that somebody else computes and gives to the Elaboration (the Scheme bindings).
+  [[nodiscard]] static LateSettings elsewhere();
+
+  [[nodiscard]] const Settings& fixed() const noexcept { return fixed_; }
+  [[nodiscard]] const Function& function() const noexcept { return function_; }
+  [[nodiscard]] bool is_elsewhere() const noexcept { return elsewhere_; }
+
+ private:
+  Settings fixed_;
+  Function function_;
+  bool elsewhere_ = false;
+};
+
+/// "Needs it running" (a requirement) or "talks to it" (a connection).
+struct Requirement {
+  std::string service;
+  std::string versions = "*";
+  std::string on_change = "nothing";
+  std::string scope = "site";
+  Declared declared = {};
+};
+using Connection = Requirement;
+
+/// A port by name: the address is that of the host.
+struct Endpoint {
+  std::string name;
+  Text port;
+};
+
+/// A file of the service on its host, written before the service starts.
+struct File {
+  Text path;         ///< absolute; on the local platform relative to the host's directory
+  Text content;      ///< one item alone stands for the item's content
+  unsigned mode = 0644;
+  std::string owner = {};  ///< empty: whom we act as
+};
+
+/// A coroutine `Transition f(Context, Change)`, and the name that plans and manifests call it by.
+struct TUTTI_EXPORT TransitionProcedure {
+  std::string name;                                  ///< a built-in's name needs no body
+  std::function<Transition(Context, Change)> body = {};
+
+  TransitionProcedure(const char* built_in) : name(built_in) {}
+  TransitionProcedure(std::string the_name, std::function<Transition(Context, Change)> the_body = {})
+      : name(std::move(the_name)), body(std::move(the_body)) {}
+  TransitionProcedure(Transition (*function)(Context, Change));
+};
+
+struct Service {
+  std::string name;
+  std::string version;
+  // what runs
+  std::vector<Item> payload = {};
+  std::vector<File> files = {};
+  LateSettings settings = {};
+  std::map<std::string, Text> environment = {};
+  std::string user = {};  ///< whom its programs run as; empty: whom we act as
+  std::vector<Endpoint> endpoints = {};
+  int slots = 1;
+  // programs
+  Program prepare = {};
+  Program start = {};
+  Program stop = {};
+  Program reload = {};
+  bool one_shot = false;
+  Program alive = {};
+  // hooks
+  Program validate = {};
+  Program drain = {};
+  Program undrain = {};
+  Program backup = {};
+  Program restore = {};
+  Program migrate = {};
+  Program migrate_back = {};
+  std::map<std::string, Program> hooks = {};
+  // relations
+  std::vector<Requirement> requirements = {};
+  std::vector<Connection> connections = {};
+  // transitions
+  TransitionProcedure switch_to_service = "replace-service";
+  TransitionProcedure switch_back = "same";
+  TransitionProcedure remove_service = "remove-service";
+  double limit = 600;  ///< seconds, for one effect
+  Declared declared = {};
+};
+
+}  // namespace tutti

@@ -1,0 +1,75 @@
+#pragma once
+// The site: host classes and the services in them, and the ways to find and reach their hosts.
+// Threads: values, free to copy and move.
+
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <tutti/platform.hpp>
+#include <tutti/policy.hpp>
+#include <tutti/service.hpp>
+
+namespace tutti {
+
+/// One machine. Its class is known once an inventory has answered.
+struct TUTTI_EXPORT Host {
+  std::string name;          ///< letters, digits and `._-`, at most 64; begins with a letter or digit
+  std::string address = {};  ///< empty: the name (on the local platform 127.0.1.N)
+  int port = 0;              ///< of SSH; 0: what ssh's configuration says
+  std::string user = {};     ///< of SSH; empty: what ssh's configuration says
+  std::string become = {};   ///< "sudo" or "doas": how to become root there; empty: not at all
+  std::map<std::string, std::string> labels = {};
+  std::string host_class = {};
+
+  /// A label, or the class for "class"; empty when the host has none of that name.
+  [[nodiscard]] std::string label(const std::string& key) const;
+  bool operator==(const Host&) const = default;
+};
+
+struct HostClass {
+  std::string name;
+  std::vector<Service> services = {};
+  std::vector<std::string> requirements = {};
+  std::map<std::string, std::string> labels = {};  ///< of its hosts, unless a host says otherwise
+  Declared declared = {};
+};
+
+/// Answers with the hosts of a class. The host's own `host_class` is filled in by who asks.
+using Inventory = std::function<std::vector<Host>(const std::string& host_class)>;
+
+[[nodiscard]] TUTTI_EXPORT Inventory inventory_list(std::map<std::string, std::vector<Host>> hosts);
+/// Reads `hosts.json` (format_version 1) when asked. Errors name the file and the key.
+[[nodiscard]] TUTTI_EXPORT Inventory inventory_file(std::string path);
+/// The answers of all, in order.
+[[nodiscard]] TUTTI_EXPORT Inventory inventory_append(std::vector<Inventory> inventories);
+
+struct Site {
+  std::string name;
+  std::vector<HostClass> host_classes = {};
+  Inventory host_class_to_hosts = {};
+  Platform platform = ssh_platform();
+  Policy policy = default_policy();
+  std::string source = {};  ///< of the program that made it, if any: recorded with the generation
+};
+
+/// A site as data, as the bindings hand it over: `settings` and transitions stay behind (each
+/// service says by `"late_settings": true` and by name that it has them). The format is that of
+/// the struct fields; an unknown key is an Error that names it and the nearest known one.
+[[nodiscard]] TUTTI_EXPORT Site site_from_json(std::string_view json);
+
+/// Hosts by class, as the inventory answered once: sorted as it answered, names unique.
+struct TUTTI_EXPORT Fleet {
+  std::vector<Host> hosts;
+
+  /// Throws Error when there is none of that name.
+  [[nodiscard]] const Host& at(const std::string& name) const;
+  [[nodiscard]] const Host* find(const std::string& name) const noexcept;
+};
+
+/// Asks the inventory for every class. Throws Error for a malformed name, or a host in two classes.
+[[nodiscard]] TUTTI_EXPORT Fleet look_up(const Site& site);
+
+}  // namespace tutti

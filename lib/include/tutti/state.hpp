@@ -1,0 +1,92 @@
+#pragma once
+// What the coordinator keeps: the journal of runs, the generations, and a cache of manifests. The
+// hosts are the truth; losing this loses history.
+// Threads: one thread owns a State. Two processes may share a file: `hold` says who may deploy.
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <tutti/transport.hpp>
+
+namespace tutti {
+
+/// One line of the journal. Paths are those of tasks: `b` begin, `t` transition, `cN` compensation N,
+/// `v` verification, `e` end, and `PATH.SEQ.K` branch K of the fork at effect SEQ of PATH.
+struct Record {
+  enum class Type : std::uint8_t { intent = 1, outcome, registered, forked, checkpoint, phase, ended };
+  Type type;
+  std::uint32_t step;
+  std::string path = {};
+  std::uint32_t sequence = 0;
+  std::string hash = {};    ///< intent: of the request
+  std::int64_t number = 0;  ///< outcome: exit status; registered: serial; phase, ended: which
+  std::string text = {};    ///< intent: described; outcome: as JSON; ended: message
+};
+
+/// INTENT is durable before the first byte of an effect leaves: `commit` before sending.
+class TUTTI_EXPORT Journal {
+ public:
+  virtual ~Journal() = default;
+  virtual void append(const Record&) = 0;
+  virtual void commit() = 0;
+};
+
+struct Generation {
+  int number = 0;
+  double started = 0;
+  double ended = 0;         ///< 0: not ended
+  std::string by = {};      ///< user@machine
+  std::string status = {};  ///< running, complete, incomplete, abandoned
+  std::string summary = {}; ///< "db 1→2, web 1→2"
+  std::string source_hash = {};
+};
+
+class TUTTI_EXPORT State {
+ public:
+  /// Opens or creates the file (mode 0600, its folder 0700). Throws Error(system).
+  explicit State(std::filesystem::path file);
+  ~State();
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  [[nodiscard]] const std::filesystem::path& file() const noexcept;
+  /// Names this database on the hosts; made when the file is.
+  [[nodiscard]] std::string lineage() const;
+  /// One more than ever given out.
+  [[nodiscard]] std::int64_t next_epoch();
+  /// The last epoch that we know the host to have had.
+  [[nodiscard]] std::int64_t seen(const std::string& host) const;
+  void saw(const std::string& host, std::int64_t epoch);
+
+  /// Takes the right to deploy with this file until `release`, or throws Error(locked) that names
+  /// the holder.
+  void hold(const std::string& why);
+  void release() noexcept;
+
+  /// Begins a run; its number, one more than `seen_generation` and any here, is its generation's too.
+  [[nodiscard]] int begin_run(const std::string& plan_json, const std::string& source, const std::string& summary,
+                              int seen_generation);
+  [[nodiscard]] std::unique_ptr<Journal> journal(int run);
+  void end_run(int run, const std::string& status, const std::string& report_json);
+  /// The run that has not ended, if any.
+  [[nodiscard]] std::optional<Generation> unfinished() const;
+  /// What the journal says of an unfinished run's steps: "web@h1: last sent was `start web 2`".
+  [[nodiscard]] std::vector<std::string> left_open(int run) const;
+  void abandon(int run);
+  [[nodiscard]] std::vector<Generation> history() const;  ///< newest first
+
+  /// The cache of manifests, for hosts that do not answer.
+  void remember(const HostReading&);
+  [[nodiscard]] std::map<Instance, ManifestEntry> last_known() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tutti

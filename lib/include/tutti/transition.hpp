@@ -1,0 +1,160 @@
+#pragma once
+// Transitions as C++20 coroutines: straight-line code that holds the old and the new service at once.
+//
+//   Transition switch_web(Context c, Change web) {
+//     if (web.old_service) co_await c.stop(*web.old_service);  // on failure it is started again
+//     co_await c.start(web.new_service);
+//     co_await c.validate(web.new_service);
+//   }
+//
+// Take parameters by value, never be a capturing lambda. An effect that fails throws EffectFailed.
+// Threads: all on the thread that drives the executor.
+
+#include <coroutine>
+#include <exception>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include <tutti/executor.hpp>
+
+namespace tutti {
+
+/// A suspended body. Move-only; destroying it unwinds it, which is how a task is dropped.
+class [[nodiscard]] TUTTI_EXPORT Transition {
+ public:
+  struct promise_type {
+    std::exception_ptr failure;
+    Transition get_return_object() { return Transition(std::coroutine_handle<promise_type>::from_promise(*this)); }
+    std::suspend_always initial_suspend() noexcept { return {}; }
+    std::suspend_always final_suspend() noexcept { return {}; }
+    void return_void() noexcept {}
+    void unhandled_exception() noexcept { failure = std::current_exception(); }
+  };
+  explicit Transition(std::coroutine_handle<promise_type> handle) noexcept : handle_(handle) {}
+  Transition(Transition&& other) noexcept : handle_(std::exchange(other.handle_, {})) {}
+  Transition& operator=(Transition&& other) noexcept {
+    if (this != &other) { reset(); handle_ = std::exchange(other.handle_, {}); }
+    return *this;
+  }
+  ~Transition() { reset(); }
+
+ private:
+  friend class Driver;
+  void reset() noexcept { if (handle_) std::exchange(handle_, {}).destroy(); }
+  std::coroutine_handle<promise_type> handle_;
+};
+
+/// An effect failed. Uncaught, the transition is compensated.
+class TUTTI_EXPORT EffectFailed : public std::exception {
+ public:
+  EffectFailed(std::string request, Result result);
+  [[nodiscard]] const char* what() const noexcept override { return message_.c_str(); }
+  [[nodiscard]] const Result& result() const noexcept { return result_; }
+
+ private:
+  std::string message_;
+  Result result_;
+};
+
+/// What a transition holds. In a removal `new_service` is the one that goes, and old_service too.
+struct Change {
+  std::optional<Definition> old_service = {};
+  Definition new_service = {};
+  std::string host = {};
+};
+
+class Driver;
+
+/// What a transition acts through. Copies freely; valid while its run lasts.
+class TUTTI_EXPORT Context {
+ public:
+  /// Awaited by the transition: suspends it until the effect has come back.
+  template <class T>
+  class Effect;
+
+  Effect<Output> run(Command command, Input input = {}) const;
+  Effect<void> start(Definition service) const;     ///< on failure it is stopped
+  Effect<void> stop(Definition service) const;      ///< on failure it is started again
+  Effect<void> reload(Definition service) const;
+  Effect<void> validate(Definition service) const;  ///< tried until it succeeds or its limit is over
+  Effect<void> put_file(std::string path, std::string content, unsigned mode = 0644) const;  ///< undone on failure
+  Effect<std::string> get_file(std::string path) const;
+  Effect<void> wait_until(Command command, double every = 1, double limit = 60) const;
+  Effect<void> sleep(double seconds) const;
+  Effect<double> now() const;
+  Effect<void> drain(Definition service) const;       ///< not built yet: throws Error
+  Effect<void> undrain(Definition service) const;     ///< not built yet: throws Error
+  Effect<void> switch_over(Definition service) const; ///< not built yet: throws Error
+
+  /// `body` is a coroutine function `Transition body(Context, arguments…)` without captures; the
+  /// arguments are copied into its frame each time it is called.
+  template <class F, class... A>
+  void on_roll_back(F body, A... arguments) const {
+    register_compensation([body, ... arguments = std::move(arguments)](Context c) { return body(std::move(c), arguments...); });
+  }
+  [[nodiscard]] Context on_host(std::string host) const { Context c = *this; c.host_ = std::move(host); return c; }
+  [[nodiscard]] const Host& current_host() const;
+  /// The definition deployed (or to be deployed) under that name on this host. Throws Error.
+  [[nodiscard]] Definition deployed(const std::string& service) const;
+
+ private:
+  friend class Driver;
+  friend class EffectBase;
+  void register_compensation(std::function<Transition(Context)>) const;
+  [[nodiscard]] std::string next_token() const;
+  Driver* driver_ = nullptr;
+  TaskId task_{};
+  std::string host_;
+};
+
+/// What an awaited effect is made of. For Context only.
+class TUTTI_EXPORT EffectBase {
+ public:
+  [[nodiscard]] bool await_ready() const noexcept { return !request_; }
+  void await_suspend(std::coroutine_handle<>);
+
+ protected:
+  friend class Context;
+  friend class Driver;
+  EffectBase(Context context, std::optional<Request> request) : context_(std::move(context)), request_(std::move(request)) {}
+  Result take();  // throws EffectFailed
+  Context context_;
+  std::optional<Request> request_;  // none: there is nothing to do
+};
+template <class T>
+class Context::Effect : public EffectBase {
+ public:
+  using EffectBase::EffectBase;
+  T await_resume() {
+    if constexpr (std::is_void_v<T>) { if (request_) take(); }
+    else if constexpr (std::is_same_v<T, Output>) return take().output;
+    else if constexpr (std::is_same_v<T, double>) return std::stod(take().output.text);
+    else return take().output.text;
+  }
+};
+
+[[nodiscard]] TUTTI_EXPORT Transition replace_service(Context, Change);
+[[nodiscard]] TUTTI_EXPORT Transition reload_service(Context, Change);
+[[nodiscard]] TUTTI_EXPORT Transition remove_service(Context, Change);
+
+/// Pulls an executor and runs the bodies of its tasks until it is finished.
+class TUTTI_EXPORT Driver {
+ public:
+  using Bodies = std::function<std::function<Transition(Context, Change)>(const Step&)>;
+  Driver(Executor&, const Plan&, Bodies transition_of);
+  ~Driver();
+  Driver(const Driver&) = delete;
+  Driver& operator=(const Driver&) = delete;
+  void run(const std::function<void(const Progress&)>& on_progress = {});
+
+ private:
+  friend class Context;
+  friend class EffectBase;
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tutti

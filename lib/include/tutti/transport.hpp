@@ -1,0 +1,137 @@
+#pragma once
+// How effects reach hosts. The simulator and the real hosts are two implementations.
+// Threads: one thread owns a Transport; only wake() may come from another or from a signal handler.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <tutti/definition.hpp>
+#include <tutti/elaborate.hpp>
+
+namespace tutti {
+
+/// What a program printed. The bytes stay on the host; `text` is all of it, or its beginning.
+struct Output {
+  std::string text;    ///< at most 4 KiB
+  bool cut = false;    ///< there is more than `text` on the host
+  std::uint64_t size = 0;
+  std::string sha256;  ///< empty when `text` is all
+  std::string host;
+  std::string token;   ///< of the effect whose output it is
+  bool operator==(const Output&) const = default;
+};
+using Input = std::variant<std::string, Output>;
+
+enum class Operation : std::uint8_t {
+  run, wait_until, start, stop, reload, validate, put_file, get_file, sleep, now,
+  // the executor's own
+  begin, settle, end, sweep, restore_file,
+};
+
+/// One effect as data.
+struct TUTTI_EXPORT Request {
+  Operation operation = Operation::run;
+  Command command = {};           ///< run, wait_until
+  DefinitionPtr definition = {};  ///< start, stop, reload, validate
+  Input input = {};
+  std::string path = {};          ///< put_file, get_file, restore_file
+  std::string content = {};       ///< put_file; begin, end: the manifest entry as JSON
+  unsigned mode = 0644;
+  std::string of = {};            ///< restore_file: the token of the put_file
+  std::string host = {};          ///< empty: the step's own
+  double limit = 0;               ///< seconds; 0: the command's or the definition's
+  double every = 0;               ///< seconds between tries of wait_until; also of sleep: how long
+  bool idempotent = false;        ///< a compensation: being so already is success
+  std::vector<std::string> paths = {};  ///< sweep: files to remove
+
+  /// One line for people and for the journal: `run db 2 migrate`, `put-file /etc/motd`.
+  [[nodiscard]] std::string describe() const;
+  /// SHA-256 of all that makes it this request.
+  [[nodiscard]] std::string hash() const;
+};
+
+/// What an effect came to. A lost connection is no Result.
+struct Result {
+  bool succeeded = true;
+  int status = 0;          ///< exit status
+  std::string how = "exit";  ///< exit, timeout, killed, died, already, absent, busy, lingers, error
+  Output output = {};
+  std::string error;       ///< the end of standard error, or why it failed
+  bool operator==(const Result&) const = default;
+};
+
+struct Fence {
+  std::string lineage = {};  ///< empty: nobody's
+  std::int64_t epoch = 0;
+  std::string holder = {};   ///< "user@machine", for people
+  bool operator==(const Fence&) const = default;
+};
+
+/// A host's manifest and the state of its instances, read without lock or fence.
+struct HostReading {
+  enum class Life { alive, dead, unknown };
+  struct Entry {
+    ManifestEntry entry;
+    Life life = Life::unknown;
+  };
+  std::string host;
+  bool reached = false;
+  std::string why = {};  ///< when it was not
+  Fence fence = {};
+  std::string nonce = {};
+  std::vector<Entry> entries = {};  ///< by service name
+  std::string digest = {};          ///< of the entries; a plan is executed on what it was made from
+};
+
+/// With whose authority effects act on a host.
+struct Authority {
+  std::string lineage;
+  std::int64_t epoch = 0;
+  std::string holder;
+  std::int64_t seen = 0;       ///< the last epoch of ours that the host is known to have had
+  std::optional<Fence> displace = {};  ///< take-over: the fence that must be there
+};
+
+/// How an effect came back.
+struct Completion {
+  enum class Kind {
+    answered,     ///< `result`
+    lost,         ///< the connection is gone after the effect was sent: nobody knows
+    unreachable,  ///< it was never sent: no connection
+    refused,      ///< it was never run: the host refused us (lock, fence), `why`
+  };
+  std::string token;
+  Kind kind = Kind::answered;
+  Result result = {};
+  std::string why = {};
+};
+
+class TUTTI_EXPORT Transport {
+ public:
+  virtual ~Transport() = default;
+
+  /// Manifests and liveness of these hosts; blocks. Never throws for a host that does not answer.
+  [[nodiscard]] virtual std::vector<HostReading> read(const std::vector<Host>& hosts) = 0;
+  /// From now on effects on `host` act with this authority; the host's lock is taken with the first.
+  virtual void authorise(const Host& host, Authority authority) = 0;
+  /// Items that effects may need; borrowed until the transport ends.
+  virtual void offer(const Items& items) = 0;
+  /// Sends one effect. Effects on one host run one after another.
+  virtual void send(const std::string& token, const std::string& host, const Request& request) = 0;
+  /// Blocks until something completed, `seconds` are over or wake() was called; appends to `into`.
+  virtual void wait(std::vector<Completion>& into, std::optional<double> seconds) = 0;
+  virtual void wake() noexcept = 0;
+  /// Request frames sent after the handshakes so far, over all hosts.
+  [[nodiscard]] virtual std::uint64_t frames_sent() const noexcept = 0;
+};
+
+/// Real hosts (and directories of this machine), through the platform and the runner.
+[[nodiscard]] TUTTI_EXPORT std::unique_ptr<Transport> make_transport(std::string site, Platform platform);
+
+}  // namespace tutti

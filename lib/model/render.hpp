@@ -1,0 +1,14 @@
+#pragma once
+// Rendering: a service, its host and its settings in, a definition out.
+
+#include <tutti/elaborate.hpp>
+
+namespace tutti {
+
+/// Throws Error that names service, host and field. Items that are met are added to `items`.
+[[nodiscard]] Definition render(const Site&, const Service&, const Host&, const Settings&, Items& items);
+
+/// The text of one endpoint's port; throws Error unless it is 1 to 65535.
+[[nodiscard]] std::string render_port(const Service&, const Endpoint&, const Host&, const Settings&);
+
+}  // namespace tutti

@@ -1,0 +1,239 @@
+#include "model/site_json.hpp"
+
+#include <array>
+
+#include <fmt/format.h>
+
+#include "support/text.hpp"
+
+namespace tutti {
+namespace {
+
+/// What the vocabulary has and this version has not; the value is how a person calls it.
+[[noreturn]] void not_built(const std::string& where, const std::string& what) {
+  throw Error(ErrorCode::not_built, fmt::format("{}: {} is not built yet; leave it out", where, what));
+}
+
+std::string as_written(std::string key) {
+  for (char& c : key)
+    if (c == '_') c = '-';
+  return key;
+}
+
+Text text_from_json(const Json& json, const std::string& where);
+
+Item item_from_json(const Json& json, const std::string& where) {
+  const Reader reader(json, where, {"name", "content", "executable", "local_file"});
+  if (reader.has("local_file")) {
+    try {
+      return local_file(reader.text("local_file"));
+    } catch (Error& error) {
+      throw error.in(where);
+    }
+  }
+  Item item = mixed_text_file(reader.text("name"), text_from_json(reader.at("content"), where));
+  item.executable = reader.flag("executable", false);
+  return item;
+}
+
+Text text_from_json(const Json& json, const std::string& where) {
+  if (json.is_string()) return json.get<std::string>();
+  if (json.is_array()) {
+    Text text;
+    for (const Json& piece : json) text += text_from_json(piece, where);
+    return text;
+  }
+  if (!json.is_object())
+    throw Error(ErrorCode::misuse, fmt::format("{}: {} stands where a string is wanted", where, json.dump()));
+  for (const char* later : {"secret", "by_slot", "guix_package", "nix_package"})
+    if (json.contains(later)) not_built(where, fmt::format("({} …)", as_written(later)));
+  const Reader reader(json, where, {"setting", "data_directory", "item"});
+  if (reader.has("setting")) return Setting{reader.text("setting")};
+  if (reader.has("data_directory")) return DataDirectory{reader.text("data_directory")};
+  return item_from_json(reader.at("item"), where);
+}
+
+Program program_from_json(const Json& json, const std::string& where) {
+  if (json.is_object())
+    for (const char* later : {"systemd_unit", "guix_service"})
+      if (json.contains(later)) not_built(where, fmt::format("({} …)", as_written(later)));
+  const Reader reader(json, where, {"argv", "script", "daemon", "limit"});
+  std::vector<Text> argv;
+  for (const Json& word : reader.array("argv")) argv.push_back(text_from_json(word, where));
+  Program result = reader.has("script") ? script(item_from_json(reader.at("script"), where), std::move(argv))
+                                        : program(std::move(argv));
+  if (!result) throw Error(ErrorCode::misuse, where + ": a program needs at least the file to run");
+  result.is_daemon = reader.flag("daemon", false);
+  if (reader.has("limit")) result.limit = reader.number("limit", 0);
+  return result;
+}
+
+std::vector<Requirement> requirements_from_json(const Json& json, const std::string& where, const std::string& declared) {
+  std::vector<Requirement> requirements;
+  for (const Json& one : json) {
+    const Reader reader(one, where, {"service", "versions", "on_change", "scope", "label", "declared"});
+    if (reader.has("label")) not_built(where, "#:label of a requirement");
+    requirements.push_back({.service = reader.text("service"),
+                            .versions = reader.text("versions", "*"),
+                            .on_change = reader.text("on_change", "nothing"),
+                            .scope = reader.text("scope", "site"),
+                            .declared = Declared(reader.text("declared", declared))});
+  }
+  return requirements;
+}
+
+std::map<std::string, std::string> strings_from_json(const Json& object, const std::string& where) {
+  std::map<std::string, std::string> strings;
+  for (const auto& [key, value] : object.items()) {
+    if (!value.is_string())
+      throw Error(ErrorCode::misuse, fmt::format("{}: '{}' is {}; a string is wanted", where, escaped(key), value.dump()));
+    strings.emplace(key, value.get<std::string>());
+  }
+  return strings;
+}
+
+Service service_from_json(const Json& json) {
+  const std::string name = json.is_object() && json.contains("name") && json["name"].is_string()
+                               ? json["name"].get<std::string>()
+                               : "?";
+  const Reader reader(json, fmt::format("service '{}'", escaped(name)),
+                      {"name", "version", "payload", "files", "settings", "late_settings", "environment", "user",
+                       "endpoints", "slots", "prepare", "start", "stop", "reload", "one_shot", "alive", "validate",
+                       "drain", "undrain", "backup", "restore", "migrate", "migrate_back", "hooks", "requirements",
+                       "connections", "placement", "switch_to_service", "switch_back", "remove_service",
+                       "before_rollout", "after_rollout", "limit", "declared"});
+  const auto where = [&](const char* field) { return fmt::format("{}: {}", reader.where(), as_written(field)); };
+  for (const char* later : {"placement", "before_rollout", "after_rollout"})
+    if (reader.has(later)) not_built(reader.where(), as_written(later));
+
+  Service service{.name = reader.text("name"), .version = reader.text("version")};
+  service.declared = Declared(reader.text("declared", ""));
+  for (const Json& item : reader.array("payload")) service.payload.push_back(item_from_json(item, where("payload")));
+  for (const Json& one : reader.array("files")) {
+    const Reader file(one, where("files"), {"path", "content", "mode", "owner"});
+    service.files.push_back({.path = text_from_json(file.at("path"), where("files")),
+                             .content = text_from_json(file.at("content"), where("files")),
+                             .mode = static_cast<unsigned>(file.integer("mode", 0644)),
+                             .owner = file.text("owner", "")});
+  }
+  service.settings = reader.flag("late_settings", false)
+                         ? LateSettings::elsewhere()
+                         : LateSettings(strings_from_json(reader.object("settings"), where("settings")));
+  for (const auto& [key, value] : reader.object("environment").items())
+    service.environment.emplace(key, text_from_json(value, where("environment")));
+  service.user = reader.text("user", "");
+  for (const Json& one : reader.array("endpoints")) {
+    const Reader endpoint(one, where("endpoints"), {"name", "port"});
+    service.endpoints.push_back({endpoint.text("name"), text_from_json(endpoint.at("port"), where("endpoints"))});
+  }
+  service.slots = static_cast<int>(reader.integer("slots", 1));
+  service.one_shot = reader.flag("one_shot", false);
+  const std::array<std::pair<const char*, Program*>, 12> programs{{{"prepare", &service.prepare},
+                                                                   {"start", &service.start},
+                                                                   {"stop", &service.stop},
+                                                                   {"reload", &service.reload},
+                                                                   {"alive", &service.alive},
+                                                                   {"validate", &service.validate},
+                                                                   {"drain", &service.drain},
+                                                                   {"undrain", &service.undrain},
+                                                                   {"backup", &service.backup},
+                                                                   {"restore", &service.restore},
+                                                                   {"migrate", &service.migrate},
+                                                                   {"migrate_back", &service.migrate_back}}};
+  for (const auto& [field, program] : programs)
+    if (reader.has(field)) *program = program_from_json(reader.at(field), where(field));
+  for (const auto& [key, value] : reader.object("hooks").items())
+    service.hooks.emplace(key, program_from_json(value, where("hooks")));
+  service.requirements = requirements_from_json(reader.array("requirements"), where("requirements"), service.declared.at);
+  service.connections = requirements_from_json(reader.array("connections"), where("connections"), service.declared.at);
+  service.switch_to_service = reader.text("switch_to_service", service.switch_to_service.name);
+  service.switch_back = reader.text("switch_back", service.switch_back.name);
+  service.remove_service = reader.text("remove_service", service.remove_service.name);
+  service.limit = reader.number("limit", service.limit);
+  return service;
+}
+
+HostClass host_class_from_json(const Json& json) {
+  const Reader reader(json, "host class",
+                      {"name", "services", "requirements", "labels", "declared", "size", "platform", "image",
+                       "operating_system", "capacity", "change"});
+  HostClass host_class{.name = reader.text("name")};
+  const std::string where = fmt::format("host class '{}'", escaped(host_class.name));
+  for (const char* later : {"size", "platform", "image", "operating_system", "capacity", "change"})
+    if (reader.has(later)) not_built(where, as_written(later));
+  host_class.declared = Declared(reader.text("declared", ""));
+  for (const Json& service : reader.array("services")) host_class.services.push_back(service_from_json(service));
+  for (const Json& name : reader.array("requirements")) host_class.requirements.push_back(name.get<std::string>());
+  host_class.labels = strings_from_json(reader.object("labels"), where + ": labels");
+  return host_class;
+}
+
+Platform platform_from_json(const Json& json) {
+  const Reader reader(json, "platform", {"kind", "directory", "user", "config"});
+  if (reader.text("kind") == "local") return local_platform(reader.text("directory"));
+  if (reader.text("kind") == "ssh") return ssh_platform(reader.text("user", ""), reader.text("config", ""));
+  not_built("platform", fmt::format("the kind '{}'", escaped(reader.text("kind"))));
+}
+
+Policy policy_from_json(const Json& json) {
+  std::vector<Policy::Term> terms;
+  for (const Json& term : json) {
+    const Reader reader(term, "policy", {"at_most", "percent", "of", "ask"});
+    if (reader.has("ask")) {
+      terms.emplace_back(Policy::Ask{reader.text("ask"), {}});
+      continue;
+    }
+    const double bound = reader.number("at_most", 0);
+    const std::string of = reader.text("of", "class");
+    const Policy policy = reader.flag("percent", false) ? at_most_percent(bound, of)
+                                                        : at_most(static_cast<int>(bound), of);
+    terms.insert(terms.end(), policy.terms().begin(), policy.terms().end());
+  }
+  return Policy(std::move(terms));
+}
+
+}  // namespace
+
+Host host_from_json(const Json& json, const std::string& where) {
+  const Reader reader(json, where, {"name", "class", "address", "port", "user", "become", "labels"});
+  Host host{.name = reader.text("name")};
+  const std::string named = fmt::format("{} ('{}')", where, escaped(host.name));
+  const Reader again(json, named, {"name", "class", "address", "port", "user", "become", "labels"});
+  host.host_class = again.text("class");
+  host.address = again.text("address", "");
+  host.port = static_cast<int>(again.integer("port", 0));
+  host.user = again.text("user", "");
+  host.become = again.text("become", "");
+  host.labels = strings_from_json(again.object("labels"), named + ": labels");
+  return host;
+}
+
+Site site_from_json(std::string_view text) {
+  const Json json = parse_json(text, "site");
+  const Reader reader(json, "site",
+                      {"name", "host_classes", "services", "hosts", "platform", "policy", "source", "store", "state"});
+  Site site{.name = reader.text("name")};
+  const std::string where = fmt::format("site '{}'", escaped(site.name));
+  if (!reader.array("services").empty())
+    not_built(where, "a service that is listed in no class (placement)");
+  for (const char* later : {"store", "state"})
+    if (reader.has(later)) not_built(where, later);
+  try {
+    for (const Json& host_class : reader.array("host_classes"))
+      site.host_classes.push_back(host_class_from_json(host_class));
+    std::map<std::string, std::vector<Host>> hosts;
+    for (const Json& one : reader.array("hosts")) {
+      const Host host = host_from_json(one, "the inventory");
+      hosts[host.host_class].push_back(host);
+    }
+    site.host_class_to_hosts = inventory_list(std::move(hosts));
+    if (reader.has("platform")) site.platform = platform_from_json(reader.at("platform"));
+    if (reader.has("policy")) site.policy = policy_from_json(reader.array("policy"));
+  } catch (Error& error) {
+    throw error.in(where);
+  }
+  site.source = reader.text("source", "");
+  return site;
+}
+
+}  // namespace tutti

@@ -1,0 +1,175 @@
+// A plan, as people and programs read it.
+#include <tutti/plan.hpp>
+
+#include <algorithm>
+#include <ostream>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "support/json.hpp"
+#include "support/table.hpp"
+#include "support/text.hpp"
+
+namespace tutti {
+namespace {
+
+std::string title(const Step& step) { return step.service + "@" + step.host; }
+
+std::string versions(const Step& step) {
+  const std::string from = step.old_definition ? step.old_definition->version : "";
+  const std::string to = step.new_definition ? step.new_definition->version : "";
+  if (from.empty()) return to;
+  if (to.empty()) return from + " → gone";
+  return from == to ? to : from + " → " + to;
+}
+
+/// The steps that a step waits for, joins looked through, with why.
+std::vector<std::pair<std::string, std::string>> waits_for(const Plan& plan, StepId id) {
+  std::vector<std::pair<std::string, std::string>> found;
+  std::set<std::string> seen;
+  for (const Edge& edge : plan.edges) {
+    if (edge.after != id) continue;
+    std::vector<StepId> reach{edge.before};
+    while (!reach.empty()) {
+      const StepId before = reach.back();
+      reach.pop_back();
+      if (plan.at(before).action != Action::join) {
+        if (seen.insert(title(plan.at(before))).second) found.emplace_back(title(plan.at(before)), edge.why);
+        continue;
+      }
+      for (const Edge& other : plan.edges)
+        if (other.after == before) reach.push_back(other.before);
+    }
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+/// "after db@db1: 'web' requires 'db'"; many are counted.
+std::string after(const Plan& plan, StepId id) {
+  std::string text;
+  std::string why;
+  int n = 0;
+  const auto all = waits_for(plan, id);
+  for (const auto& [step, reason] : all) {
+    if (++n <= 2) text += (n > 1 ? ", " : "") + step;
+    why = reason;
+  }
+  if (n == 0) return "";
+  if (n > 2) text += fmt::format(" and {} more", n - 2);
+  return fmt::format("after {}: {}", text, why);
+}
+
+}  // namespace
+
+const char* to_string(Action action) noexcept {
+  switch (action) {
+    case Action::install: return "install";
+    case Action::upgrade: return "upgrade";
+    case Action::reload: return "reload";
+    case Action::remove: return "remove";
+    case Action::repair: return "repair";
+    case Action::record: return "record";
+    case Action::join: return "join";
+  }
+  return "?";
+}
+
+std::vector<std::string> Plan::unreachable() const {
+  std::vector<std::string> hosts;
+  for (const Host& host : fleet.hosts)
+    if (!readings.at(host.name).reached) hosts.push_back(host.name);
+  return hosts;
+}
+
+std::string Plan::explain(const std::string& service) const {
+  std::string text;
+  std::vector<std::string> known;
+  for (std::uint32_t i = 0; i < steps.size(); ++i) {
+    const Step& step = steps[i];
+    if (step.action == Action::join) continue;
+    known.push_back(step.service);
+    if (step.service != service && title(step) != service) continue;
+    text += fmt::format("{}: {} {}, because {}\n", title(step), to_string(step.action), versions(step), step.why);
+    if (!step.transition.empty()) text += fmt::format("  by {} ({})\n", step.transition, step.transition_from);
+    for (const auto& [before, why] : waits_for(*this, StepId{i})) text += fmt::format("  after {}: {}\n", before, why);
+  }
+  if (!text.empty()) return text;
+  std::sort(known.begin(), known.end());
+  known.erase(std::unique(known.begin(), known.end()), known.end());
+  throw Error(ErrorCode::misuse, fmt::format("the plan has no step for '{}'.{}", escaped(service),
+                                             known.empty() ? " It has nothing to do." : suggestion(service, known)));
+}
+
+std::string Plan::to_text() const {
+  std::string text;
+  for (const auto& [host, reading] : readings)
+    if (!reading.reached) text += fmt::format("unreachable: {}\n", escaped(reading.why));
+  for (const std::string& note : notes) text += "note: " + escaped(note) + "\n";
+  if (empty()) return text + fmt::format("plan for {}: nothing to do\n", site);
+
+  std::map<std::string, int> counts;
+  for (const Step& step : steps)
+    if (step.action != Action::join) ++counts[to_string(step.action)];
+  std::vector<std::string> summary;
+  for (const char* action : {"install", "upgrade", "reload", "repair", "remove", "record"})
+    if (counts.contains(action)) summary.push_back(fmt::format("{} {}", counts[action], action));
+  text += fmt::format("plan for {}: {}{}; policy: {}\n", site, fmt::join(summary, ", "),
+                      waves.empty() ? "" : fmt::format(", {} wave{}", waves.size(), waves.size() == 1 ? "" : "s"), policy);
+
+  Table table({"wave", "instance", "action", "version", "transition", "why"});
+  const auto add = [&](const std::string& wave, StepId id) {
+    const Step& step = at(id);
+    std::string why = step.why;
+    if (const std::string order = after(*this, id); !order.empty()) why += "; " + order;
+    if (step.unreachable) why += "; its host does not answer";
+    table.row({wave, title(step), to_string(step.action), versions(step),
+               step.transition.empty() ? "" : fmt::format("{}{}", step.transition, step.transition_from == "built in" ? "" : " (site)"),
+               why});
+  };
+  std::set<StepId> shown;
+  for (std::size_t wave = 0; wave < waves.size(); ++wave)
+    for (const StepId id : waves[wave]) add(std::to_string(wave + 1), id), shown.insert(id);
+  for (std::uint32_t i = 0; i < steps.size(); ++i)
+    if (steps[i].action != Action::join && !shown.contains(StepId{i})) add("-", StepId{i});
+  return text + table.to_text();
+}
+
+std::string Plan::to_json() const {
+  Json json{{"format_version", 1}, {"site", site}, {"generation", generation}, {"policy", policy}, {"notes", notes}};
+  json["hosts"] = Json::array();
+  for (const Host& host : fleet.hosts) {
+    const HostReading& reading = readings.at(host.name);
+    Json one{{"name", host.name}, {"class", host.host_class}, {"reached", reading.reached}};
+    if (!reading.reached) one["why"] = to_utf8(reading.why);
+    json["hosts"].push_back(std::move(one));
+  }
+  json["steps"] = Json::array();
+  for (std::uint32_t i = 0; i < steps.size(); ++i) {
+    const Step& step = steps[i];
+    Json one{{"id", i}, {"action", to_string(step.action)}, {"service", step.service}, {"phase", step.phase}, {"why", step.why}};
+    if (step.action != Action::join) {
+      one["host"] = step.host;
+      if (step.old_definition) one["old_version"] = step.old_definition->version;
+      if (step.new_definition) one["new_version"] = step.new_definition->version;
+      if (!step.transition.empty()) one["transition"] = step.transition, one["transition_from"] = step.transition_from;
+      if (step.unreachable) one["unreachable"] = true;
+    }
+    json["steps"].push_back(std::move(one));
+  }
+  json["edges"] = Json::array();
+  for (const Edge& edge : edges)
+    json["edges"].push_back({{"before", static_cast<std::uint32_t>(edge.before)}, {"after", static_cast<std::uint32_t>(edge.after)}, {"why", edge.why}});
+  json["waves"] = Json::array();
+  for (const auto& wave : waves) {
+    Json ids = Json::array();
+    for (const StepId id : wave) ids.push_back(static_cast<std::uint32_t>(id));
+    json["waves"].push_back(std::move(ids));
+  }
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+std::ostream& operator<<(std::ostream& out, const Plan& plan) { return out << plan.to_text(); }
+
+}  // namespace tutti

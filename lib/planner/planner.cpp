@@ -1,0 +1,205 @@
+// Order. For `A requires B`: B changes before A changes; and what required B, by the definitions that
+// are deployed, changes or goes before B goes. Order between services runs through joins, so steps
+// and edges stay linear in instances and requirements.
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "graph/graph.hpp"
+#include "planner/diff.hpp"
+#include <tutti/error.hpp>
+
+namespace tutti {
+namespace {
+
+/// All changes of a service, or all its removals: what joins stand between.
+struct Group {
+  std::string service;
+  bool removal = false;
+  std::vector<std::uint32_t> steps = {};  // index into the diff
+  std::vector<std::pair<std::uint32_t, std::string>> after = {};  // groups before this one, and why
+  bool is_live = false;      // has steps, or comes after a group that is live
+  bool has_join = false;     // a live group comes after it
+};
+
+/// The groups of a plan and the order among them.
+class Order {
+ public:
+  Order(const Desired& desired, const std::vector<Step>& steps, std::vector<std::string>& notes) {
+    for (const auto& [name, service] : desired.services) (void)group(name, false);
+    for (std::uint32_t i = 0; i < steps.size(); ++i)
+      if (steps[i].action != Action::record)
+        groups_[group(steps[i].service, steps[i].action == Action::remove)].steps.push_back(i);
+
+    for (const auto& [name, service] : desired.services)
+      for (const Requirement& one : service->requirements)
+        if (one.service != name)
+          edge(group(one.service, false), group(name, false),
+               fmt::format("'{}' requires '{}'{}", name, one.service,
+                           one.declared.at.empty() ? "" : fmt::format(" ({})", one.declared.at)));
+    recorded(steps, notes);
+    live();
+  }
+
+  std::vector<Group>& groups() noexcept { return groups_; }
+
+ private:
+  std::uint32_t group(const std::string& service, bool removal) {
+    const auto [found, fresh] = index_.emplace(std::pair(service, removal), static_cast<std::uint32_t>(groups_.size()));
+    if (fresh) groups_.push_back({.service = service, .removal = removal});
+    return found->second;
+  }
+
+  void edge(std::uint32_t before, std::uint32_t after, std::string why) {
+    auto& list = groups_[after].after;
+    if (std::none_of(list.begin(), list.end(), [&](const auto& one) { return one.first == before; }))
+      list.emplace_back(before, std::move(why));
+  }
+
+  /// Removals, by what the definitions that are deployed say.
+  void recorded(const std::vector<Step>& steps, std::vector<std::string>& notes) {
+    std::set<std::pair<std::string, std::string>> relations;
+    std::map<std::string, std::string> seen_on;
+    for (const Step& step : steps) {
+      if (!step.old_definition) continue;
+      for (const std::string& required : step.old_definition->requirements)
+        if (required != step.service && relations.emplace(step.service, required).second)
+          seen_on.emplace(step.service + " " + required, step.host);
+    }
+    std::set<std::string> removed;
+    for (const Group& one : std::vector<Group>(groups_))
+      if (one.removal) removed.insert(one.service);
+    for (const std::string& service : removed)
+      edge(group(service, false), group(service, true), fmt::format("'{}' goes where it is not wanted once it is where it is", service));
+    for (const auto& [from, to] : relations) {
+      if (!removed.contains(to)) continue;
+      const std::string why = fmt::format("'{}' required '{}', as recorded on {}", from, to, seen_on.at(from + " " + to));
+      edge(group(from, false), group(to, true), why);
+      if (!removed.contains(from)) continue;
+      Graph graph(groups_.size());  // hosts at different versions may have required each other both ways
+      for (std::uint32_t g = 0; g < groups_.size(); ++g)
+        for (const auto& [before, ignored] : groups_[g].after) graph.add_edge(before, g);
+      if (graph.reaches(group(to, true), group(from, true)))
+        notes.push_back(fmt::format("{}; but that would close a loop of removals: left out", why));
+      else
+        edge(group(from, true), group(to, true), why);
+    }
+  }
+
+  void live() {
+    Graph graph(groups_.size());
+    for (std::uint32_t g = 0; g < groups_.size(); ++g)
+      for (const auto& [before, why] : groups_[g].after) graph.add_edge(before, g);
+    for (const std::uint32_t g : graph.order()) {
+      groups_[g].is_live = !groups_[g].steps.empty();
+      for (const auto& [before, why] : groups_[g].after) groups_[g].is_live = groups_[g].is_live || groups_[before].is_live;
+    }
+    for (Group& one : groups_)
+      for (const auto& [before, why] : one.after)
+        if (one.is_live && groups_[before].is_live) groups_[before].has_join = true;
+  }
+
+  std::vector<Group> groups_;
+  std::map<std::pair<std::string, bool>, std::uint32_t> index_;
+};
+
+/// Lays steps and joins out: ids follow phase, then fleet, then name.
+void lay_out(Plan& plan, std::vector<Step> steps, std::vector<Group>& groups) {
+  const auto instances = static_cast<std::uint32_t>(steps.size());
+  std::vector<std::uint32_t> join_of(groups.size());
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    if (!groups[g].has_join) continue;
+    join_of[g] = static_cast<std::uint32_t>(steps.size());
+    steps.push_back({.action = Action::join, .service = groups[g].service,
+                     .why = groups[g].removal ? "all that go are gone" : "all that change are ready"});
+  }
+
+  struct Raw {
+    std::uint32_t before, after;
+    std::string why;
+  };
+  std::vector<Raw> edges;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const Group& one = groups[g];
+    if (!one.is_live) continue;
+    if (one.has_join)
+      for (const std::uint32_t step : one.steps)
+        edges.push_back({step, join_of[g], fmt::format("'{}' is one of those", one.service)});
+    for (const auto& [before, why] : one.after) {
+      if (!groups[before].is_live) continue;
+      for (const std::uint32_t step : one.steps) edges.push_back({join_of[before], step, why});
+      if (one.steps.empty() && one.has_join) edges.push_back({join_of[before], join_of[g], why});
+    }
+  }
+
+  Graph graph(steps.size());
+  for (const Raw& edge : edges) graph.add_edge(edge.before, edge.after);
+  std::vector<std::vector<std::uint32_t>> after(steps.size());
+  for (const Raw& edge : edges) after[edge.before].push_back(edge.after);
+  for (const std::uint32_t node : graph.order())
+    for (const std::uint32_t next : after[node])
+      steps[next].phase = std::max(steps[next].phase, steps[node].phase + (node >= instances ? 1 : 0));
+
+  std::map<std::string, std::size_t> rank;
+  for (std::size_t i = 0; i < plan.fleet.hosts.size(); ++i) rank.emplace(plan.fleet.hosts[i].name, i);
+  std::vector<std::uint32_t> order(steps.size());
+  for (std::uint32_t i = 0; i < order.size(); ++i) order[i] = i;
+  const auto key = [&](std::uint32_t i) {
+    const Step& step = steps[i];
+    const bool is_join = step.action == Action::join;
+    return std::tuple(step.phase, is_join, is_join ? 0 : rank.at(step.host), step.service, i);
+  };
+  std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return key(a) < key(b); });
+  std::vector<std::uint32_t> place(steps.size());
+  for (std::uint32_t i = 0; i < order.size(); ++i) place[order[i]] = i;
+
+  for (const std::uint32_t i : order) plan.steps.push_back(std::move(steps[i]));
+  for (Raw& edge : edges) plan.edges.push_back({StepId{place[edge.before]}, StepId{place[edge.after]}, std::move(edge.why)});
+  std::sort(plan.edges.begin(), plan.edges.end(),
+            [](const Edge& a, const Edge& b) { return std::pair(a.after, a.before) < std::pair(b.after, b.before); });
+}
+
+void note_what_is_odd(Plan& plan, const Site& site, const Desired& desired, const std::map<Instance, ManifestEntry>& last_known) {
+  std::set<std::string> populated;
+  for (const Host& host : plan.fleet.hosts) populated.insert(host.host_class);
+  for (const HostClass& host_class : site.host_classes)
+    if (!populated.contains(host_class.name))
+      plan.notes.push_back(fmt::format("class '{}' has no host: its services run nowhere", host_class.name));
+  std::set<std::string> placed;
+  for (const auto& [instance, definition] : desired.definitions) placed.insert(instance.service);
+  for (const auto& [name, service] : desired.services)
+    for (const Requirement& one : service->requirements)
+      if (placed.contains(name) && !placed.contains(one.service))
+        plan.notes.push_back(fmt::format("'{}' requires '{}', which is on no host", name, one.service));
+  std::map<std::string, std::vector<std::string>> gone;
+  for (const auto& [instance, entry] : last_known)
+    if (!plan.fleet.find(instance.host) && entry.new_definition) gone[instance.host].push_back(entry.new_definition->title());
+  for (const auto& [host, held] : gone)
+    plan.notes.push_back(fmt::format("host '{}' is in no class any more; when last seen it held {}: it is left alone", host, fmt::join(held, ", ")));
+}
+
+}  // namespace
+
+Plan make_plan(const Site& site, const Desired& desired, std::vector<HostReading> readings,
+               const std::map<Instance, ManifestEntry>& last_known) {
+  Plan plan{.site = site.name, .fleet = desired.fleet};
+  for (HostReading& reading : readings) {
+    for (const HostReading::Entry& entry : reading.entries) plan.generation = std::max(plan.generation, entry.entry.generation);
+    std::string host = reading.host;
+    plan.readings.emplace(std::move(host), std::move(reading));
+  }
+  for (const Host& host : plan.fleet.hosts)
+    if (!plan.readings.contains(host.name)) throw Error(ErrorCode::misuse, fmt::format("make_plan: no reading of host '{}'", host.name));
+  plan.items = desired.items;
+  plan.policy = site.policy.describe();
+  plan.source = site.source;
+  std::vector<Step> steps = diff(desired, plan.readings, last_known, plan.notes);
+  Order order(desired, steps, plan.notes);
+  lay_out(plan, std::move(steps), order.groups());
+  note_what_is_odd(plan, site, desired, last_known);
+  return plan;
+}
+
+}  // namespace tutti

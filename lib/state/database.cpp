@@ -1,0 +1,76 @@
+#include "state/database.hpp"
+
+#include <fmt/format.h>
+
+#include <tutti/error.hpp>
+
+namespace tutti {
+
+Statement::Statement(Database& database, const char* sql) : database_(database) {
+  if (sqlite3_prepare_v2(database.handle(), sql, -1, &statement_, nullptr) != SQLITE_OK) database.fail("prepare");
+}
+Statement::~Statement() { sqlite3_finalize(statement_); }
+
+Statement& Statement::bind(int position, std::int64_t value) {
+  if (sqlite3_bind_int64(statement_, position, value) != SQLITE_OK) database_.fail("bind");
+  return *this;
+}
+Statement& Statement::bind(int position, double value) {
+  if (sqlite3_bind_double(statement_, position, value) != SQLITE_OK) database_.fail("bind");
+  return *this;
+}
+Statement& Statement::bind(int position, std::string_view value) {
+  if (sqlite3_bind_text(statement_, position, value.data(), static_cast<int>(value.size()), SQLITE_TRANSIENT) != SQLITE_OK)
+    database_.fail("bind");
+  return *this;
+}
+
+bool Statement::step() {
+  const int code = sqlite3_step(statement_);
+  if (code != SQLITE_ROW && code != SQLITE_DONE) database_.fail("write");
+  return code == SQLITE_ROW;
+}
+
+void Statement::run() {
+  while (step()) {
+  }
+  sqlite3_reset(statement_);
+  sqlite3_clear_bindings(statement_);
+}
+
+std::int64_t Statement::integer(int column) const { return sqlite3_column_int64(statement_, column); }
+double Statement::number(int column) const { return sqlite3_column_double(statement_, column); }
+std::string Statement::text(int column) const {
+  const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
+  return bytes ? std::string(bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))) : std::string();
+}
+
+Database::Database(const std::filesystem::path& file) : file_(file) {
+  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+  if (sqlite3_open_v2(file.c_str(), &handle_, flags, nullptr) != SQLITE_OK) {
+    const std::string why = handle_ ? sqlite3_errmsg(handle_) : "no memory";
+    sqlite3_close(handle_);
+    throw Error(ErrorCode::system, fmt::format("the state file {} can't be opened: {}. Give another with --state", file.string(), why));
+  }
+  sqlite3_busy_timeout(handle_, 5000);  // milliseconds; another process that reads history
+  execute("PRAGMA journal_mode=WAL");
+  execute("PRAGMA synchronous=FULL");
+  execute("PRAGMA foreign_keys=ON");
+}
+
+Database::~Database() { sqlite3_close(handle_); }
+
+void Database::execute(const char* sql) {
+  if (sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) fail("write");
+}
+
+void Database::fail(const char* doing) const {
+  const int code = sqlite3_errcode(handle_);
+  const char* remedy = code == SQLITE_FULL     ? " The disk is full: make room and deploy again"
+                       : code == SQLITE_NOTADB ? " Move it away: the hosts are the truth, `deploy --take-over` goes on without it"
+                       : code == SQLITE_CORRUPT ? " Move it away: the hosts are the truth, `deploy --take-over` goes on without it"
+                                                : "";
+  throw Error(ErrorCode::system, fmt::format("the state file {}: can't {}: {}.{}", file_.string(), doing, sqlite3_errmsg(handle_), remedy));
+}
+
+}  // namespace tutti

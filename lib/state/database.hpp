@@ -1,0 +1,56 @@
+#pragma once
+// A thin, checked wrapper around one SQLite connection.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include <sqlite3.h>
+
+namespace tutti {
+
+class Database;
+
+/// A prepared statement. Steps through rows; columns are read by position.
+class Statement {
+ public:
+  Statement(Database&, const char* sql);
+  ~Statement();
+  Statement(const Statement&) = delete;
+  Statement& operator=(const Statement&) = delete;
+
+  Statement& bind(int position, std::int64_t);
+  Statement& bind(int position, double);
+  Statement& bind(int position, std::string_view);
+  /// Whether there is a row. Throws Error(system).
+  bool step();
+  /// Steps to the end, and resets for the next use.
+  void run();
+  [[nodiscard]] std::int64_t integer(int column) const;
+  [[nodiscard]] double number(int column) const;
+  [[nodiscard]] std::string text(int column) const;
+
+ private:
+  Database& database_;
+  sqlite3_stmt* statement_ = nullptr;
+};
+
+class Database {
+ public:
+  /// WAL, synchronous=FULL. Throws Error(system) that names the file.
+  explicit Database(const std::filesystem::path& file);
+  ~Database();
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+
+  void execute(const char* sql);
+  [[noreturn]] void fail(const char* doing) const;
+  [[nodiscard]] sqlite3* handle() const noexcept { return handle_; }
+
+ private:
+  std::filesystem::path file_;
+  sqlite3* handle_ = nullptr;
+};
+
+}  // namespace tutti

@@ -1,0 +1,260 @@
+#include <tutti/state.hpp>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "state/database.hpp"
+#include "support/json.hpp"
+#include "support/text.hpp"
+#include <tutti/error.hpp>
+
+namespace tutti {
+namespace {
+
+constexpr int schema_version = 1;
+constexpr const char* schema = R"(
+CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS host(name TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS run(
+  number INTEGER PRIMARY KEY, started REAL NOT NULL, ended REAL NOT NULL DEFAULT 0, by TEXT NOT NULL,
+  status TEXT NOT NULL, summary TEXT NOT NULL DEFAULT '', source TEXT NOT NULL, source_hash TEXT NOT NULL,
+  plan TEXT NOT NULL, report TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS record(
+  id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES run(number), type INTEGER NOT NULL, step INTEGER NOT NULL,
+  path TEXT NOT NULL, sequence INTEGER NOT NULL, hash TEXT NOT NULL, number INTEGER NOT NULL, text TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS record_of_run ON record(run, id);
+CREATE TABLE IF NOT EXISTS instance(
+  host TEXT NOT NULL, service TEXT NOT NULL, entry TEXT NOT NULL, PRIMARY KEY(host, service)) WITHOUT ROWID;
+)";
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+/// The folder of the file, made 0700 when it is ours to make.
+void make_folder(const std::filesystem::path& file) {
+  const std::filesystem::path folder = file.parent_path();
+  if (folder.empty() || std::filesystem::exists(folder)) return;
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error)
+    throw Error(ErrorCode::system, fmt::format("the folder {} for the state can't be made: {}. Give another file with --state",
+                                               folder.string(), error.message()));
+  std::filesystem::permissions(folder, std::filesystem::perms::owner_all, error);
+}
+
+class SqliteJournal final : public Journal {
+ public:
+  SqliteJournal(Database& database, int run)
+      : database_(database), run_(run),
+        insert_(database, "INSERT INTO record(run,type,step,path,sequence,hash,number,text) VALUES(?,?,?,?,?,?,?,?)") {}
+  ~SqliteJournal() override {
+    try {
+      SqliteJournal::commit();
+    } catch (const Error&) {  // what was not committed was never sent
+    }
+  }
+  void append(const Record& r) override {
+    if (!open_) database_.execute("BEGIN");
+    open_ = true;
+    insert_.bind(1, std::int64_t{run_}).bind(2, static_cast<std::int64_t>(r.type)).bind(3, std::int64_t{r.step});
+    insert_.bind(4, r.path).bind(5, std::int64_t{r.sequence}).bind(6, r.hash).bind(7, r.number).bind(8, to_utf8(r.text));
+    insert_.run();
+  }
+  void commit() override {
+    if (!open_) return;
+    database_.execute("COMMIT");
+    open_ = false;
+  }
+
+ private:
+  Database& database_;
+  int run_;
+  Statement insert_;
+  bool open_ = false;
+};
+
+Generation generation(const Statement& row) {
+  return {.number = static_cast<int>(row.integer(0)), .started = row.number(1), .ended = row.number(2), .by = row.text(3),
+          .status = row.text(4), .summary = row.text(5), .source_hash = row.text(6)};
+}
+constexpr const char* generation_columns = "number, started, ended, by, status, summary, source_hash";
+
+}  // namespace
+
+struct State::Impl {
+  std::filesystem::path file;
+  std::unique_ptr<Database> database;
+  int lock = -1;
+
+  std::string meta(const char* key) {
+    Statement statement(*database, "SELECT value FROM meta WHERE key=?");
+    return statement.bind(1, std::string_view(key)).step() ? statement.text(0) : "";
+  }
+  void set_meta(const char* key, const std::string& value) {
+    Statement(*database, "INSERT INTO meta VALUES(?,?) ON CONFLICT(key) DO UPDATE SET value=excluded.value")
+        .bind(1, std::string_view(key)).bind(2, value).run();
+  }
+  std::filesystem::path lock_file() const { return file.string() + ".lock"; }
+};
+
+State::State(std::filesystem::path file) : impl_(std::make_unique<Impl>()) {
+  impl_->file = std::move(file);
+  make_folder(impl_->file);
+  const mode_t before = ::umask(0077);
+  try {
+    impl_->database = std::make_unique<Database>(impl_->file);
+    impl_->database->execute(schema);
+  } catch (...) {
+    ::umask(before);
+    throw;
+  }
+  ::umask(before);
+  if (const std::string version = impl_->meta("schema"); version.empty()) {
+    impl_->database->execute("BEGIN IMMEDIATE");
+    if (impl_->meta("schema").empty()) {
+      impl_->set_meta("schema", std::to_string(schema_version));
+      impl_->set_meta("lineage", random_hex(8));
+    }
+    impl_->database->execute("COMMIT");
+  } else if (version != std::to_string(schema_version)) {
+    throw Error(ErrorCode::system, fmt::format("the state file {} has schema {}, this version knows {}: was it made by a newer Tutti?",
+                                               impl_->file.string(), version, schema_version));
+  }
+}
+State::~State() { release(); }
+
+const std::filesystem::path& State::file() const noexcept { return impl_->file; }
+std::string State::lineage() const { return impl_->meta("lineage"); }
+
+std::int64_t State::next_epoch() {
+  Database& db = *impl_->database;
+  db.execute("BEGIN IMMEDIATE");
+  const std::string last = impl_->meta("epoch");
+  const std::int64_t next = (last.empty() ? 0 : std::stoll(last)) + 1;
+  impl_->set_meta("epoch", std::to_string(next));
+  db.execute("COMMIT");
+  return next;
+}
+
+std::int64_t State::seen(const std::string& host) const {
+  Statement statement(*impl_->database, "SELECT epoch FROM host WHERE name=?");
+  return statement.bind(1, host).step() ? statement.integer(0) : 0;
+}
+
+void State::saw(const std::string& host, std::int64_t epoch) {
+  Statement(*impl_->database, "INSERT INTO host VALUES(?,?) ON CONFLICT(name) DO UPDATE SET epoch=max(epoch,excluded.epoch)")
+      .bind(1, host).bind(2, epoch).run();
+}
+
+void State::hold(const std::string& why) {
+  if (impl_->lock >= 0) return;
+  const std::string file = impl_->lock_file().string();
+  const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) throw Error(ErrorCode::system, fmt::format("the lock {} can't be opened: {}", file, std::strerror(errno)));
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    char holder[256] = {};
+    const ssize_t n = ::pread(fd, holder, sizeof holder - 1, 0);
+    ::close(fd);
+    throw Error(ErrorCode::locked, fmt::format("the site is locked by {}: wait for it to end", n > 0 ? escaped(holder) : "another process"));
+  }
+  const std::string text = fmt::format("{} (process {}, {})", whoami(), ::getpid(), why);
+  if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, text.data(), text.size(), 0) < 0) {
+    // The lock holds all the same; only its holder's name is missing.
+  }
+  impl_->lock = fd;
+}
+
+void State::release() noexcept {
+  if (impl_->lock >= 0) ::close(std::exchange(impl_->lock, -1));
+}
+
+int State::begin_run(const std::string& plan_json, const std::string& source, const std::string& summary, int seen_generation) {
+  Database& db = *impl_->database;
+  db.execute("BEGIN IMMEDIATE");
+  Statement last(db, "SELECT coalesce(max(number), 0) FROM run");
+  (void)last.step();
+  const int number = std::max(static_cast<int>(last.integer(0)), seen_generation) + 1;
+  last.run();
+  Statement(db, "INSERT INTO run(number,started,by,status,source,source_hash,plan,summary) VALUES(?,?,?,'running',?,?,?,?)")
+      .bind(1, std::int64_t{number}).bind(2, now()).bind(3, whoami()).bind(4, to_utf8(source)).bind(5, sha256(source)).bind(6, plan_json)
+      .bind(7, summary).run();
+  db.execute("COMMIT");
+  return number;
+}
+
+std::unique_ptr<Journal> State::journal(int run) { return std::make_unique<SqliteJournal>(*impl_->database, run); }
+
+void State::end_run(int run, const std::string& status, const std::string& report_json) {
+  Statement(*impl_->database, "UPDATE run SET ended=?, status=?, report=? WHERE number=?")
+      .bind(1, now()).bind(2, status).bind(3, report_json).bind(4, std::int64_t{run}).run();
+}
+
+std::optional<Generation> State::unfinished() const {
+  Statement statement(*impl_->database, fmt::format("SELECT {} FROM run WHERE ended=0 ORDER BY number DESC", generation_columns).c_str());
+  if (!statement.step()) return {};
+  return generation(statement);
+}
+
+std::vector<std::string> State::left_open(int run) const {
+  // A step that has a record but no `ended`, with the last effect that it was sent.
+  Statement statement(*impl_->database,
+                      "SELECT step, text, max(id) FROM record WHERE run=?1 AND type=1 AND step NOT IN "
+                      "(SELECT step FROM record WHERE run=?1 AND type=7) GROUP BY step ORDER BY step");
+  statement.bind(1, std::int64_t{run});
+  Statement plan(*impl_->database, "SELECT plan FROM run WHERE number=?");
+  const Json steps = plan.bind(1, std::int64_t{run}).step() ? Json::parse(plan.text(0)).at("steps") : Json::array();
+  std::vector<std::string> open;
+  while (statement.step()) {
+    const Json step = steps.at(static_cast<std::size_t>(statement.integer(0)));
+    open.push_back(fmt::format("{}@{}: last sent was `{}`", step.at("service").get<std::string>(),
+                               step.at("host").get<std::string>(), statement.text(1)));
+  }
+  return open;
+}
+
+void State::abandon(int run) {
+  Statement(*impl_->database, "UPDATE run SET ended=?, status='abandoned' WHERE number=? AND ended=0")
+      .bind(1, now()).bind(2, std::int64_t{run}).run();
+}
+
+std::vector<Generation> State::history() const {
+  Statement statement(*impl_->database, fmt::format("SELECT {} FROM run ORDER BY number DESC", generation_columns).c_str());
+  std::vector<Generation> all;
+  while (statement.step()) all.push_back(generation(statement));
+  return all;
+}
+
+void State::remember(const HostReading& reading) {
+  if (!reading.reached) return;
+  Database& db = *impl_->database;
+  db.execute("BEGIN");
+  Statement(db, "DELETE FROM instance WHERE host=?").bind(1, reading.host).run();
+  Statement insert(db, "INSERT OR REPLACE INTO instance VALUES(?,?,?)");
+  for (const HostReading::Entry& one : reading.entries)
+    insert.bind(1, reading.host).bind(2, one.entry.service).bind(3, one.entry.to_json()).run();
+  db.execute("COMMIT");
+}
+
+std::map<Instance, ManifestEntry> State::last_known() const {
+  Statement statement(*impl_->database, "SELECT host, service, entry FROM instance");
+  std::map<Instance, ManifestEntry> all;
+  while (statement.step()) {
+    try {
+      all.emplace(Instance{statement.text(1), statement.text(0)}, ManifestEntry::from_json(statement.text(2)));
+    } catch (const Error&) {  // a cache: what can't be read is not known
+    }
+  }
+  return all;
+}
+
+}  // namespace tutti

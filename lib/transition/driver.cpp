@@ -1,0 +1,146 @@
+#include <tutti/transition.hpp>
+
+#include <algorithm>
+#include <map>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+#include "transition/describe.hpp"
+#include <tutti/error.hpp>
+
+namespace tutti {
+
+struct Driver::Impl {
+  using Body = std::function<Transition(Context)>;
+  /// One running body. Pinned: the frame refers to it through its Context.
+  struct Running {
+    Body body;  // outlives the frame
+    StepId step{};
+    std::optional<Transition> frame;
+    EffectBase* awaited = nullptr;
+    Result result;
+    bool dropped = false;
+  };
+
+  Executor& executor;
+  const Plan& plan;
+  Bodies transition_of;
+  std::map<TaskId, std::unique_ptr<Running>> running;
+  std::map<std::pair<StepId, std::uint32_t>, Body> compensations;  // by serial
+
+  Change change(const Step& step) const {
+    Change change{.host = step.host};
+    if (step.old_definition) change.old_service = *step.old_definition;
+    change.new_service = step.new_definition ? *step.new_definition : *step.old_definition;
+    return change;
+  }
+
+  Body body(const StartTask& start) {
+    const Step& step = plan.at(start.step);
+    if (start.kind == TaskKind::compensation) return compensations.at({start.step, start.serial});
+    if (start.kind == TaskKind::verify) {
+      // On an install there is no old service to validate: nothing of the new one may be left.
+      if (step.old_definition) return [old = *step.old_definition](Context c) { return verify_service(std::move(c), old); };
+      return [fresh = *step.new_definition](Context c) { return verify_gone(std::move(c), fresh); };
+    }
+    return [procedure = transition_of(step), change = change(step)](Context c) { return procedure(std::move(c), change); };
+  }
+};
+
+Driver::Driver(Executor& executor, const Plan& plan, Bodies transition_of)
+    : impl_(new Impl{executor, plan, std::move(transition_of), {}, {}}) {}
+Driver::~Driver() = default;
+
+void Driver::run(const std::function<void(const Progress&)>& on_progress) {
+  const auto step = [&](TaskId id) {
+    Impl::Running& body = *impl_->running.at(id);
+    body.awaited = nullptr;
+    const auto handle = body.frame->handle_;
+    handle.resume();
+    if (body.dropped) return void(impl_->running.erase(id));
+    if (!handle.done()) return impl_->executor.perform(id, *body.awaited->request_);
+    const std::exception_ptr failure = handle.promise().failure;
+    impl_->running.erase(id);
+    if (failure)
+      impl_->executor.raised(id, describe(failure));
+    else
+      impl_->executor.done(id);
+  };
+  for (;;) {
+    for (const Event& event : impl_->executor.next()) {
+      if (std::holds_alternative<Finished>(event)) return;
+      if (const auto* start = std::get_if<StartTask>(&event)) {
+        auto body = std::make_unique<Impl::Running>();
+        body->step = start->step;
+        Context context;
+        context.driver_ = this;
+        context.task_ = start->task;
+        Impl::Running& running = *impl_->running.emplace(start->task, std::move(body)).first->second;
+        try {
+          running.body = impl_->body(*start);
+          running.frame.emplace(running.body(context));
+        } catch (...) {
+          impl_->running.erase(start->task);
+          impl_->executor.raised(start->task, describe(std::current_exception()));
+          continue;
+        }
+        step(start->task);
+      } else if (const auto* resume = std::get_if<ResumeTask>(&event)) {
+        impl_->running.at(resume->task)->result = resume->result;
+        step(resume->task);
+      } else if (const auto* drop = std::get_if<DropTask>(&event)) {
+        impl_->running.erase(drop->task);
+      } else if (const auto* asked = std::get_if<AskPolicy>(&event)) {
+        impl_->executor.policy_failed(fmt::format("nobody here can answer for host '{}'", asked->host));
+      } else if (on_progress) {
+        on_progress(std::get<Progress>(event));
+      }
+    }
+  }
+}
+
+void EffectBase::await_suspend(std::coroutine_handle<>) { context_.driver_->impl_->running.at(context_.task_)->awaited = this; }
+
+Result EffectBase::take() {
+  Result result = std::move(context_.driver_->impl_->running.at(context_.task_)->result);
+  if (!result.succeeded) throw EffectFailed(request_->describe(), std::move(result));
+  return result;
+}
+
+void Context::register_compensation(std::function<Transition(Context)> body) const {
+  Driver::Impl& driver = *driver_->impl_;
+  const auto serial = driver.executor.on_roll_back(task_);
+  Driver::Impl::Running& running = *driver.running.at(task_);
+  if (!serial) {
+    running.dropped = true;
+    throw std::logic_error("this task was dropped");
+  }
+  // The compensation acts where it was registered.
+  driver.compensations[{running.step, *serial}] = [body = std::move(body), host = host_](Context c) {
+    c.host_ = host;
+    return body(std::move(c));
+  };
+}
+
+std::string Context::next_token() const { return driver_->impl_->executor.next_token(task_); }
+
+const Host& Context::current_host() const {
+  const Driver::Impl& driver = *driver_->impl_;
+  return driver.plan.fleet.at(host_.empty() ? driver.plan.at(driver.running.at(task_)->step).host : host_);
+}
+
+Definition Context::deployed(const std::string& service) const {
+  const Driver::Impl& driver = *driver_->impl_;
+  const std::string& host = current_host().name;
+  std::vector<std::string> known;
+  for (const Step& step : driver.plan.steps)
+    if (step.host == host && step.service == service && step.new_definition) return *step.new_definition;
+  for (const HostReading::Entry& one : driver.plan.readings.at(host).entries) {
+    if (one.entry.service == service && one.entry.new_definition) return *one.entry.new_definition;
+    known.push_back(one.entry.service);
+  }
+  throw Error(ErrorCode::misuse, fmt::format("no service '{}' is deployed on '{}'.{}", service, host, suggestion(service, known)));
+}
+
+}  // namespace tutti

@@ -1,0 +1,119 @@
+// The operations of a transition, and the built-in transitions.
+#include <tutti/transition.hpp>
+
+#include <fmt/format.h>
+
+#include "support/text.hpp"
+#include "transition/describe.hpp"
+#include <tutti/error.hpp>
+
+namespace tutti {
+namespace {
+
+DefinitionPtr shared(Definition definition) { return std::make_shared<const Definition>(std::move(definition)); }
+
+Transition stop_again(Context c, Definition service) { co_await c.stop(service); }
+Transition start_again(Context c, Definition service) { co_await c.start(service); }
+
+[[noreturn]] void not_built(const char* operation, const Definition& service) {
+  throw Error(ErrorCode::not_built, fmt::format("{} {} is not built yet: leave it out", operation, service.title()));
+}
+
+}  // namespace
+
+std::string describe(const std::exception_ptr& failure) noexcept {
+  try {
+    try {
+      std::rethrow_exception(failure);
+    } catch (const std::exception& e) {
+      return e.what();
+    } catch (...) {
+      return "the transition threw something that is no std::exception";
+    }
+  } catch (...) {
+    return "the transition threw, and what can't be said";
+  }
+}
+
+EffectFailed::EffectFailed(std::string request, Result result)
+    : message_(fmt::format("{} failed: {}", request,
+                           result.error.empty() ? fmt::format("{} {}", result.how, result.status) : escaped(result.error, true))),
+      result_(std::move(result)) {}
+
+Context::Effect<Output> Context::run(Command command, Input input) const {
+  return {*this, Request{.operation = Operation::run, .command = std::move(command), .input = std::move(input), .host = host_}};
+}
+Context::Effect<void> Context::start(Definition service) const {
+  register_compensation([service](Context c) { return stop_again(std::move(c), service); });
+  return {*this, Request{.operation = Operation::start, .definition = shared(std::move(service)), .host = host_}};
+}
+Context::Effect<void> Context::stop(Definition service) const {
+  register_compensation([service](Context c) { return start_again(std::move(c), service); });
+  return {*this, Request{.operation = Operation::stop, .definition = shared(std::move(service)), .host = host_}};
+}
+Context::Effect<void> Context::reload(Definition service) const {
+  return {*this, Request{.operation = Operation::reload, .definition = shared(std::move(service)), .host = host_}};
+}
+Context::Effect<void> Context::validate(Definition service) const {
+  return {*this, Request{.operation = Operation::validate, .definition = shared(std::move(service)), .host = host_}};
+}
+Context::Effect<void> Context::put_file(std::string path, std::string content, unsigned mode) const {
+  Request undo{.operation = Operation::restore_file, .path = path, .host = host_};
+  // The registration takes a sequence number of its own, so the token is that of the effect after it.
+  auto token = std::make_shared<std::string>();  // shared: known only once the registration is made
+  register_compensation([undo, token](Context c) mutable {
+    undo.of = *token;
+    return [](Context inner, Request request) -> Transition { co_await Effect<void>(inner, std::move(request)); }(std::move(c), undo);
+  });
+  *token = next_token();
+  return {*this, Request{.operation = Operation::put_file, .path = std::move(path), .content = std::move(content), .mode = mode, .host = host_}};
+}
+Context::Effect<std::string> Context::get_file(std::string path) const {
+  return {*this, Request{.operation = Operation::get_file, .path = std::move(path), .host = host_}};
+}
+Context::Effect<void> Context::wait_until(Command command, double every, double limit) const {
+  return {*this, Request{.operation = Operation::wait_until, .command = std::move(command), .host = host_, .limit = limit, .every = every}};
+}
+Context::Effect<void> Context::sleep(double seconds) const {
+  return {*this, Request{.operation = Operation::sleep, .every = seconds}};
+}
+Context::Effect<double> Context::now() const { return {*this, Request{.operation = Operation::now}}; }
+Context::Effect<void> Context::drain(Definition service) const { not_built("drain", service); }
+Context::Effect<void> Context::undrain(Definition service) const { not_built("undrain", service); }
+Context::Effect<void> Context::switch_over(Definition service) const { not_built("switch-over", service); }
+
+Transition replace_service(Context c, Change change) {
+  if (change.old_service) co_await c.stop(*change.old_service);
+  if (!change.old_service && change.new_service.has_hook("prepare")) co_await c.run(change.new_service.hook("prepare"));
+  co_await c.start(change.new_service);
+  co_await c.validate(change.new_service);
+}
+
+Transition reload_service(Context c, Change change) {
+  if (change.old_service)
+    c.on_roll_back([](Context inner, Definition old) -> Transition { co_await inner.reload(old); }, *change.old_service);
+  co_await c.reload(change.new_service);
+  co_await c.validate(change.new_service);
+}
+
+Transition remove_service(Context c, Change change) { co_await c.stop(*change.old_service); }
+
+Transition verify_service(Context c, Definition service) { co_await c.validate(service); }
+
+Transition verify_gone(Context c, Definition service) {
+  if (service.is_daemon()) {
+    // Stopping is idempotent: what still lives is ended, what is gone is success.
+    co_await c.stop(service);
+    co_return;
+  }
+  if (!service.has_hook("alive")) co_return;
+  bool lives = true;
+  try {
+    co_await c.run(service.hook("alive"));
+  } catch (const EffectFailed&) {
+    lives = false;
+  }
+  if (lives) throw Error(ErrorCode::system, fmt::format("{} still lives after it was rolled back", service.title()));
+}
+
+}  // namespace tutti

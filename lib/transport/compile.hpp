@@ -1,0 +1,46 @@
+#pragma once
+// From a request to the frame that carries it out on a host, and from the runner's reply to its result.
+// Threads: pure functions.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "transport/frames.hpp"
+#include <tutti/platform.hpp>
+#include <tutti/transport.hpp>
+
+namespace tutti {
+
+inline constexpr std::size_t most_file_bytes = std::size_t{1} << 20;  ///< of get-file
+inline constexpr std::size_t error_bytes = 2048;  ///< of the end of standard error that a result keeps
+
+/// What an effect comes to on the wire.
+struct Compiled {
+  using Frame = std::variant<frames::Run, frames::Start, frames::Stop, frames::Put, frames::Unput, frames::Entry, frames::Get>;
+
+  std::optional<Result> answer = {};  ///< known without the host: no frame
+  std::optional<double> pause = {};   ///< seconds until `answer` is true
+  Frame frame = {};
+  std::vector<std::string> items = {};  ///< that must be in the host's store first
+  bool items_required = true;           ///< else what nobody offers is done without
+  double patience = 0;                  ///< seconds after which the host should have answered
+};
+
+/// `token` names the effect on the host `host`. What can't be carried out is an answer that failed,
+/// with how = error.
+[[nodiscard]] Compiled compile(const std::string& token, const std::string& host, const Layout& layout,
+                               const Request& request);
+/// The frame's bytes; `id` comes back in the reply. Throws std::invalid_argument for what can't be sent:
+/// a NUL in an argument, a name that is none.
+[[nodiscard]] std::string encode(Compiled::Frame frame, const std::string& id);
+
+/// `error_tail`: the end of standard error when the reply's preview of it is cut.
+[[nodiscard]] Result to_result(const Request& request, const std::string& token, const std::string& host,
+                               const frames::Done& done, const std::string& error_tail = {});
+/// A failure of our own, how = error.
+[[nodiscard]] Result failed(std::string why);
+
+}  // namespace tutti

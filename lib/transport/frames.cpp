@@ -1,0 +1,658 @@
+#include "transport/frames.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <span>
+
+namespace tutti::frames {
+
+namespace {
+
+constexpr std::size_t max_number = 18;  // digits: fits in 64 bits, and in a shell's arithmetic
+
+bool is_word_character(char c) noexcept {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+         c == '-';
+}
+
+bool is_hexadecimal(std::string_view text, std::size_t size) noexcept {
+  return text.size() == size && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
+/// Some of the host's bytes, for an error message: short, and without control characters.
+std::string excerpt(std::string_view bytes) {
+  constexpr std::size_t enough = 80;
+  std::string text;
+  for (const char c : bytes.substr(0, enough)) text += c >= ' ' && c <= '~' ? c : '?';
+  if (bytes.size() > enough) text += "...";
+  return text;
+}
+
+// ------------------------------------------------------------------ encoding
+
+[[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument("frame: " + what); }
+
+const std::string& word(const std::string& text, std::string_view what, std::size_t limit = max_word) {
+  if (!is_word(text, limit))
+    refuse(std::string(what) + " '" + excerpt(text) + "' is no word of [A-Za-z0-9._-], at most " +
+           std::to_string(limit));
+  return text;
+}
+
+std::string word_or_none(const std::string& text, std::string_view what) {
+  return text.empty() ? "-" : word(text, what);
+}
+
+const std::string& digest(const std::string& text, std::string_view what) {
+  if (!is_hexadecimal(text, 64)) refuse(std::string(what) + " is no SHA-256 in hexadecimal");
+  return text;
+}
+
+void no_nul(std::string_view text, std::string_view what) {
+  if (text.find('\0') != std::string_view::npos) refuse(std::string(what) + " holds a NUL byte");
+}
+
+/// What may stand in a header.
+std::string text_or_none(std::string_view text, std::string_view what) {
+  no_nul(text, what);
+  if (text.empty()) return "-";
+  if (text == "-") refuse(std::string(what) + " '-' means none");
+  std::string escaped;
+  for (const char c : escape(text))
+    if (c == ' ')
+      escaped += "%20";
+    else
+      escaped += c;
+  return escaped;
+}
+
+std::string absolute(std::string_view path, std::string_view what) {
+  if (!path.starts_with('/')) refuse(std::string(what) + " '" + excerpt(path) + "' is no absolute path");
+  return text_or_none(path, what);
+}
+
+std::string epoch_text(std::int64_t epoch) {
+  if (epoch < 0 || epoch >= 1'000'000'000'000'000'000) refuse("an epoch out of range");
+  return std::to_string(epoch);
+}
+
+std::string seconds_text(Seconds seconds, std::string_view what) {
+  constexpr double most = 999'999'999;
+  if (!(seconds >= 0 && seconds <= most)) refuse(std::string(what) + " out of range");
+  const auto milliseconds = static_cast<std::int64_t>(std::ceil(seconds * 1000 - 1e-6));
+  std::string text = std::to_string(milliseconds / 1000);
+  if (const auto rest = milliseconds % 1000; rest != 0) text += "." + std::to_string(1000 + rest).substr(1);
+  return text;
+}
+
+std::string mode_text(unsigned mode) {
+  if (mode > 07777) refuse("a file mode out of range");
+  std::string text;
+  for (int shift = mode > 0777 ? 9 : 6; shift >= 0; shift -= 3)
+    text += static_cast<char>('0' + ((mode >> static_cast<unsigned>(shift)) & 7U));
+  return text;
+}
+
+/// A frame in the making: the header's words, then lines, then bytes.
+class Frame {
+ public:
+  Frame(std::string_view operation, const std::string& id) : header_(operation) { plain(word(id, "id")); }
+  Frame(std::string_view operation, const std::string& id, const std::string& token) : Frame(operation, id) {
+    plain(word(token, "token"));
+  }
+
+  Frame& plain(const std::string& text) {
+    header_ += ' ' + text;
+    return *this;
+  }
+  Frame& option(std::string_view key, const std::string& value) {
+    header_ += ' ';
+    header_ += key;
+    return header_ += '=' + value, *this;
+  }
+  Frame& flag(std::string_view key, bool value) { return option(key, value ? "1" : "0"); }
+  Frame& number(std::string_view key, std::uint64_t value) {
+    if (value >= 1'000'000'000'000'000'000U) refuse(std::string(key) + " out of range");
+    return option(key, std::to_string(value));
+  }
+  Frame& seconds(std::string_view key, Seconds value) { return option(key, seconds_text(value, key)); }
+
+  Frame& line(std::string_view text, std::string_view what) {
+    no_nul(text, what);
+    lines_ += escape(text) + '\n';
+    return *this;
+  }
+  Frame& argument_lines(std::string_view key, const std::vector<std::string>& arguments) {
+    for (const auto& argument : arguments) line(argument, "an argument");
+    return number(key, arguments.size());
+  }
+  Frame& environment_lines(const Environment& environment) {
+    for (const auto& [name, value] : environment) {
+      const bool good = !name.empty() && !(name[0] >= '0' && name[0] <= '9') &&
+                        std::all_of(name.begin(), name.end(),
+                                    [](char c) { return is_word_character(c) && c != '.' && c != '-'; });
+      if (!good) refuse("'" + excerpt(name) + "' is no name of an environment variable");
+      line(name + "=" + value, "the environment variable " + name);
+    }
+    return number("env", environment.size());
+  }
+  Frame& program(const Program& program) {
+    option("user", word_or_none(program.user, "user"));
+    option("cwd", program.cwd.empty() ? "-" : absolute(program.cwd, "cwd"));
+    environment_lines(program.env);
+    return argument_lines("argv", program.argv);
+  }
+
+  std::string end(std::string_view bytes = {}) {
+    header_ += '\n';
+    if (header_.size() > max_header) refuse("a header of more than " + std::to_string(max_header) + " bytes");
+    header_ += lines_;
+    return header_ += bytes, std::move(header_);
+  }
+
+ private:
+  std::string header_;
+  std::string lines_;
+};
+
+std::string_view probe_name(Probe probe) noexcept {
+  constexpr std::array<std::string_view, 4> names = {"none", "daemon", "run", "drop"};
+  return names[static_cast<std::size_t>(probe)];
+}
+
+}  // namespace
+
+bool is_word(std::string_view text, std::size_t limit) noexcept {
+  return !text.empty() && text.size() <= limit && text[0] != '-' && text[0] != '.' &&
+         std::all_of(text.begin(), text.end(), is_word_character);
+}
+
+std::string escape(std::string_view bytes) {
+  std::string line;
+  line.reserve(bytes.size());
+  for (const char c : bytes) {
+    if (c == '%')
+      line += "%25";
+    else if (c == '\n')
+      line += "%0A";
+    else
+      line += c;
+  }
+  return line;
+}
+
+std::string unescape(std::string_view line) {
+  std::string bytes;
+  bytes.reserve(line.size());
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    if (line[i] != '%') {
+      bytes += line[i];
+      continue;
+    }
+    const auto code = line.substr(i + 1, 2);
+    if (code == "25")
+      bytes += '%';
+    else if (code == "0A")
+      bytes += '\n';
+    else if (code == "20")
+      bytes += ' ';
+    else
+      throw ProtocolError("an escape that is none of ours: '" + excerpt(line.substr(i, 3)) + "'");
+    i += 2;
+  }
+  return bytes;
+}
+
+std::string encode(const Hello& hello) {
+  std::string header = "HELLO " + std::to_string(protocol_version) + ' ' + word(hello.site, "site") + ' ' +
+                       (hello.store.empty() ? "-" : absolute(hello.store, "store")) + '\n';
+  if (header.size() > max_header) refuse("a header of more than " + std::to_string(max_header) + " bytes");
+  return header;
+}
+
+std::string encode(const Read& read) { return Frame("READ", read.id).end(); }
+
+std::string encode(const Lock& lock) {
+  std::string expect = "-";
+  if (lock.expect) expect = word(lock.expect->lineage, "lineage") + ':' + epoch_text(lock.expect->epoch);
+  return Frame("LOCK", lock.id)
+      .option("lineage", word(lock.lineage, "lineage"))
+      .option("epoch", epoch_text(lock.epoch))
+      .option("seen", epoch_text(lock.seen))
+      .option("nonce", word_or_none(lock.nonce, "nonce"))
+      .option("holder", text_or_none(lock.holder, "holder"))
+      .option("expect", expect)
+      .end();
+}
+
+std::string encode(const Run& run) {
+  Frame frame("RUN", run.id, run.token);
+  frame.seconds("limit", run.limit).seconds("every", run.every).seconds("grace", run.grace);
+  frame.option("service", word_or_none(run.service, "service")).program(run.program);
+  if (const auto* bytes = std::get_if<std::string>(&run.input))
+    return frame.option("input", "bytes:" + std::to_string(bytes->size())).end(*bytes);
+  if (const auto* blob = std::get_if<Blob>(&run.input))
+    return frame.option("input", "blob:" + word(blob->token, "token")).end();
+  return frame.option("input", "none").end();
+}
+
+std::string encode(const Start& start) {
+  Frame frame("START", start.id, start.token);
+  frame.seconds("limit", start.limit).seconds("grace", start.grace);
+  frame.option("service", word(start.service, "service"))
+      .option("def", word_or_none(start.definition, "definition"))
+      .flag("daemon", start.daemon)
+      .flag("already", start.already);
+  for (const auto& [path, owner] : start.directories)
+    frame.line(word_or_none(owner, "owner") + ' ' + path, "a directory");
+  for (const auto& file : start.files)
+    frame.line(mode_text(file.mode) + ' ' + word_or_none(file.owner, "owner") + ' ' +
+                   word(file.item, "item", max_item_name) + ' ' + file.path,
+               "a file");
+  frame.number("dirs", start.directories.size()).number("files", start.files.size());
+  return frame.program(start.program).argument_lines("check", start.check).end();
+}
+
+std::string encode(const Stop& stop) {
+  Frame frame("STOP", stop.id, stop.token);
+  frame.seconds("limit", stop.limit).seconds("grace", stop.grace);
+  frame.option("service", word(stop.service, "service")).flag("daemon", stop.daemon).flag("gone", stop.gone);
+  return frame.program(stop.program).argument_lines("check", stop.check).end();
+}
+
+std::string encode(const Put& put) {
+  return Frame("PUT", put.id, put.token)
+      .option("mode", mode_text(put.mode))
+      .option("owner", word_or_none(put.owner, "owner"))
+      .number("len", put.bytes.size())
+      .option("sha", digest(put.sha256, "sha"))
+      .line(put.path, "a path")
+      .end(put.bytes);
+}
+
+std::string encode(const Unput& unput) {
+  return Frame("UNPUT", unput.id, unput.token)
+      .option("of", word(unput.of, "token"))
+      .line(unput.path, "a path")
+      .end();
+}
+
+std::string encode(const Entry& entry) {
+  return Frame("ENTRY", entry.id, entry.token)
+      .option("service", word(entry.service, "service"))
+      .option("probe", std::string(probe_name(entry.probe)))
+      .seconds("limit", entry.limit)
+      .program(entry.program)
+      .number("json", entry.json.size())
+      .end(entry.json);
+}
+
+std::string encode(const Ask& ask) {
+  return Frame("ASK", ask.id, ask.token).number("wait", ask.wait_milliseconds).end();
+}
+
+std::string encode(const End& end) { return Frame("END", end.id, end.token).end(); }
+
+std::string encode(const Forget& forget) { return Frame("FORGET", forget.id, forget.token).end(); }
+
+std::string encode(const Get& get) {
+  return Frame("GET", get.id).number("max", get.max).line(get.path, "a path").end();
+}
+
+std::string encode(const Out& out) {
+  return Frame("OUT", out.id, out.token)
+      .option("stream", out.stream == Stream::out ? "out" : "err")
+      .number("offset", out.offset)
+      .number("max", out.max)
+      .end();
+}
+
+std::string encode(const Log& log) {
+  return Frame("LOG", log.id).option("service", word(log.service, "service")).number("max", log.max).end();
+}
+
+std::string encode(const Items& items) {
+  Frame frame("ITEMS", items.id);
+  for (const auto& name : items.names) frame.line(word(name, "item", max_item_name), "an item");
+  return frame.number("n", items.names.size()).end();
+}
+
+std::string encode(const Item& item) {
+  return Frame("ITEM", item.id)
+      .option("name", word(item.name, "item", max_item_name))
+      .option("mode", mode_text(item.mode))
+      .number("len", item.bytes.size())
+      .option("sha", digest(item.sha256, "sha"))
+      .end(item.bytes);
+}
+
+std::string encode(const Bye& bye) { return Frame("BYE", bye.id).end(); }
+
+std::string bootstrap(std::string_view state_dir, std::string_view runner_sha256, std::size_t runner_size) {
+  const bool allowed =
+      state_dir.starts_with('/') && std::all_of(state_dir.begin(), state_dir.end(),
+                                                [](char c) { return is_word_character(c) || c == '/'; });
+  if (!allowed) refuse("the state directory '" + excerpt(state_dir) + "' is not of [A-Za-z0-9_./-]");
+  if (!is_hexadecimal(runner_sha256, 64)) refuse("the runner's SHA-256 is none");
+  // The name is the content's hash, yet the file is checked: after a power cut it may be empty. What comes
+  // is written beside it and renamed. No single quote and no '!': the text is put inside quotes as it is.
+  std::string text =
+      "umask 077; s=\"@STATE\"; d=\"$s/runner\"; f=\"$d/@SHA\"; t=\"$d/new.$$\"; "
+      "no() { printf \"REFUSED bootstrap %s, as user %s\\n\" \"$1\" \"$(id -un 2>/dev/null || id -u)\"; exit "
+      "3; }; "
+      "sum() { set -- $(sha256sum 2>/dev/null <\"$1\"); test \"$1\" = @SHA; }; "
+      "for c in dd sha256sum sync mv rm mkdir chmod; do "
+      "command -v $c >/dev/null || no \"the host lacks $c\"; done; "
+      "e=$(LC_ALL=C mkdir -p \"$d\" 2>&1 && LC_ALL=C chmod 700 \"$d\" 2>&1) || no \"cannot make $d: ${e##*: "
+      "}\"; "
+      "if test -f \"$f\" && sum \"$f\"; then echo HAVE; else echo NEED; "
+      "rm -f \"$t\"; { dd bs=@SIZE count=1 iflag=fullblock 2>/dev/null >\"$t\"; } 2>/dev/null || "
+      "no \"cannot write $t\"; "
+      "sum \"$t\" || { rm -f \"$t\"; no \"the runner arrived damaged\"; }; "
+      "sync \"$t\" && mv -f \"$t\" \"$f\" && sync \"$d\" || no \"cannot write $f\"; fi; "
+      "exec sh \"$f\" \"$s\"";
+  const auto replace = [&text](std::string_view what, std::string_view with) {
+    for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + with.size()))
+      text.replace(at, what.size(), with);
+  };
+  replace("@STATE", state_dir);
+  replace("@SHA", runner_sha256);
+  replace("@SIZE", std::to_string(runner_size));
+  return text;
+}
+
+// ------------------------------------------------------------------ parsing
+
+namespace {
+
+constexpr std::array<std::string_view, 10> how_names = {"exit", "timeout", "killed",  "already", "absent",
+                                                        "busy", "died",    "lingers", "fenced",  "error"};
+constexpr std::array<std::string_view, 4> life_names = {"alive", "dead", "unknown", "torn"};
+constexpr std::array<std::string_view, 4> state_names = {"started", "orphan", "lost", "absent"};
+
+template <typename Enum>
+std::optional<Enum> find_name(std::span<const std::string_view> names, std::string_view text) {
+  const auto found = std::find(names.begin(), names.end(), text);
+  if (found == names.end()) return std::nullopt;
+  return static_cast<Enum>(found - names.begin());
+}
+
+[[noreturn]] void bad(std::string_view what, std::string_view line) {
+  throw ProtocolError("the host answered " + std::string(what) + ": '" + excerpt(line) + "'");
+}
+
+/// The bytes at hand of one reply. What is not there yet is asked for by throwing Incomplete, which next()
+/// catches: a reply is parsed again from its start when the bytes that were missing have come.
+struct Incomplete {
+  std::size_t wanted;
+};
+
+class Cursor {
+ public:
+  explicit Cursor(std::string_view bytes) : bytes_(bytes) {}
+
+  std::string_view header() {
+    const auto rest = bytes_.substr(at_);
+    const auto end = rest.substr(0, max_header).find('\n');
+    if (end == std::string_view::npos) {
+      if (rest.size() >= max_header) bad("with a header that is too long", rest);
+      throw Incomplete{bytes_.size() + 1};
+    }
+    at_ += end + 1;
+    return rest.substr(0, end);
+  }
+  std::string_view take(std::size_t size) {
+    if (bytes_.size() - at_ < size) throw Incomplete{at_ + size};
+    at_ += size;
+    return bytes_.substr(at_ - size, size);
+  }
+  [[nodiscard]] std::size_t taken() const noexcept { return at_; }
+
+ private:
+  std::string_view bytes_;
+  std::size_t at_ = 0;
+};
+
+/// The words of a header, taken one by one.
+class Words {
+ public:
+  explicit Words(std::string_view line) : line_(line), rest_(line) {}
+
+  std::string_view next() {
+    if (at_end_) bad("with too few words", line_);
+    const auto end = rest_.find(' ');
+    const auto found = rest_.substr(0, end);
+    if (found.empty()) bad("with an empty word", line_);
+    at_end_ = end == std::string_view::npos;
+    if (!at_end_) rest_.remove_prefix(end + 1);
+    return found;
+  }
+  void end() const {
+    if (!at_end_) bad("with too many words", line_);
+  }
+  /// All that is left: a sentence.
+  [[nodiscard]] std::string rest() const { return at_end_ ? std::string() : std::string(rest_); }
+
+  std::uint64_t number() {
+    const auto text = next();
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || text.size() > max_number)
+      bad("with what should be a number", line_);
+    return value;
+  }
+  std::size_t size(std::size_t limit, std::string_view bound) {
+    const auto value = number();
+    if (value > limit)
+      bad("with more than the bound on " + std::string(bound) + ", " + std::to_string(limit), line_);
+    return static_cast<std::size_t>(value);
+  }
+  std::string word() {
+    const auto text = next();
+    if (!is_word(text)) bad("with what should be a word", line_);
+    return std::string(text);
+  }
+  std::string word_or_none() {
+    const auto text = next();
+    if (text == "-") return {};
+    if (!is_word(text)) bad("with what should be a word", line_);
+    return std::string(text);
+  }
+  std::string text() {
+    const auto text = next();
+    return text == "-" ? std::string() : unescape(text);
+  }
+  std::string digest() {
+    const auto text = next();
+    if (!is_hexadecimal(text, 64)) bad("with what should be a SHA-256", line_);
+    return std::string(text);
+  }
+  std::string digest_or_none() {
+    if (rest_ == "-" || rest_.starts_with("- ")) return next(), std::string();
+    return digest();
+  }
+  template <typename Enum> Enum one_of(std::span<const std::string_view> names) {
+    const auto found = find_name<Enum>(names, next());
+    if (!found) bad("with a word that means nothing here", line_);
+    return *found;
+  }
+  [[nodiscard]] std::string_view line() const noexcept { return line_; }
+
+ private:
+  std::string_view line_;
+  std::string_view rest_;
+  bool at_end_ = false;
+};
+
+Done parse_done(Words& words, Cursor& cursor, const Limits& limits) {
+  Done done;
+  done.how = words.one_of<How>(how_names);
+  done.status = static_cast<int>(words.size(255, "a status"));
+  done.output.size = words.number();
+  done.output.sha256 = words.digest_or_none();
+  done.error.size = words.number();
+  done.error.sha256 = words.digest_or_none();
+  const auto out = words.size(limits.preview, "a preview");
+  const auto err = words.size(limits.preview, "a preview");
+  words.end();
+  if (out > done.output.size || err > done.error.size)
+    bad("with a preview that is more than all", words.line());
+  const auto previews = cursor.take(out + err);
+  done.output.preview = previews.substr(0, out);
+  done.error.preview = previews.substr(out);
+  return done;
+}
+
+Manifest parse_manifest(Words& words, Cursor& cursor, const Limits& limits) {
+  Manifest manifest;
+  const auto lineage = words.word_or_none();
+  const auto epoch = words.number();
+  if (!lineage.empty()) manifest.fence = Fence{lineage, static_cast<std::int64_t>(epoch)};
+  manifest.holder = words.text();
+  manifest.nonce = words.word_or_none();
+  const auto count = words.size(limits.entries, "entries");
+  words.end();
+  // First where the entries are, so that nothing is copied before all of it is there.
+  std::vector<std::pair<Words, std::string_view>> entries;
+  std::size_t total = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    Words entry(cursor.header());
+    auto skim = entry;
+    if (skim.next() != "E") bad("with what should be an entry", skim.line());
+    (void)skim.word();
+    (void)skim.next();
+    const auto size = skim.size(limits.entry, "an entry");
+    skim.end();
+    if ((total += size) > limits.manifest) bad("with more than the bound on a manifest", skim.line());
+    entries.emplace_back(entry, cursor.take(size));
+  }
+  for (auto& [entry, bytes] : entries) {
+    (void)entry.next();
+    auto service = entry.word();
+    const auto life = entry.one_of<Life>(life_names);
+    manifest.entries.push_back({std::move(service), life, std::string(bytes)});
+  }
+  return manifest;
+}
+
+Missing parse_missing(Words& words, Cursor& cursor, const Limits& limits) {
+  const auto count = words.size(limits.items, "items");
+  words.end();
+  std::vector<std::string_view> lines;
+  for (std::size_t i = 0; i < count; ++i) lines.push_back(cursor.header());
+  Missing missing;
+  for (const auto line : lines) {
+    auto name = unescape(line);
+    if (!is_word(name, max_item_name)) bad("with what should be an item's name", line);
+    missing.names.push_back(std::move(name));
+  }
+  return missing;
+}
+
+Answer parse_answer(std::string_view kind, Words& words, Cursor& cursor, const Limits& limits) {
+  if (kind == "done") return parse_done(words, cursor, limits);
+  if (kind == "read") return parse_manifest(words, cursor, limits);
+  if (kind == "items") return parse_missing(words, cursor, limits);
+  if (kind == "out") {
+    const auto size = words.number();
+    const auto part = words.size(limits.output, "output");
+    words.end();
+    return OutputPart{size, std::string(cursor.take(part))};
+  }
+  if (kind == "log") {
+    const auto size = words.size(limits.output, "output");
+    words.end();
+    return LogTail{std::string(cursor.take(size))};
+  }
+  if (kind == "got") {
+    const auto size = words.size(limits.file, "a file");
+    auto sha256 = words.digest();
+    words.end();
+    return Got{std::move(sha256), std::string(cursor.take(size))};
+  }
+  if (kind == "refused") {
+    auto why = words.word();
+    auto detail = words.text();
+    words.end();
+    return Refused{std::move(why), std::move(detail)};
+  }
+  if (kind == "error") {
+    auto why = words.text();
+    words.end();
+    return Failed{std::move(why)};
+  }
+  if (kind == "locked") {
+    auto nonce = words.word();
+    words.end();
+    return Locked{std::move(nonce)};
+  }
+  words.end();
+  if (kind == "item") return ItemStored{};
+  if (kind == "bye") return Farewell{};
+  if (const auto state = find_name<TokenState>(state_names, kind)) return *state;
+  bad("with a reply that is none of ours", words.line());
+}
+
+Reply parse_reply(Cursor& cursor, const Limits& limits) {
+  Words words(cursor.header());
+  const auto kind = words.next();
+  if (kind == "R") {
+    auto id = words.word();
+    const auto answer = words.next();
+    return {std::move(id), parse_answer(answer, words, cursor, limits)};
+  }
+  if (kind == "REFUSED") {
+    auto why = words.word();
+    return {{}, Ended{std::move(why), words.rest()}};
+  }
+  if (kind == "OK") {
+    if (const auto version = words.number(); version != protocol_version)
+      bad("in version " + std::to_string(version) + " of the protocol", words.line());
+    Greeting greeting{words.word(), words.word(), words.number()};
+    words.end();
+    return {{}, std::move(greeting)};
+  }
+  words.end();
+  if (kind == "HAVE" || kind == "NEED") return {{}, Bootstrapped{kind == "NEED"}};
+  bad("with what is no reply", words.line());
+}
+
+}  // namespace
+
+void ReplyParser::feed(std::string_view bytes) {
+  if (begin_ > 0 && begin_ >= buffer_.size() / 2) {
+    buffer_.erase(0, begin_);
+    begin_ = 0;
+  }
+  buffer_ += bytes;
+}
+
+std::optional<Reply> ReplyParser::next() {
+  const auto at_hand = std::string_view(buffer_).substr(begin_);
+  if (at_hand.empty() || at_hand.size() < wanted_) return std::nullopt;
+  Cursor cursor(at_hand);
+  try {
+    auto reply = parse_reply(cursor, limits_);
+    begin_ += cursor.taken();
+    wanted_ = 0;
+    return reply;
+  } catch (const Incomplete& incomplete) {
+    wanted_ = incomplete.wanted;
+    return std::nullopt;
+  }
+}
+
+bool Done::succeeded() const noexcept {
+  return status == 0 && (how == How::exit || how == How::already || how == How::absent);
+}
+
+std::string_view name(How how) noexcept { return how_names[static_cast<std::size_t>(how)]; }
+std::string_view name(Life life) noexcept { return life_names[static_cast<std::size_t>(life)]; }
+std::string_view name(TokenState state) noexcept { return state_names[static_cast<std::size_t>(state)]; }
+
+}  // namespace tutti::frames

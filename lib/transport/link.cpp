@@ -1,0 +1,313 @@
+#include "transport/link.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+#include "support/text.hpp"
+#include "transport/reasons.hpp"
+
+namespace tutti {
+namespace {
+
+constexpr double read_seconds = 30;   ///< for the manifest, probes of all instances included
+constexpr double lock_seconds = 30;   ///< the runner itself waits up to 5 for the lock
+constexpr double items_seconds = 60;  ///< after the last byte of an item was taken
+
+bool same_way(const Host& a, const Host& b) {
+  return a.address == b.address && a.port == b.port && a.user == b.user && a.become == b.become;
+}
+
+}  // namespace
+
+const ItemContent* Offer::find(const std::string& name) const {
+  for (const Items* items : all_)
+    if (const auto found = items->find(name); found != items->end()) return found->second.get();
+  return nullptr;
+}
+
+const std::string& Offer::sha256_of(const std::string& name) {
+  const auto known = hashes_.find(name);
+  return known != hashes_.end() ? known->second : hashes_[name] = sha256(find(name)->bytes);
+}
+
+Link::Link(Shared& shared, Host host) : shared_(shared), host_(std::move(host)) {}
+
+void Link::locate(const Host& host) {
+  if (!same_way(host, host_)) moved_ = may_connect_ = true;
+  host_ = host;
+}
+
+void Link::authorise(Authority authority) {
+  authority_ = std::move(authority);
+  locked_ = false;
+  refused_.clear();
+  may_connect_ = true;
+  present_.clear();
+}
+
+void Link::read(std::function<void(HostReading)> then) {
+  queue_.emplace_back(Reading{std::move(then)});
+  pump();
+}
+
+void Link::send(std::string token, Request request, Compiled compiled) {
+  request.content = {};  // it is in the frame
+  request.input = {};
+  queue_.emplace_back(Effect{.token = std::move(token), .request = std::move(request), .compiled = std::move(compiled)});
+  pump();
+}
+
+// ------------------------------------------------------------------ what comes next
+
+void Link::pump() {
+  while (!busy_ && !queue_.empty()) {
+    auto* effect = std::get_if<Effect>(&queue_.front());
+    if (effect && !authority_) {
+      complete(Completion::Kind::refused, host_.name + ": nobody said with whose authority to act there");
+    } else if (effect && !refused_.empty()) {
+      complete(Completion::Kind::refused, refused_);
+    } else if (!is_connected()) {
+      if (effect && !may_connect_)
+        give_up(why_not_);
+      else
+        connect();
+    } else if (!effect) {
+      const std::string id = next_id();
+      ask(Stage::read, id, frames::encode(frames::Read{.id = id}), read_seconds);
+    } else {
+      ask_next(*effect);
+    }
+  }
+}
+
+bool Link::is_connected() {
+  if (!session_) return false;
+  if (!moved_ && session_->up()) return true;
+  session_->hang_up();
+  session_.reset();
+  locked_ = false;
+  may_connect_ = true;
+  return false;
+}
+
+void Link::connect() {
+  busy_ = true;
+  shared_.opening.enter(1, [this](Gate::Pass pass) {
+    pass_ = std::move(pass);
+    moved_ = false;
+    session_ = std::make_shared<Session>(shared_.io, host_, shared_.platform, shared_.site);
+    session_->open([this](const std::string& why) { opened(why); });
+  });
+}
+
+void Link::opened(const std::string& why) {
+  busy_ = false;
+  locked_ = false;
+  present_.clear();
+  if (why.empty()) {
+    fresh_ = true;
+  } else {
+    session_.reset();
+    may_connect_ = false;
+    why_not_ = why;
+    give_up(why);
+  }
+  pass_.drop();
+  pump();
+}
+
+void Link::ask_next(Effect& effect) {
+  const std::string id = next_id();
+  try {
+    if (!locked_) {
+      frames::Lock lock{.id = id, .lineage = authority_->lineage, .epoch = authority_->epoch, .seen = authority_->seen, .holder = authority_->holder};
+      if (authority_->displace && !authority_->displace->lineage.empty())
+        lock.expect = frames::Fence{authority_->displace->lineage, authority_->displace->epoch};
+      return ask(Stage::lock, id, frames::encode(lock), lock_seconds);
+    }
+    if (!effect.missing) {
+      std::vector<std::string> unsure;
+      for (const std::string& item : effect.compiled.items)
+        if (!present_.contains(item)) unsure.push_back(item);
+      if (!unsure.empty()) return ask(Stage::items, id, frames::encode(frames::Items{.id = id, .names = unsure}), items_seconds);
+      effect.missing.emplace();
+    }
+    if (!effect.missing->empty()) return upload(effect.missing->back());
+    const double patience = effect.compiled.patience;
+    ask(Stage::effect, id, encode(std::move(effect.compiled.frame), id), patience);
+  } catch (const std::invalid_argument& e) {  // of the codec: what can't be sent
+    complete(failed(e.what()));
+  }
+}
+
+void Link::upload(const std::string& item) {
+  const ItemContent* content = shared_.offer.find(item);
+  if (!content)
+    return complete(failed(fmt::format("item {} is not in the store of {}, and this program does not have it either", item, host_.name)));
+  busy_ = true;  // what is encoded is a copy: only so many of them at once
+  shared_.uploading.enter(content->bytes.size(), [this, item, content](Gate::Pass pass) {
+    pass_ = std::move(pass);
+    busy_ = false;
+    if (is_connected()) try {
+      const std::string id = next_id();
+      ask(Stage::item, id,
+          frames::encode(frames::Item{.id = id, .name = item, .bytes = content->bytes, .sha256 = shared_.offer.sha256_of(item),
+                                      .mode = content->executable ? 0555U : 0444U}),
+          items_seconds);
+    } catch (const std::invalid_argument& e) {
+      complete(failed(e.what()));
+    }
+    if (busy_) return;
+    pass_.drop();
+    pump();
+  });
+}
+
+void Link::ask(Stage stage, const std::string& id, std::string frame, double seconds) {
+  busy_ = true;
+  ++shared_.frames;
+  session_->ask(id, std::move(frame), seconds, [this, stage](Session::Reply reply) { answered(stage, std::move(reply)); });
+}
+
+// ------------------------------------------------------------------ what came of it
+
+void Link::answered(Stage stage, Session::Reply reply) {
+  busy_ = false;
+  pass_.drop();
+  if (const auto* gone = std::get_if<Session::Lost>(&reply)) {
+    lost(stage, gone->why);
+  } else {
+    const frames::Answer& answer = std::get<frames::Answer>(reply);
+    switch (stage) {
+      case Stage::read: take_read(answer); break;
+      case Stage::lock: take_lock(answer); break;
+      case Stage::items:
+      case Stage::item: take_items(stage, answer); break;
+      case Stage::effect: take_effect(answer); break;
+      case Stage::error_tail: take_error_tail(answer); break;
+    }
+    fresh_ = false;
+  }
+  pump();
+}
+
+void Link::lost(Stage stage, const std::string& why) {
+  session_.reset();
+  locked_ = false;
+  may_connect_ = true;
+  if (auto* reading = std::get_if<Reading>(&queue_.front())) {
+    if (!fresh_ && !std::exchange(reading->again, true)) return;  // it was dead all along: once more
+    return give_up(why);
+  }
+  if (stage == Stage::error_tail)
+    complete(to_result(effect().request, effect().token, host_.name, *effect().done));
+  else if (stage == Stage::effect)
+    complete(Completion::Kind::lost, why);
+  else
+    complete(Completion::Kind::unreachable, why);
+  // What was queued counted on the effect before it.
+  while (!queue_.empty() && std::holds_alternative<Effect>(queue_.front())) give_up(why);
+}
+
+void Link::take_read(const frames::Answer& answer) {
+  const auto then = std::move(std::get<Reading>(queue_.front()).then);
+  queue_.pop_front();
+  if (const auto* manifest = std::get_if<frames::Manifest>(&answer)) return then(to_reading(host_.name, *manifest));
+  const auto* failed = std::get_if<frames::Failed>(&answer);
+  then({.host = host_.name, .why = failed ? whereabouts(host_) + ": its manifest can't be read: " + escaped(failed->why) : out_of_turn()});
+}
+
+void Link::take_lock(const frames::Answer& answer) {
+  if (std::holds_alternative<frames::Locked>(answer)) {
+    locked_ = true;
+    return;
+  }
+  const auto* refused = std::get_if<frames::Refused>(&answer);
+  refused_ = refused ? why_refused(host_, *refused) : out_of_turn();
+}
+
+void Link::take_items(Stage stage, const frames::Answer& answer) {
+  Effect& first = effect();
+  if (const auto* missing = std::get_if<frames::Missing>(&answer); missing && stage == Stage::items) {
+    const auto& asked = first.compiled.items;
+    first.missing.emplace();
+    for (const std::string& item : missing->names)
+      if (std::find(asked.begin(), asked.end(), item) != asked.end() &&
+          (first.compiled.items_required || shared_.offer.find(item)))
+        first.missing->push_back(item);
+    for (const std::string& item : asked)
+      if (std::find(missing->names.begin(), missing->names.end(), item) == missing->names.end()) present_.insert(item);
+  } else if (std::holds_alternative<frames::ItemStored>(answer) && stage == Stage::item) {
+    present_.insert(first.missing->back());
+    first.missing->pop_back();
+  } else if (const auto* why = std::get_if<frames::Failed>(&answer)) {
+    const std::string what = stage == Stage::item ? "item " + first.missing->back() : "items";
+    complete(failed(fmt::format("{} can't be put into the store of {}: {}", what, host_.name, escaped(why->why))));
+  } else {
+    complete(failed(out_of_turn()));
+  }
+}
+
+void Link::take_effect(const frames::Answer& answer) {
+  Effect& first = effect();
+  if (const auto* done = std::get_if<frames::Done>(&answer)) {
+    if (done->how == frames::How::fenced)
+      return complete(Completion::Kind::refused, fmt::format("{}: another deployment took the host over", host_.name));
+    const bool is_cut = done->error.size > done->error.preview.size();
+    if (done->succeeded() || !is_cut || !is_connected())
+      return complete(to_result(first.request, first.token, host_.name, *done));
+    first.done = *done;  // why it failed is at the end of what it said
+    const std::string id = next_id();
+    const std::uint64_t offset = done->error.size - std::min<std::uint64_t>(done->error.size, error_bytes);
+    return ask(Stage::error_tail, id,
+               frames::encode(frames::Out{.id = id, .token = first.token, .stream = frames::Stream::err, .offset = offset, .max = error_bytes}),
+               items_seconds);
+  }
+  if (const auto* got = std::get_if<frames::Got>(&answer)) {
+    if (sha256(got->bytes) != got->sha256) return complete(failed(first.request.path + " changed on the way"));
+    Result result;
+    result.output = {.text = got->bytes, .cut = false, .size = got->bytes.size(), .sha256 = {}, .host = host_.name, .token = first.token};
+    return complete(std::move(result));
+  }
+  if (const auto* why = std::get_if<frames::Failed>(&answer)) return complete(failed(escaped(why->why)));
+  if (const auto* refused = std::get_if<frames::Refused>(&answer))
+    return complete(Completion::Kind::refused, why_refused(host_, *refused));
+  if (const auto* state = std::get_if<frames::TokenState>(&answer))
+    return complete(Completion::Kind::lost, fmt::format("{}: what became of it is not known (the host says: {})", host_.name, frames::name(*state)));
+  complete(Completion::Kind::lost, out_of_turn());
+}
+
+void Link::take_error_tail(const frames::Answer& answer) {
+  const auto* part = std::get_if<frames::OutputPart>(&answer);
+  complete(to_result(effect().request, effect().token, host_.name, *effect().done, part ? part->bytes : ""));
+}
+
+void Link::complete(Completion::Kind kind, std::string why) {
+  shared_.completed.push_back({.token = effect().token, .kind = kind, .result = {}, .why = std::move(why)});
+  queue_.pop_front();
+}
+
+void Link::complete(Result result) {
+  shared_.completed.push_back({.token = effect().token, .kind = Completion::Kind::answered, .result = std::move(result), .why = {}});
+  queue_.pop_front();
+}
+
+void Link::give_up(const std::string& why) {
+  auto* reading = std::get_if<Reading>(&queue_.front());
+  if (!reading) return complete(Completion::Kind::unreachable, why);
+  const auto then = std::move(reading->then);
+  queue_.pop_front();
+  then({.host = host_.name, .why = why});
+}
+
+std::string Link::out_of_turn() const { return whereabouts(host_) + ": the runner answered out of turn"; }
+
+bool Link::hang_up() noexcept { return session_ && session_->hang_up(); }
+
+void Link::reap(double seconds) noexcept {
+  if (session_) session_->reap(seconds);
+}
+
+}  // namespace tutti

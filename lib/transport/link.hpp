@@ -1,0 +1,128 @@
+#pragma once
+// All that goes on with one host: what waits for it, with which authority, over which connection.
+// Threads: all on the thread that runs the io_context.
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+
+#include "transport/compile.hpp"
+#include "transport/session.hpp"
+#include "transport/gate.hpp"
+#include <tutti/site.hpp>
+#include <tutti/transport.hpp>
+
+namespace tutti {
+
+/// What is offered to be put into the hosts' stores.
+class Offer {
+ public:
+  void add(const Items& items) { all_.push_back(&items); }  ///< borrowed
+  /// nullptr when nobody offered it.
+  [[nodiscard]] const ItemContent* find(const std::string& name) const;
+  /// Of an item that is offered; computed once.
+  [[nodiscard]] const std::string& sha256_of(const std::string& name);
+
+ private:
+  std::vector<const Items*> all_;
+  std::map<std::string, std::string> hashes_;
+};
+
+/// What the links of a transport share.
+struct Shared {
+  /// Key exchanges compute: more at once than a few for each core only make all of them slow, and
+  /// sshd drops connections when too many are not logged in yet (MaxStartups, 10).
+  static constexpr std::size_t most_opening = 16;
+  static constexpr std::size_t most_uploading_bytes = std::size_t{64} << 20;
+
+  std::string site;
+  Platform platform;
+  Gate opening{most_opening};
+  Gate uploading{most_uploading_bytes};
+  Offer offer = {};
+  std::vector<Completion> completed = {};
+  std::uint64_t frames = 0;  ///< asked so far
+  boost::asio::io_context io{1};
+};
+
+class Link {
+ public:
+  Link(Shared& shared, Host host);
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
+
+  [[nodiscard]] const Host& host() const noexcept { return host_; }
+  /// The host is (still) there. Its connection is given up when it is to be reached otherwise.
+  void locate(const Host& host);
+  void authorise(Authority authority);
+  void read(std::function<void(HostReading)> then);
+  void send(std::string token, Request request, Compiled compiled);
+
+  bool hang_up() noexcept;             ///< see Session
+  void reap(double seconds) noexcept;
+
+ private:
+  struct Reading {
+    std::function<void(HostReading)> then;
+    bool again = false;  ///< tried over a connection that turned out to be dead
+  };
+  struct Effect {
+    std::string token;
+    Request request;
+    Compiled compiled;
+    std::optional<std::vector<std::string>> missing = {};  ///< items; none: not asked yet
+    std::optional<frames::Done> done = {};                 ///< the rest of its standard error is asked for
+  };
+  using Job = std::variant<Reading, Effect>;
+  enum class Stage { read, lock, items, item, effect, error_tail };
+
+  void pump();            ///< does the next thing for the first job, if nothing is under way
+  bool is_connected();    ///< finds out about a session that ended while idle
+  void connect();
+  void opened(const std::string& why);
+  void ask_next(Effect& effect);
+  void upload(const std::string& item);
+  void ask(Stage stage, const std::string& id, std::string frame, double seconds);
+  void answered(Stage stage, Session::Reply reply);
+  void lost(Stage stage, const std::string& why);
+  void take_read(const frames::Answer& answer);
+  void take_lock(const frames::Answer& answer);
+  void take_items(Stage stage, const frames::Answer& answer);
+  void take_effect(const frames::Answer& answer);
+  void take_error_tail(const frames::Answer& answer);
+
+  void complete(Completion::Kind kind, std::string why);
+  void complete(Result result);
+  void give_up(const std::string& why);  ///< the first job, for want of a connection
+  [[nodiscard]] Effect& effect() { return std::get<Effect>(queue_.front()); }
+  [[nodiscard]] std::string next_id() { return std::to_string(++last_id_); }
+  [[nodiscard]] std::string out_of_turn() const;
+
+  Shared& shared_;
+  Host host_;
+  std::deque<Job> queue_;
+  bool busy_ = false;  ///< something is under way for the first job
+  std::shared_ptr<Session> session_;
+  Gate::Pass pass_;              ///< while it opens, or an item is uploaded
+  bool fresh_ = false;           ///< the session was opened for the first job
+  bool moved_ = false;           ///< the session is with where the host was before
+  bool may_connect_ = true;      ///< no attempt has failed since the last loss
+  std::string why_not_;          ///< the last attempt failed
+  std::optional<Authority> authority_;
+  bool locked_ = false;
+  std::string refused_;          ///< with this authority
+  std::set<std::string> present_;  ///< items known to be there
+  std::uint64_t last_id_ = 0;
+};
+
+/// What READ answered. An entry that can't be read becomes one in state failed: it is never lost.
+[[nodiscard]] HostReading to_reading(const std::string& host, const frames::Manifest& manifest);
+
+}  // namespace tutti

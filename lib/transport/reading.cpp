@@ -1,0 +1,55 @@
+// From the runner's answer to READ to what the planner sees of a host.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "support/text.hpp"
+#include "transport/link.hpp"
+#include <tutti/error.hpp>
+
+namespace tutti {
+namespace {
+
+HostReading::Life life(frames::Life life) {
+  switch (life) {
+    case frames::Life::alive: return HostReading::Life::alive;
+    case frames::Life::dead: return HostReading::Life::dead;
+    case frames::Life::unknown:
+    case frames::Life::torn: break;
+  }
+  return HostReading::Life::unknown;
+}
+
+ManifestEntry entry(const frames::ManifestEntry& raw) {
+  if (raw.life != frames::Life::torn) {
+    try {
+      ManifestEntry entry = ManifestEntry::from_json(raw.bytes);
+      if (entry.service == raw.service) return entry;
+    } catch (const Error&) {
+      // Something is there, and nobody knows what: below.
+    }
+  }
+  return {.state = ManifestEntry::State::failed, .service = raw.service};
+}
+
+}  // namespace
+
+HostReading to_reading(const std::string& host, const frames::Manifest& manifest) {
+  HostReading reading{.host = host, .reached = true};
+  if (manifest.fence)
+    reading.fence = {.lineage = manifest.fence->lineage, .epoch = manifest.fence->epoch, .holder = to_utf8(manifest.holder)};
+  reading.nonce = manifest.nonce;
+  std::vector<const frames::ManifestEntry*> sorted;
+  for (const frames::ManifestEntry& one : manifest.entries) sorted.push_back(&one);
+  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->service < b->service; });
+  std::string all;
+  for (const frames::ManifestEntry* one : sorted) {
+    reading.entries.push_back({.entry = entry(*one), .life = life(one->life)});
+    all += fmt::format("{} {}\n", one->service, one->bytes.size());
+    all += one->bytes;
+  }
+  reading.digest = sha256(all);
+  return reading;
+}
+
+}  // namespace tutti

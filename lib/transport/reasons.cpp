@@ -1,0 +1,123 @@
+#include "transport/reasons.hpp"
+
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "support/text.hpp"
+
+namespace tutti {
+namespace {
+
+constexpr std::size_t most_lines = 2;  ///< of ssh's last words that are repeated
+
+std::string last_lines(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty() && lines.size() < most_lines) {
+    const auto begin = text.rfind('\n') + 1;  // npos + 1 is 0
+    std::string_view line = text.substr(begin);
+    text = begin == 0 ? std::string_view{} : text.substr(0, begin - 1);
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' ' || line.back() == '.')) line.remove_suffix(1);
+    if (line.find_first_not_of("@ \t") != std::string_view::npos) lines.insert(lines.begin(), line);
+  }
+  std::string joined;
+  for (const std::string_view line : lines) joined += (joined.empty() ? "" : "; ") + escaped(line);
+  return joined;
+}
+
+const std::string& address(const Host& host) { return host.address.empty() ? host.name : host.address; }
+
+std::string login(const Host& host, const Platform& platform) {
+  const std::string& user = host.user.empty() ? platform.user : host.user;
+  return user.empty() ? "the user there" : "'" + user + "'";
+}
+
+/// "LINEAGE:EPOCH:HOLDER"; a holder may have colons.
+struct Standing {
+  std::string lineage, epoch, holder;
+};
+Standing standing(const std::string& detail) {
+  const auto first = detail.find(':');
+  const auto second = first == std::string::npos ? first : detail.find(':', first + 1);
+  if (second == std::string::npos) return {escaped(detail), "?", "?"};
+  return {escaped(detail.substr(0, first)), escaped(detail.substr(first + 1, second - first - 1)),
+          escaped(detail.substr(second + 1))};
+}
+
+/// What to do about what ssh (or sudo) said, or "".
+std::string remedy(const Host& host, const Platform& platform, std::string_view said) {
+  const auto has = [&](std::string_view text) { return said.find(text) != std::string_view::npos; };
+  const std::string port = host.port == 0 ? "" : fmt::format("-p {} ", host.port);
+  if (has("IDENTIFICATION HAS CHANGED"))
+    return fmt::format("its host key is not the one in known_hosts; if the machine was made anew, remove the old key: "
+                       "ssh-keygen -R {}",
+                       host.port == 0 ? address(host) : fmt::format("'[{}]:{}'", address(host), host.port));
+  if (has("Host key verification failed") || has("host key is known"))
+    return fmt::format("check its host key and add it to known_hosts: ssh-keyscan {}{}", port, address(host));
+  if (has("Permission denied ("))
+    return fmt::format("it must accept a key of yours for {}: see ssh-add -l and authorized_keys there",
+                       login(host, platform));
+  if (!host.become.empty()) {
+    if (has("password is required") || has("terminal is required") || has("Authorization required") ||
+        has("Authentication failed") || has("not in the sudoers") || has("Operation not permitted"))
+      return fmt::format("to become root with '{}', {} needs a rule {}", host.become, login(host, platform),
+                         host.become == "sudo" ? "NOPASSWD in sudoers" : "'permit nopass' in doas.conf");
+    if (has(host.become) && has("not found"))
+      return fmt::format("install {} there, or log in as root and leave `become` out", host.become);
+  }
+  if (has("can't run 'ssh'")) return "install the OpenSSH client on this machine";
+  if (has("Bad configuration option") || has("bad configuration options")) return "correct your ssh configuration";
+  return "";
+}
+
+}  // namespace
+
+std::string whereabouts(const Host& host) {
+  return host.address.empty() || host.address == host.name ? host.name : fmt::format("{} ({})", host.name, host.address);
+}
+
+std::string why_unreachable(const Host& host, const Platform& platform, std::string_view last_words,
+                            const std::string& otherwise) {
+  std::string why = last_lines(last_words);
+  if (why.empty())
+    why = otherwise;
+  else if (platform.kind == Platform::Kind::ssh && !why.starts_with("ssh: "))
+    why = "ssh: " + why;
+  const std::string help = remedy(host, platform, std::string(last_words) + otherwise);
+  return fmt::format("{}: {}{}{}", whereabouts(host), why, help.empty() ? "" : "; ", help);
+}
+
+std::string why_unreachable(const Host& host, const frames::Ended& ended) {
+  std::string help;
+  if (ended.why == "bootstrap" && (ended.detail.find("cannot make") != std::string::npos ||
+                                   ended.detail.find("cannot write") != std::string::npos))
+    help = host.become.empty() ? "; log in as root, or set the host's `become` to sudo or doas"
+                               : "; is the disk full, or mounted read-only?";
+  return fmt::format("{}: {}{}{}", whereabouts(host), ended.why == "bootstrap" ? "" : ended.why + ": ",
+                     escaped(ended.detail), help);
+}
+
+std::string why_refused(const Host& host, const frames::Refused& refused) {
+  const std::string& why = refused.why;
+  const Standing there = standing(refused.detail);
+  if (why == "lineage")
+    return fmt::format("{} is held by lineage {} ({}), epoch {}: deploy --take-over displaces it", host.name, there.lineage,
+                       there.holder, there.epoch);
+  if (why == "epoch")
+    return fmt::format("{}: a deployment of this site with a later epoch ({}, {}) came first: is the state file an old copy?",
+                       host.name, there.epoch, there.holder);
+  if (why == "busy")
+    return fmt::format("{}: another deployment is running there (process {}): wait for it, or end it", host.name,
+                       escaped(refused.detail));
+  if (why == "went-back")
+    return fmt::format("{} was restored from an old image: its records are those of epoch {}, older than what this site "
+                       "did there; what it holds must be looked at before anything is deployed to it",
+                       host.name, escaped(refused.detail));
+  if (why == "nonce")
+    return fmt::format("{}: its records are not those that this run wrote: they were lost or replaced", host.name);
+  if (why == "baseline") return fmt::format("{} lacks '{}', which the runner needs", host.name, escaped(refused.detail));
+  if (why == "state") return fmt::format("{}: its state can't be used: {}", host.name, escaped(refused.detail));
+  return fmt::format("{} refused: {} {}", host.name, escaped(why), escaped(refused.detail));
+}
+
+}  // namespace tutti

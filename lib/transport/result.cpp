@@ -1,0 +1,97 @@
+// From the runner's reply to a result: what failed, said in a sentence.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "support/text.hpp"
+#include "transport/compile.hpp"
+
+namespace tutti {
+namespace {
+
+constexpr std::size_t most_error_lines = 12;
+
+/// The last lines of what a program wrote, fit for a terminal.
+std::string last_lines(std::string_view text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.remove_suffix(1);
+  std::size_t begin = text.size() > error_bytes ? text.size() - error_bytes : 0;
+  if (begin > 0) begin = std::min(text.find('\n', begin), begin + error_bytes / 2) + 1;  // at a line, if one is near
+  std::size_t lines = 0;
+  for (std::size_t i = text.size(); i > begin; --i)
+    if (text[i - 1] == '\n' && ++lines == most_error_lines) begin = i;
+  return escaped(text.substr(std::min(begin, text.size())), true);
+}
+
+std::string with(const std::string& sentence, const std::string& said) {
+  return said.empty() ? sentence : sentence + ": " + said;
+}
+
+std::string why(const Request& request, const frames::Done& done, const std::string& said) {
+  const std::string service = request.definition ? "'" + request.definition->service + "'" : "the service";
+  switch (done.how) {
+    case frames::How::exit:
+    case frames::How::already:
+    case frames::How::absent: return said.empty() ? fmt::format("it ended with status {} and said nothing", done.status) : said;
+    case frames::How::timeout:
+      return with(request.operation == Operation::validate || request.operation == Operation::wait_until
+                      ? "it did not succeed within its limit"
+                      : "it did not end within its limit and was killed",
+                  said);
+    case frames::How::killed: return with("it was killed", said);
+    case frames::How::busy: return with(fmt::format("another daemon of {} is running there", service), said);
+    case frames::How::died:
+      return with(fmt::format("the daemon ended{}{}", done.status ? fmt::format(" with status {}", done.status) : "",
+                              request.operation == Operation::validate ? " while it was being validated" : ""),
+                  said);
+    case frames::How::lingers: return with("it was stopped, but is still up when its limit is over", said);
+    case frames::How::fenced:
+    case frames::How::error: return said.empty() ? "the host could not prepare it" : said;
+  }
+  return said;
+}
+
+/// The limit that was over, when it is known here.
+double limit_of(const Request& request) {
+  if (request.limit > 0) return request.limit;
+  if (request.command) return request.command.limit;
+  if (!request.definition) return 0;
+  const auto& programs = request.definition->programs;
+  const char* name = request.operation == Operation::validate ? "validate"
+                     : request.operation == Operation::stop   ? "stop"
+                     : request.operation == Operation::reload ? "reload"
+                                                              : "start";
+  const auto found = programs.find(name);
+  return found == programs.end() ? 0 : found->second.limit;
+}
+
+}  // namespace
+
+Result failed(std::string why) {
+  Result result;
+  result.succeeded = false;
+  result.how = "error";
+  result.error = std::move(why);
+  return result;
+}
+
+Result to_result(const Request& request, const std::string& token, const std::string& host, const frames::Done& done,
+                 const std::string& error_tail) {
+  Result result;
+  result.succeeded = done.succeeded();
+  result.status = done.status;
+  result.how = frames::name(done.how);
+  result.output = {.text = done.output.preview,
+                   .cut = done.output.size > done.output.preview.size(),
+                   .size = done.output.size,
+                   .sha256 = done.output.sha256,
+                   .host = host,
+                   .token = token};
+  if (!result.succeeded) {
+    result.error = why(request, done, last_lines(error_tail.empty() ? done.error.preview : error_tail));
+    if (const double limit = limit_of(request); done.how == frames::How::timeout && limit > 0)
+      result.error.replace(result.error.find("its limit"), 9, fmt::format("{:g} s", limit));
+  }
+  return result;
+}
+
+}  // namespace tutti

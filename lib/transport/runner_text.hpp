@@ -1,0 +1,11 @@
+#pragma once
+
+#include <string_view>
+
+namespace tutti {
+
+/// The text of the runner, lib/transport/runner.sh, as it was when the library was built.
+/// Constant-initialised, so that it may be read from any thread at any time.
+extern const std::string_view runner_text;
+
+}  // namespace tutti

@@ -380,7 +380,7 @@ struct Executor::Impl {
   [[nodiscard]] bool under_way() const { return !by_token.empty() || !unsent.empty(); }
 
   void wind_up() {
-    const std::string why = interrupts > 0 ? "the run was interrupted" : "the run halted: " + halted;
+    const std::string why = interrupts > 0 ? "the run was interrupted" : "the run halted";
     for (const StepId id : scheduler.not_begun()) {
       if (at(id).phase == Phase::ended) continue;
       skip(id, why);

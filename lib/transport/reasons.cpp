@@ -29,7 +29,7 @@ const std::string& address(const Host& host) { return host.address.empty() ? hos
 
 std::string login(const Host& host, const Platform& platform) {
   const std::string& user = host.user.empty() ? platform.user : host.user;
-  return user.empty() ? "the user there" : "'" + user + "'";
+  return user.empty() ? "that user" : "'" + user + "'";
 }
 
 /// "LINEAGE:EPOCH:HOLDER"; a holder may have colons.
@@ -44,16 +44,31 @@ Standing standing(const std::string& detail) {
           escaped(detail.substr(second + 1))};
 }
 
+/// What ssh calls the host: its configuration may give another address than we know.
+std::string between(std::string_view text, std::string_view before, std::string_view after, const std::string& otherwise) {
+  const auto begin = text.find(before);
+  const auto end = begin == std::string_view::npos ? begin : text.find(after, begin);
+  if (end == std::string_view::npos) return otherwise;
+  return escaped(text.substr(begin + before.size(), end - begin - before.size()));
+}
+
+/// "[10.0.0.3]:2222" as ssh-keyscan takes it.
+std::string scanned(const std::string& address) {
+  const auto end = address.find("]:");
+  if (!address.starts_with('[') || end == std::string::npos) return address;
+  return "-p " + address.substr(end + 2) + " " + address.substr(1, end - 1);
+}
+
 /// What to do about what ssh (or sudo) said, or "".
 std::string remedy(const Host& host, const Platform& platform, std::string_view said) {
   const auto has = [&](std::string_view text) { return said.find(text) != std::string_view::npos; };
-  const std::string port = host.port == 0 ? "" : fmt::format("-p {} ", host.port);
-  if (has("IDENTIFICATION HAS CHANGED"))
-    return fmt::format("its host key is not the one in known_hosts; if the machine was made anew, remove the old key: "
-                       "ssh-keygen -R {}",
-                       host.port == 0 ? address(host) : fmt::format("'[{}]:{}'", address(host), host.port));
+  if (has("IDENTIFICATION HAS CHANGED") || has("has changed and you have requested strict"))
+    return fmt::format("its host key is not the one in known_hosts; if the machine was made anew, remove the old one: "
+                       "ssh-keygen -R '{}'",
+                       between(said, "key for ", " has changed", address(host)));
   if (has("Host key verification failed") || has("host key is known"))
-    return fmt::format("check its host key and add it to known_hosts: ssh-keyscan {}{}", port, address(host));
+    return "check its host key and add it to known_hosts: ssh-keyscan " +
+           scanned(between(said, "key is known for ", " and you", address(host)));
   if (has("Permission denied ("))
     return fmt::format("it must accept a key of yours for {}: see ssh-add -l and authorized_keys there",
                        login(host, platform));

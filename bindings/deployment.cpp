@@ -1,0 +1,217 @@
+// Deployments: a site with its state and its transport. What talks to hosts blocks outside of guile mode.
+
+#include <tutti/deployment.hpp>
+
+#include <atomic>
+#include <csignal>
+
+#include "data.hpp"
+
+namespace tutti::guile {
+namespace {
+
+SCM text(const std::string& value) { return from_string(value); }
+
+SCM open(SCM site, SCM state_file) {
+  return gate("%open-deployment", [&] {
+    const Site copy = unwrap<SiteBox>(site, 1)->site;
+    const std::string file = to_string(state_file, 2);
+    std::shared_ptr<DeploymentBox> box;
+    without_guile([&] { box = std::make_shared<DeploymentBox>(copy, file); });
+    return wrap(std::move(box));
+  });
+}
+
+SCM close_deployment(SCM handle) {
+  return gate("%close-deployment!", [&] { close<DeploymentBox>(handle, 1); });
+}
+
+SCM plan(SCM handle, SCM desired) {
+  return gate("%deployment-plan", [&] {
+    const auto box = unwrap<DeploymentBox>(handle, 1);
+    const auto wanted = unwrap<DesiredBox>(desired, 2);
+    std::shared_ptr<PlanBox> made;
+    without_guile([&] { made = std::make_shared<PlanBox>(PlanBox{box->deployment.plan(wanted->desired)}); });
+    return wrap(std::move(made));
+  });
+}
+
+SCM foreign(SCM handle, SCM plan) {
+  return gate("%deployment-foreign", [&] {
+    return list(unwrap<DeploymentBox>(handle, 1)->deployment.foreign(unwrap<PlanBox>(plan, 2)->plan), text);
+  });
+}
+
+SCM begin(SCM handle, SCM plan, SCM take_over) {
+  return gate("%deployment-begin!", [&] {
+    const auto box = unwrap<DeploymentBox>(handle, 1);
+    auto run = std::make_shared<RunBox>();
+    run->plan = unwrap<PlanBox>(plan, 2);
+    const ExecuteOptions options{.take_over = scm_is_true(take_over)};
+    if (box->run) throw Error(ErrorCode::misuse, "a run of this deployment is under way");
+    without_guile([&] { run->executor = &box->deployment.begin(run->plan->plan, options); });
+    box->run = run;
+    return wrap(std::move(run));
+  });
+}
+
+SCM finish(SCM handle) {
+  return gate("%deployment-finish!", [&] {
+    const auto box = unwrap<DeploymentBox>(handle, 1);
+    if (!box->run) throw Error(ErrorCode::misuse, "no run of this deployment is under way");
+    const auto run = std::move(box->run);
+    box->run = nullptr;
+    run->executor = nullptr;  // whatever happens, nobody may use it from here
+    auto made = std::make_shared<ReportBox>();
+    without_guile([&] { made->report = box->deployment.finish(); });
+    return wrap(std::move(made));
+  });
+}
+
+SCM abandon(SCM handle) {
+  return gate("%deployment-abandon!",
+              [&] { return list(unwrap<DeploymentBox>(handle, 1)->deployment.abandon(), text); });
+}
+
+SCM status(SCM handle) {
+  return gate("%deployment-status", [&] {
+    const auto box = unwrap<DeploymentBox>(handle, 1);
+    Status status;
+    without_guile([&] { status = box->deployment.status(); });
+    std::vector<std::string> unreached;
+    for (const HostReading& reading : status.hosts)
+      if (!reading.reached) unreached.push_back(reading.host);
+    return scm_cons(text(status.to_text()), list(unreached, text));
+  });
+}
+
+SCM from_generation(const Generation& g) {
+  return vector(scm_from_int(g.number), scm_from_double(g.started), scm_from_double(g.ended), text(g.by),
+                text(g.status), text(g.summary), text(g.source_hash));
+}
+
+SCM history(SCM handle) {
+  return gate("%deployment-history",
+              [&] { return list(unwrap<DeploymentBox>(handle, 1)->deployment.state().history(), from_generation); });
+}
+
+SCM unfinished(SCM handle) {
+  return gate("%deployment-unfinished", [&] {
+    const auto generation = unwrap<DeploymentBox>(handle, 1)->deployment.state().unfinished();
+    return generation ? from_generation(*generation) : SCM_BOOL_F;
+  });
+}
+
+SCM lineage(SCM handle) {
+  return gate("%deployment-lineage",
+              [&] { return text(unwrap<DeploymentBox>(handle, 1)->deployment.state().lineage()); });
+}
+
+SCM frames(SCM handle) {
+  return gate("%deployment-frames", [&] {
+    return scm_from_uint64(unwrap<DeploymentBox>(handle, 1)->deployment.transport().frames_sent());
+  });
+}
+
+/// #((SERVICE STATE OLD NEW) …), or #f when the host did not answer.
+SCM read_host(SCM handle, SCM name) {
+  return gate("%deployment-read", [&] {
+    const auto box = unwrap<DeploymentBox>(handle, 1);
+    const Host host = box->deployment.fleet().at(to_string(name, 2));
+    std::vector<HostReading> readings;
+    without_guile([&] { readings = box->deployment.transport().read({host}); });
+    if (readings.empty() || !readings.front().reached)
+      throw Error(ErrorCode::system, "host '" + host.name + "' does not answer" +
+                                         (readings.empty() || readings.front().why.empty()
+                                              ? std::string()
+                                              : ": " + readings.front().why));
+    return list(readings.front().entries, [](const HostReading::Entry& e) {
+      const char* state = e.entry.state == ManifestEntry::State::deployed   ? "deployed"
+                          : e.entry.state == ManifestEntry::State::changing ? "changing"
+                                                                            : "failed";
+      return vector(text(e.entry.service), scm_from_utf8_symbol(state), from_definition(e.entry.old_definition),
+                    from_definition(e.entry.new_definition));
+    });
+  });
+}
+
+// ---- Signals. A handler of Guile's would not run while next() blocks.
+
+std::atomic<Deployment*> interrupted{nullptr};
+std::atomic<int> times{0};
+struct sigaction previous[2];
+constexpr int signals[] = {SIGINT, SIGTERM};
+
+void on_signal(int signal) {
+  if (times.fetch_add(1) >= 2) {  // it does not react any more
+    ::signal(signal, SIG_DFL);
+    ::raise(signal);
+  } else if (Deployment* deployment = interrupted.load()) {
+    deployment->interrupt();
+  }
+}
+
+SCM catch_signals(SCM handle) {
+  return gate("%catch-signals!", [&] {
+    Deployment* deployment = &unwrap<DeploymentBox>(handle, 1)->deployment;
+    if (interrupted.load()) throw Error(ErrorCode::misuse, "signals are caught already");
+    times = 0;
+    interrupted = deployment;
+    struct sigaction action {};
+    action.sa_handler = on_signal;
+    sigemptyset(&action.sa_mask);
+    for (int k = 0; k < 2; ++k) sigaction(signals[k], &action, &previous[k]);
+  });
+}
+
+SCM release_signals() {
+  return gate("%release-signals!", [&] {
+    if (!interrupted.load()) return;
+    for (int k = 0; k < 2; ++k) sigaction(signals[k], &previous[k], nullptr);
+    interrupted = nullptr;
+  });
+}
+
+SCM times_interrupted() {
+  return gate("%times-interrupted", [] { return scm_from_int(times.load()); });
+}
+
+SCM interrupt(SCM handle) {
+  return gate("%deployment-interrupt!", [&] { unwrap<DeploymentBox>(handle, 1)->deployment.interrupt(); });
+}
+
+const Primitive table[] = {
+    {"%open-deployment", 2, subr(open), "Open the deployment of SITE, a site handle, with STATE-FILE."},
+    {"%close-deployment!", 1, subr(close_deployment), "Close DEPLOYMENT: its connections and its state."},
+    {"%deployment-plan", 2, subr(plan), "Read the hosts' manifests and return the plan for DESIRED."},
+    {"%deployment-foreign", 2, subr(foreign), "Return which hosts of PLAN other lineages hold, as sentences."},
+    {"%deployment-begin!", 3, subr(begin),
+     "Begin to execute PLAN, displacing other lineages if TAKE-OVER? is true; return a run."},
+    {"%deployment-finish!", 1, subr(finish), "End the run under way after its last event; return its report."},
+    {"%deployment-abandon!", 1, subr(abandon), "End an unfinished run; return what it left open."},
+    {"%deployment-status", 1, subr(status),
+     "Return a pair: what runs where, as people read it, and the hosts that do not answer."},
+    {"%deployment-history", 1, subr(history),
+     "Return the generations, newest first: #(NUMBER STARTED ENDED BY STATUS SUMMARY SOURCE-HASH)."},
+    {"%deployment-unfinished", 1, subr(unfinished), "Return the run that has not ended, as in the history, or #f."},
+    {"%deployment-lineage", 1, subr(lineage), "Return the lineage of the state of DEPLOYMENT."},
+    {"%deployment-frames", 1, subr(frames), "Return how many request frames were sent so far."},
+    {"%deployment-read", 2, subr(read_host),
+     "Return the manifest of the host NAME: #(SERVICE STATE OLD NEW) for each instance."},
+    {"%deployment-interrupt!", 1, subr(interrupt), "Interrupt the run of DEPLOYMENT, as Ctrl-C does."},
+    {"%catch-signals!", 1, subr(catch_signals), "Let SIGINT and SIGTERM interrupt the run of DEPLOYMENT."},
+    {"%release-signals!", 0, subr(release_signals), "Handle signals as before %catch-signals!."},
+    {"%times-interrupted", 0, subr(times_interrupted), "Return how many signals came since %catch-signals!."},
+};
+
+}  // namespace
+
+template <>
+HandleType Handle<DeploymentBox>::type{"deployment"};
+
+void define_deployment() {
+  define_handle<DeploymentBox>("<deployment-handle>");
+  define_primitives(table);
+}
+
+}  // namespace tutti::guile

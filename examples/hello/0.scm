@@ -1,0 +1,3 @@
+;; Nothing any more: deploying this removes both.
+(load "hello.scm")
+(hello '() '())

@@ -1,0 +1,2 @@
+(load "hello.scm")
+(hello (list (app "2")) (list (front "2")))

@@ -1,0 +1,3 @@
+;; This application never becomes well: its upgrade is rolled back.
+(load "hello.scm")
+(hello (list (app "3" #:sick? #t)) (list (front "3")))

@@ -1,0 +1,72 @@
+;;; (tutti) --- what site programs and the REPL use.
+;;;
+;;; Commentary:
+;;;
+;;; Deploys services to many machines in a coordinated way.  This module re-exports the words of site
+;;; programs, of transitions and policies, and of the REPL.
+;;;
+;;; Code:
+
+(define-module (tutti)
+  #:use-module (tutti errors)
+  #:use-module (tutti inventory)
+  #:use-module (tutti late-binding)
+  #:use-module (tutti model)
+  #:use-module (tutti platform)
+  #:use-module (tutti policy)
+  #:use-module (tutti private context)
+  #:use-module (tutti private host)
+  #:use-module (tutti site)
+  #:use-module (tutti transitions)
+  #:use-module (tutti values)
+  #:re-export (;; Records.
+               site-configuration site-configuration? site-configuration-name
+               site-configuration-host-classes site-configuration-services
+               site-configuration-host-class->hosts site-configuration-platform site-configuration-policy
+               site-configuration-store site-configuration-state
+               host-class host-class? host-class-name host-class-services host-class-requirements
+               host-class-size host-class-platform host-class-image host-class-operating-system
+               host-class-labels host-class-capacity host-class-change
+               host host? host-name host-address host-port host-user host-become host-labels host-label
+               service service? service-name service-version service-payload service-files service-settings
+               service-environment service-user service-endpoints service-slots service-prepare service-start
+               service-stop service-reload service-one-shot? service-alive? service-validate service-drain
+               service-undrain service-backup service-restore service-migrate service-migrate-back
+               service-hooks service-requirements service-connections service-placement
+               service-switch-to-service service-switch-back service-remove-service service-before-rollout
+               service-after-rollout service-limit
+               placement image platform agent-configuration
+               built-in-store guix-store nix-store sqlite-state etcd-state
+
+               ;; Values.
+               requirement connection
+               program script daemon systemd-unit guix-service
+               setting data-directory by-slot secret file
+               local-file plain-file mixed-text-file file-append guix-package nix-package git-source
+               in-place blue-green
+
+               ;; Late binding.
+               hosts-of host-of endpoint endpoints-of current-site
+
+               ;; Transitions.
+               run start stop reload validate drain undrain hook has-hook? deployed switch-over checkpoint
+               put-file get-file wait-until now current-host
+               on-roll-back on-host in-parallel in-parallel-map
+               output? output-text output-size
+               downgrade? version<? effect-failed?
+               replace-service reload-service remove-service start-before-stop backup-and-restore
+               migrate-while-running
+
+               ;; Policies.
+               at-most all-of for-class not-before %default-policy
+               one-group-at-a-time canary waves only-between never-between failure-budget
+               view-hosts view-state view-time view-simulated? between-hours?
+
+               ;; Inventories and platforms.
+               inventory-list inventory-file inventory-append inventory-command inventory-ansible
+               inventory-ec2
+               local-platform ssh-platform container-platform vm-platform command-platform
+
+               ;; At the REPL.
+               use-site plan execute deploy abandon status history explain resume roll-back requisites)
+  #:re-export-and-replace (sleep))

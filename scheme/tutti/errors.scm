@@ -1,0 +1,181 @@
+;;; (tutti errors) --- the errors that a person reads.
+;;;
+;;; Commentary:
+;;;
+;;; Every error of Tutti's own is one sentence that names the thing and the remedy, with a code that decides
+;;; the exit status of the command.  The bindings raise the same errors for those of the library.  `describe'
+;;; turns whatever else may be raised into one sentence, and never fails itself.
+;;;
+;;; Code:
+
+(define-module (tutti errors)
+  #:use-module (ice-9 exceptions)
+  #:use-module (ice-9 format)
+  #:use-module (ice-9 match)
+  #:use-module (srfi srfi-1)
+  #:export (fail
+            fail-at
+            not-built-yet
+
+            tutti-error?
+            tutti-error-code
+            error-sentence
+
+            describe
+            escape-controls
+            location->string
+
+            nearest
+            suggestion))
+
+(define (raise-error code message)
+  (throw 'tutti-error #f "~a" (list message) (list code)))
+
+(define (fail format-string . arguments)
+  "Raise the error (a wrong use) that FORMAT-STRING and ARGUMENTS say."
+  (raise-error 'misuse (apply format #f format-string arguments)))
+
+(define (location->string location)
+  "Return LOCATION, a list of file, line and column or #f, as people write it: \"site.scm:12:3\"."
+  (match location
+    ((file line column) (format #f "~a:~a:~a" file line column))
+    (_ "(unknown place)")))
+
+(define (fail-at location format-string . arguments)
+  "Raise the error that FORMAT-STRING and ARGUMENTS say, after the LOCATION if it is known."
+  (let ((message (apply format #f format-string arguments)))
+    (raise-error 'misuse
+                 (if location
+                     (string-append (location->string location) ": " message)
+                     message))))
+
+(define* (not-built-yet what #:optional remedy #:key location)
+  "Raise the error that WHAT, which the vocabulary has, is not built yet.  REMEDY is a sentence or #f."
+  (raise-error 'not-built
+               (format #f "~@[~a: ~]~a is not built yet~@[: ~a~]."
+                       (and location (location->string location)) what remedy)))
+
+(define (tutti-error? object)
+  "Return true if OBJECT is an error of Tutti's own or of the library."
+  (and (exception? object)
+       (eq? (exception-kind object) 'tutti-error)))
+
+(define (tutti-error-code exception)
+  "Return the code of EXCEPTION: misuse, not-built, locked, moved or system."
+  (match (exception-args exception)
+    ((_ _ _ (code . _)) code)
+    (_ 'misuse)))
+
+(define (error-sentence exception)
+  "Return the message of EXCEPTION, an error of Tutti's own."
+  (match (exception-args exception)
+    ((_ "~a" ((? string? message)) . _) message)
+    (_ "an error without a message")))
+
+(define (escape-controls text)
+  "Return TEXT with control characters but newlines escaped: it may have come from a host."
+  (if (string-any (lambda (char) (and (char-set-contains? char-set:iso-control char)
+                                      (not (char=? char #\newline))))
+                  text)
+      (string-concatenate
+       (map (lambda (char)
+              (if (and (char-set-contains? char-set:iso-control char)
+                       (not (char=? char #\newline)))
+                  (format #f "\\x~2,'0x" (char->integer char))
+                  (string char)))
+            (string->list text)))
+      text))
+
+(define (describe-exception exception)
+  (cond
+   ((quit-exception? exception)
+    (format #f "it called (exit ~a)"
+            (match (exception-args exception) ((code . _) code) (_ 0))))
+   ((tutti-error? exception)
+    (error-sentence exception))
+   ((eq? (exception-kind exception) 'unbound-variable)
+    (match (exception-args exception)
+      ((_ _ (name) . _) (format #f "unbound variable '~a'" name))
+      (_ "unbound variable")))
+   ((exception-with-message? exception)
+    (let ((message (exception-message exception))
+          (irritants (if (exception-with-irritants? exception)
+                         (exception-irritants exception)
+                         '())))
+      (cond
+       ((not (string? message)) (format #f "~s ~s" message irritants))
+       ((null? irritants) message)
+       ((string-index message #\~)
+        (catch #t
+          (lambda () (apply format #f message irritants))
+          (lambda _ (format #f "~a ~s" message irritants))))
+       ((list? irritants) (format #f "~a~{ ~s~}" message irritants))
+       (else (format #f "~a ~s" message irritants)))))
+   ((not (eq? (exception-kind exception) '%exception))
+    (format #f "~a~{ ~s~}" (exception-kind exception)
+            (let ((arguments (exception-args exception)))
+              (if (list? arguments) arguments (list arguments)))))
+   (else (format #f "~s" exception))))
+
+(define (describe object)
+  "Return what OBJECT, which was raised, says: one sentence.  This never raises."
+  (catch #t
+    (lambda ()
+      (escape-controls
+       (if (exception? object)
+           (describe-exception object)
+           (format #f "an object that is no exception was raised: ~s" object))))
+    (lambda _ "an error that can't be described")))
+
+
+;;;
+;;; Nearest names.
+;;;
+
+(define (distance a b)
+  "Return how many characters to change, leave out, insert or swap make the string B out of A."
+  (let ((rows (+ 1 (string-length a)))
+        (columns (+ 1 (string-length b))))
+    (let ((table (make-array 0 rows columns)))
+      (do ((i 0 (+ i 1))) ((= i rows)) (array-set! table i i 0))
+      (do ((j 0 (+ j 1))) ((= j columns)) (array-set! table j 0 j))
+      (do ((i 1 (+ i 1))) ((= i rows))
+        (do ((j 1 (+ j 1))) ((= j columns))
+          (let* ((same? (char=? (string-ref a (- i 1)) (string-ref b (- j 1))))
+                 (swapped? (and (> i 1) (> j 1)
+                                (char=? (string-ref a (- i 1)) (string-ref b (- j 2)))
+                                (char=? (string-ref a (- i 2)) (string-ref b (- j 1)))))
+                 (best (min (+ 1 (array-ref table (- i 1) j))
+                            (+ 1 (array-ref table i (- j 1)))
+                            (+ (if same? 0 1) (array-ref table (- i 1) (- j 1))))))
+            (array-set! table
+                        (if swapped?
+                            (min best (+ 1 (array-ref table (- i 2) (- j 2))))
+                            best)
+                        i j))))
+      (array-ref table (- rows 1) (- columns 1)))))
+
+(define (nearest name known)
+  "Return the string of the list KNOWN that is nearest to NAME, or #f when none is near."
+  (match (sort (filter-map (lambda (candidate)
+                             (let ((d (distance name candidate)))
+                               (and (<= d (max 1 (quotient (string-length name) 3)))
+                                    (cons d candidate))))
+                           known)
+               (lambda (a b) (< (car a) (car b))))
+    (((_ . candidate) . _) candidate)
+    (() #f)))
+
+(define (suggestion name known)
+  "Return \" Did you mean 'X'?\", X being the member of KNOWN near NAME, or a list of KNOWN, or \"\"."
+  (match (nearest name known)
+    (#f (if (null? known)
+            ""
+            (format #f " Known: ~{~a~^, ~}." known)))
+    (name (format #f " Did you mean '~a'?" name))))
+
+(set-exception-printer! 'tutti-error
+  (lambda (port key arguments default)
+    (match arguments
+      ((_ "~a" ((? string? message)) . _) (display message port))
+      (_ (default)))))

@@ -1,0 +1,309 @@
+;;; (tutti model) --- services, hosts, host classes and sites, as people declare them.
+;;;
+;;; Commentary:
+;;;
+;;; The records of a site program.  What the vocabulary has and is not built yet is refused with a sentence
+;;; where it is used: here, or by the library when the site is handed over to it.
+;;;
+;;; Code:
+
+(define-module (tutti model)
+  #:use-module (ice-9 format)
+  #:use-module (ice-9 match)
+  #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-9)
+  #:use-module (srfi srfi-9 gnu)
+  #:use-module (tutti errors)
+  #:use-module (tutti platform)
+  #:use-module (tutti policy)
+  #:use-module (tutti private host)
+  #:use-module (tutti private syntax)
+  #:use-module (tutti records)
+  #:use-module (tutti transitions)
+  #:use-module (tutti values)
+  #:export (site-configuration site-configuration? site-configuration-name site-configuration-host-classes
+            site-configuration-services site-configuration-host-class->hosts site-configuration-platform
+            site-configuration-policy site-configuration-store site-configuration-state
+            site-services
+
+            host-class host-class? host-class-name host-class-services host-class-requirements
+            host-class-size host-class-platform host-class-image host-class-operating-system
+            host-class-labels host-class-capacity host-class-change
+
+            service service? service-name service-version service-payload service-files service-settings
+            service-environment service-user service-endpoints service-slots service-prepare service-start
+            service-stop service-reload service-one-shot? service-alive? service-validate service-drain
+            service-undrain service-backup service-restore service-migrate service-migrate-back
+            service-hooks service-requirements service-connections service-placement
+            service-switch-to-service service-switch-back service-remove-service service-before-rollout
+            service-after-rollout service-limit
+
+            requirement connection relation?
+            relation-service relation-versions relation-on-change relation-scope relation-label
+            relation-location
+
+            placement placement? image image? platform agent-configuration agent-configuration?
+            built-in-store guix-store nix-store sqlite-state etcd-state))
+
+;; A requirement or a connection.
+(define-record-type <relation>
+  (make-relation kind service versions on-change scope label location)
+  relation?
+  (kind      relation-kind)                 ; a symbol
+  (service   relation-service)
+  (versions  relation-versions)
+  (on-change relation-on-change)
+  (scope     relation-scope)
+  (label     relation-label)
+  (location  relation-location))
+
+(define (check-relation kind location service versions on-change scope)
+  (unless (string? service)
+    (fail-at location "~a: the name of a service is wanted, not ~s" kind service))
+  (unless (string? versions)
+    (fail-at location "~a of '~a': #:versions must be a string such as \">=15 <17\", not ~s"
+             kind service versions))
+  (unless (memq on-change '(nothing reload restart stop))
+    (fail-at location "~a of '~a': #:on-change must be 'nothing, 'reload, 'restart or 'stop, not ~s"
+             kind service on-change))
+  (unless (memq scope '(site same-host same-label))
+    (fail-at location "~a of '~a': #:scope must be 'site, 'same-host or 'same-label, not ~s"
+             kind service scope)))
+
+(define* (%requirement location service
+                       #:key (versions "*") (on-change 'nothing) (scope 'site) (label #f))
+  (check-relation 'requirement location service versions on-change scope)
+  (make-relation 'requirement service versions on-change scope label location))
+
+(define* (%connection location service
+                      #:key (versions "*") (on-change 'nothing) (scope 'site) (label #f))
+  (check-relation 'connection location service versions on-change scope)
+  (make-relation 'connection service versions on-change scope label location))
+
+;; (requirement NAME #:versions #:on-change #:scope #:label): the service needs NAME running.
+(define-located requirement %requirement)
+;; (connection NAME ...): the service talks to NAME.
+(define-located connection %connection)
+
+
+;;;
+;;; Types of fields.
+;;;
+
+(define any-value (make-type (const #t) "anything"))
+(define a-string (make-type string? "a string"))
+(define a-name
+  (make-type (lambda (value) (and (string? value) (not (string-null? value)))) "a name, a string"))
+(define a-boolean (make-type boolean? "#t or #f"))
+(define a-number (make-type (lambda (value) (and (real? value) (positive? value))) "a positive number"))
+(define a-count
+  (make-type (lambda (value) (and (exact-integer? value) (positive? value))) "a whole number above 0"))
+(define a-port
+  (make-type (lambda (value) (and (exact-integer? value) (< 0 value 65536))) "a port number"))
+(define a-procedure (make-type procedure? "a procedure"))
+(define a-symbol (make-type symbol? "a symbol"))
+(define a-program
+  (make-type program? "a program: (program FILE ...), (script FILE ...) or (daemon FILE ...)"))
+(define an-item (make-type item? "an item"))
+(define a-file (make-type file? "a (file PATH CONTENT)"))
+(define a-service-name (make-type string? "the name of a service"))
+(define a-requirement
+  (make-type (lambda (value)
+               (and (relation? value) (eq? (relation-kind value) 'requirement)))
+             "(requirement NAME)"))
+(define a-connection
+  (make-type (lambda (value)
+               (and (relation? value) (eq? (relation-kind value) 'connection)))
+             "(connection NAME)"))
+
+(define (key? value)
+  (or (string? value) (symbol? value)))
+
+(define (alist-of predicate description)
+  (make-type (lambda (value)
+               (and (list? value)
+                    (every (match-lambda
+                             (((? key?) . datum) (predicate datum))
+                             (_ #f))
+                           value)))
+             (string-append "an association list of names and " description)))
+
+(define labels-type
+  (alist-of (lambda (value) (or (string? value) (symbol? value) (exact-integer? value))) "strings"))
+(define texts-type (alist-of text? "texts"))
+(define settings-type
+  (one-of (make-type procedure? "a procedure of the site and the host")
+          (alist-of (lambda (value)
+                      (or (string? value) (symbol? value) (real? value)))
+                    "strings")))
+(define endpoints-type (alist-of text? "ports"))
+(define hooks-type (alist-of program? "programs"))
+
+
+;;;
+;;; Records.
+;;;
+
+(define (check-service service)
+  (let ((location (declaration-location service))
+        (name (service-name service)))
+    (define (check-only-program field program)
+      (when (and program (program-daemon? program))
+        (fail-at location "service '~a': field '~a' must be a program that ends; only 'start' may be a daemon"
+                 name field)))
+    (for-each check-only-program
+              '(prepare stop reload alive? validate drain undrain backup restore migrate migrate-back)
+              (map (lambda (accessor) (accessor service))
+                   (list service-prepare service-stop service-reload service-alive? service-validate
+                         service-drain service-undrain service-backup service-restore service-migrate
+                         service-migrate-back)))
+    (when (and (symbol? (service-switch-back service))
+               (not (memq (service-switch-back service) '(same irreversible))))
+      (fail-at location "service '~a': field 'switch-back' must be 'same, 'irreversible or a procedure, not '~a"
+               name (service-switch-back service)))))
+
+(define-declaration (service <service> service?) check-service
+  (name service-name a-name)
+  (version service-version a-string)
+  (payload service-payload (list-of an-item) '())
+  (files service-files (list-of a-file) '())
+  (settings service-settings settings-type '())
+  (environment service-environment texts-type '())
+  (user service-user (maybe a-string) #f)
+  (endpoints service-endpoints endpoints-type '())
+  (slots service-slots a-count 1)
+  (prepare service-prepare (maybe a-program) #f)
+  (start service-start (maybe a-program) #f)
+  (stop service-stop (maybe a-program) #f)
+  (reload service-reload (maybe a-program) #f)
+  (one-shot? service-one-shot? a-boolean #f)
+  (alive? service-alive? (maybe a-program) #f)
+  (validate service-validate (maybe a-program) #f)
+  (drain service-drain (maybe a-program) #f)
+  (undrain service-undrain (maybe a-program) #f)
+  (backup service-backup (maybe a-program) #f)
+  (restore service-restore (maybe a-program) #f)
+  (migrate service-migrate (maybe a-program) #f)
+  (migrate-back service-migrate-back (maybe a-program) #f)
+  (hooks service-hooks hooks-type '())
+  (requirements service-requirements (list-of (one-of a-service-name a-requirement)) '())
+  (connections service-connections (list-of (one-of a-service-name a-connection)) '())
+  (placement service-placement any-value #f)
+  (switch-to-service service-switch-to-service a-procedure replace-service)
+  (switch-back service-switch-back (one-of a-procedure a-symbol) 'same)
+  (remove-service service-remove-service a-procedure remove-service)
+  (before-rollout service-before-rollout (maybe a-procedure) #f)
+  (after-rollout service-after-rollout (maybe a-procedure) #f)
+  (limit service-limit a-number 600))
+
+(define-declaration (host-class <host-class> host-class?) (const #t)
+  (name host-class-name a-name)
+  (services host-class-services (list-of (make-type service? "a service")) '())
+  (requirements host-class-requirements (list-of (make-type string? "the name of a host class")) '())
+  (size host-class-size (maybe a-count) #f)
+  (platform host-class-platform (maybe (make-type platform-description? "a platform")) #f)
+  (image host-class-image (maybe (make-type image? "an image")) #f)
+  (operating-system host-class-operating-system (maybe a-string) #f)
+  (labels host-class-labels labels-type '())
+  (capacity host-class-capacity any-value '())
+  (change host-class-change (make-type in-place? "(in-place)") (in-place)))
+
+(define-record-type <store> (built-in-store) store?)
+(define-record-type <state> (sqlite-state) state?)
+
+(define-declaration (site-configuration <site-configuration> site-configuration?) (const #t)
+  (name site-configuration-name a-name)
+  (host-classes site-configuration-host-classes (list-of (make-type host-class? "a host class")) '())
+  (services site-configuration-services (list-of (make-type service? "a service")) '())
+  (host-class->hosts site-configuration-host-class->hosts
+                     (maybe (make-type procedure? "an inventory: a procedure from a host class to hosts")) #f)
+  (platform site-configuration-platform (make-type platform-description? "a platform") (ssh-platform))
+  (policy site-configuration-policy
+          (make-type policy-description? "a policy, or a procedure of a view and a host") %default-policy)
+  (store site-configuration-store (make-type store? "a store") (built-in-store))
+  (state site-configuration-state (make-type state? "a state") (sqlite-state)))
+
+(define (site-services site)
+  "Return all services of SITE, those of its host classes first; each name once."
+  (delete-duplicates
+   (append (append-map host-class-services (site-configuration-host-classes site))
+           (site-configuration-services site))
+   (lambda (a b) (string=? (service-name a) (service-name b)))))
+
+
+;;;
+;;; What comes later, but for its names and fields.
+;;;
+
+(define (later what remedy)
+  (lambda (record)
+    (not-built-yet what remedy #:location (declaration-location record))))
+
+(define-declaration (placement <placement> placement?)
+    (later "placement" "list the service in a host class")
+  (count placement-count a-count 1)
+  (labels placement-labels labels-type '())
+  (needs placement-needs any-value '())
+  (apart-from placement-apart-from any-value '()))
+
+(define-declaration (image <image> image?)
+    (later "image" "hosts must exist so far")
+  (name image-name a-name)
+  (contents image-contents any-value '())
+  (files image-files any-value '())
+  (entry-point image-entry-point any-value #f)
+  (user image-user (maybe a-string) #f)
+  (environment image-environment texts-type '()))
+
+(define-declaration (platform <platform-record> platform-record?)
+    (later "a platform of one's own" "use (local-platform DIR) or (ssh-platform)")
+  (name platform-name a-name)
+  (lookup platform-lookup a-procedure)
+  (provision platform-provision (maybe a-procedure) #f)
+  (retire platform-retire (maybe a-procedure) #f)
+  (transport platform-transport a-symbol 'ssh))
+
+(define-declaration (agent-configuration <agent-configuration> agent-configuration?)
+    (later "agent-configuration" "run 'tutti deploy' instead")
+  (site agent-configuration-site any-value)
+  (source agent-configuration-source any-value)
+  (poll-every agent-configuration-poll-every a-number 300)
+  (jitter agent-configuration-jitter a-number 60)
+  (back-off-at-most agent-configuration-back-off-at-most a-number 3600)
+  (signed-by agent-configuration-signed-by any-value '()))
+
+(define* (guix-store #:key (channels #f))
+  "Not built yet."
+  (not-built-yet "guix-store" "leave the field 'store' out"))
+
+(define (nix-store)
+  "Not built yet."
+  (not-built-yet "nix-store" "leave the field 'store' out"))
+
+(define (etcd-state . endpoints)
+  "Not built yet."
+  (not-built-yet "etcd-state" "leave the field 'state' out: state is a file"))
+
+
+;;;
+;;; Printing.
+;;;
+
+(set-record-type-printer! <service>
+  (lambda (record port)
+    (format port "#<service ~a ~a>" (service-name record) (service-version record))))
+(set-record-type-printer! <host-class>
+  (lambda (record port)
+    (format port "#<host-class ~a:~{ ~a~}>" (host-class-name record)
+            (map service-name (host-class-services record)))))
+(set-record-type-printer! <site-configuration>
+  (lambda (record port)
+    (let ((classes (length (site-configuration-host-classes record)))
+          (services (length (site-services record))))
+      (format port "#<site-configuration ~a: ~a class~:[es~;~], ~a service~p>"
+              (site-configuration-name record) classes (= classes 1) services services))))
+(set-record-type-printer! <relation>
+  (lambda (record port)
+    (format port "#<~a ~a ~a~@[ ~a~]>" (relation-kind record) (relation-service record)
+            (relation-versions record)
+            (and=> (relation-location record) location->string))))

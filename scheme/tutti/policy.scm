@@ -1,0 +1,284 @@
+;;; (tutti policy) --- which hosts may be in transition now.
+;;;
+;;; Commentary:
+;;;
+;;; A policy is a conjunction of terms.  `at-most' is decided by the library; any other term is a procedure
+;;; of a view of the rollout and a host, asked host by host, that answers #t, #f, 'wait or (not-before TIME).
+;;; All procedures of a policy are asked together, and the most restrictive answer holds.
+;;;
+;;; Code:
+
+(define-module (tutti policy)
+  #:use-module (ice-9 format)
+  #:use-module (ice-9 match)
+  #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-9)
+  #:use-module (srfi srfi-9 gnu)
+  #:use-module (tutti errors)
+  #:use-module (tutti private bindings)
+  #:use-module (tutti private host)
+  #:export (at-most
+            all-of
+            for-class
+            not-before
+            %default-policy
+
+            one-group-at-a-time
+            canary
+            waves
+            only-between
+            never-between
+            failure-budget
+
+            make-view
+            view-hosts
+            view-state
+            view-time
+            view-simulated?
+            between-hours?
+
+            policy-description?
+            policy->datum
+            policy-predicate
+            policy-answer))
+
+(define-record-type <policy>
+  (make-policy terms)
+  policy?
+  (terms policy-terms))
+
+(define-record-type <at-most>
+  (make-at-most bound percent? of)
+  at-most?
+  (bound    at-most-bound)
+  (percent? at-most-percent?)
+  (of       at-most-of))                    ; "class", "site" or a label
+
+;; A procedure with the name that plans call it by.
+(define-record-type <ask>
+  (make-ask name predicate)
+  ask?
+  (name      ask-name)
+  (predicate ask-predicate))
+
+(define-record-type <not-before>
+  (not-before time)
+  not-before?
+  (time not-before-time))                   ; seconds since the epoch
+
+;; The live state of a rollout.  HOSTS is a hash table from names to hosts.
+(define-record-type <view>
+  (make-view rollout hosts)
+  view?
+  (rollout view-rollout)
+  (hosts   view-host-table))
+
+(define (policy-description? value)
+  "Return true if VALUE can be the policy of a site."
+  (or (policy? value) (procedure? value)))
+
+(define (procedure-title procedure)
+  (match (procedure-name procedure)
+    (#f "predicate")
+    (name (symbol->string name))))
+
+(define (terms-of value)
+  (match value
+    ((? policy?) (policy-terms value))
+    ((? procedure?) (list (make-ask (procedure-title value) value)))
+    (_ (fail "all-of: a policy or a procedure (lambda (view host) ...) is wanted, not ~s" value))))
+
+(define* (at-most bound #:key (of 'class))
+  "Return the policy: at most BOUND hosts, a number or a string such as \"30%\", that share the label OF are
+unavailable at once.  OF is 'class, 'site for all hosts, or any label."
+  (define percent
+    (and (string? bound)
+         (string-suffix? "%" bound)
+         (string->number (string-drop-right bound 1))))
+  (unless (if (string? bound)
+              (and percent (real? percent) (< 0 percent) (<= percent 100))
+              (and (exact-integer? bound) (positive? bound)))
+    (fail "at-most: a number of hosts above 0, or a percentage such as \"30%\", is wanted, not ~s" bound))
+  (unless (or (symbol? of) (string? of))
+    (fail "at-most: #:of must be 'class, 'site or the name of a label, not ~s" of))
+  (make-policy (list (make-at-most (or percent bound) (and percent #t) (key->string of)))))
+
+(define (all-of . policies)
+  "Return the policy by which a host may start only if all POLICIES let it."
+  (make-policy (append-map terms-of policies)))
+
+(define (for-class name policy)
+  "Return the policy that is POLICY for hosts of the class NAME, and lets all others start."
+  (unless (string? name)
+    (fail "for-class: the name of a host class is wanted, not ~s" name))
+  (let ((terms (terms-of policy)))
+    (make-policy
+     (list (make-ask (format #f "~a for ~a" (string-join (map term-title terms) ", ") name)
+                     (lambda (view host)
+                       (if (equal? (host-class-of host) name)
+                           (terms-answer terms view host)
+                           #t)))))))
+
+(define %default-policy
+  (at-most "30%"))
+
+(define* (one-group-at-a-time label)
+  "Not built yet."
+  (not-built-yet "one-group-at-a-time" (format #f "use (at-most N #:of '~a)" label)))
+(define* (canary count #:key (bake 0))
+  "Not built yet."
+  (not-built-yet "canary" "use (at-most N), or a procedure (lambda (view host) ...)"))
+(define* (waves #:rest arguments)
+  "Not built yet."
+  (not-built-yet "waves" "use (at-most N), or a procedure (lambda (view host) ...)"))
+(define* (only-between from to #:key (time-zone 'local) (margin 0))
+  "Not built yet."
+  (not-built-yet "only-between" "use a procedure (lambda (view host) (between-hours? (view-time view) ...))"))
+(define* (never-between from to #:key (time-zone 'local) (margin 0))
+  "Not built yet."
+  (not-built-yet "never-between" "use a procedure with (not (between-hours? (view-time view) ...))"))
+(define* (failure-budget bound #:key (then 'halt) (unreachable 0))
+  "Not built yet."
+  (not-built-yet "failure-budget" "a failed instance is rolled back and halts the run"))
+
+
+;;;
+;;; Views.
+;;;
+
+(define %states '(pending in-transition done failed unreachable))
+
+(define (check-state state)
+  (unless (memq state %states)
+    (fail "view-hosts: no state '~a'.~a" state
+          (suggestion (if (symbol? state) (symbol->string state) "") (map symbol->string %states)))))
+
+(define (view-hosts view . states)
+  "Return the hosts that are in one of STATES: pending, in-transition, done, failed or unreachable."
+  (for-each check-state states)
+  (map (lambda (name) (hash-ref (view-host-table view) name))
+       (%rollout-hosts-in (view-rollout view) states)))
+
+(define (view-state view host)
+  "Return the state of HOST, a symbol."
+  (%rollout-state (view-rollout view) (if (host? host) (host-name host) host)))
+
+(define (view-time view)
+  "Return the time, in seconds since the epoch."
+  (%rollout-time (view-rollout view)))
+
+(define (view-simulated? view)
+  "Return true while a plan is made: nothing happens then."
+  (%rollout-simulated? (view-rollout view)))
+
+(define (parse-hour text)
+  "Return the minutes since midnight that TEXT, such as \"22:30\", says."
+  (match (and (string? text) (map string->number (string-split text #\:)))
+    (((? exact-integer? hours) (? exact-integer? minutes))
+     (if (and (<= 0 hours 24) (<= 0 minutes 59))
+         (+ (* 60 hours) minutes)
+         (fail "between-hours?: '~a' is no time of the day" text)))
+    (_ (fail "between-hours?: a time of the day is written \"22:30\", not ~s" text))))
+
+(define* (between-hours? time from to #:key (time-zone 'local))
+  "Return true if TIME, in seconds since the epoch, is between the times of the day FROM and TO, two strings
+such as \"22:30\".  When TO is before FROM, midnight is in between."
+  (let* ((whole (inexact->exact (floor time)))
+         (parts (if (eq? time-zone 'local)
+                    (localtime whole)
+                    (localtime whole time-zone)))
+         (minute (+ (* 60 (tm:hour parts)) (tm:min parts)))
+         (start (parse-hour from))
+         (end (parse-hour to)))
+    (if (<= start end)
+        (and (<= start minute) (< minute end))
+        (or (<= start minute) (< minute end)))))
+
+
+;;;
+;;; Answers.
+;;;
+
+(define (rank answer)
+  (match answer
+    (#t 0)
+    ((? not-before?) 1)
+    (#f 2)
+    ('wait 3)))
+
+(define (most-restrictive a b)
+  (cond ((and (not-before? a) (not-before? b))
+         (if (< (not-before-time a) (not-before-time b)) b a))
+        ((< (rank a) (rank b)) b)
+        (else a)))
+
+(define (at-most-answer term view host)
+  (let* ((rollout (view-rollout view))
+         (key (at-most-of term))
+         (value (if (string=? key "site") "" (or (host-label host key) "")))
+         (bound (if (at-most-percent? term)
+                    (max 1 (floor (/ (* (at-most-bound term) (%rollout-count rollout key value #f))
+                                     100)))
+                    (at-most-bound term))))
+    (or (%rollout-unavailable? rollout (host-name host))
+        (< (%rollout-count rollout key value #t) bound))))
+
+(define (term-answer term view host)
+  (match term
+    ((? at-most?) (at-most-answer term view host))
+    ((? ask?)
+     (match ((ask-predicate term) view host)
+       ((and answer (or #t #f 'wait (? not-before?))) answer)
+       (other
+        (fail "policy '~a' answered ~s for host ~a; it must answer #t, #f, 'wait or (not-before TIME)"
+              (ask-name term) other (host-name host)))))))
+
+(define (terms-answer terms view host)
+  (fold (lambda (term answer)
+          (most-restrictive answer (term-answer term view host)))
+        #t
+        terms))
+
+(define (policy-predicate policy)
+  "Return a procedure of a view and a host that answers for all of POLICY that is decided in Scheme, or #f
+when nothing of it is."
+  (match (filter ask? (terms-of policy))
+    (() #f)
+    (terms
+     (lambda (view host)
+       (terms-answer terms view host)))))
+
+(define (policy-answer answer)
+  "Return two values, ANSWER's kind as a symbol and its time."
+  (match answer
+    (#t (values 'yes 0))
+    (#f (values 'no 0))
+    ('wait (values 'wait 0))
+    ((? not-before?) (values 'not-before (not-before-time answer)))))
+
+(define (term-title term)
+  (match term
+    ((? at-most?)
+     (format #f "at most ~a~:[~;%~] of ~a" (at-most-bound term) (at-most-percent? term) (at-most-of term)))
+    ((? ask?) (ask-name term))))
+
+(define (policy->datum policy)
+  "Return POLICY as data for JSON.  What is decided in Scheme is one term, which the library asks for."
+  (let ((terms (terms-of policy)))
+    (list->vector
+     (append
+      (filter-map (lambda (term)
+                    (and (at-most? term)
+                         `(("at_most" . ,(at-most-bound term))
+                           ,@(if (at-most-percent? term) '(("percent" . #t)) '())
+                           ("of" . ,(at-most-of term)))))
+                  terms)
+      (match (filter ask? terms)
+        (() '())
+        (asks `((("ask" . ,(string-join (map ask-name asks) ", "))))))))))
+
+(set-record-type-printer! <policy>
+  (lambda (record port)
+    (format port "#<policy ~a>" (string-join (map term-title (policy-terms record)) ", and "))))
+(set-record-type-printer! <view>
+  (lambda (record port) (format port "#<view~:[~; simulated~]>" (view-simulated? record))))

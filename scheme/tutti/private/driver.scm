@@ -1,0 +1,183 @@
+;;; (tutti private driver) --- runs the transitions of a plan.
+;;;
+;;; Commentary:
+;;;
+;;; Pulls events from the executor and answers them.  Each body runs inside a prompt; an effect aborts to it,
+;;; and the body goes on when its result has come.  All that a body may do ends here as data.
+;;;
+;;; Code:
+
+(define-module (tutti private driver)
+  #:use-module (ice-9 control)
+  #:use-module (ice-9 exceptions)
+  #:use-module (ice-9 match)
+  #:use-module ((ice-9 threads) #:select (current-thread))
+  #:use-module (tutti errors)
+  #:use-module (tutti policy)
+  #:use-module (tutti private bindings)
+  #:use-module (tutti private context)
+  #:use-module (tutti private program)
+  #:use-module (tutti transitions)
+  #:export (drive
+            preview-waves))
+
+(define %batch 256)                         ; events per call
+
+(define (describe-failure exception location)
+  "Return what EXCEPTION, which ended a body at LOCATION or #f, says."
+  (let ((message (describe exception)))
+    (if (and location
+             (not (effect-failed? exception))
+             (not (string-prefix? (match location ((file . _) (string-append file ":"))) message)))
+        (string-append (location->string location) ": " message)
+        message)))
+
+(define (body task thunk files)
+  "Return a thunk that runs THUNK, the body of TASK, and returns done or (raised . MESSAGE)."
+  (lambda ()
+    (let ((location #f))
+      (with-exception-handler
+          (lambda (exception)
+            (cons 'raised (or (task-misuse task) (describe-failure exception location))))
+        (lambda ()
+          (with-exception-handler
+              (lambda (exception)
+                (unless (effect-failed? exception)
+                  (set! location (false-if-exception (raise-location files))))
+                (raise-continuable exception))
+            thunk)
+          (match (task-misuse task)         ; it may have been swallowed
+            (#f 'done)
+            (message (cons 'raised message))))
+        #:unwind? #t))))
+
+;; Counts how often a body was entered: a full continuation that is entered again returns to an old count.
+(define entered 0)
+
+(define (enter task thunk)
+  "Run THUNK for TASK until its next effect.  Return suspended, done or (raised . MESSAGE)."
+  (set! entered (+ entered 1))
+  (let* ((mine entered)
+         (result (parameterize ((%context task))
+                   (call-with-prompt %tag thunk
+                     (lambda (continuation)
+                       (set-task-continuation! task continuation)
+                       'suspended)))))
+    (if (= mine entered)
+        result
+        '(raised . "a full continuation (call/cc) was entered again after an effect; use let/ec or a loop"))))
+
+(define (verification task execution)
+  "Return the body that verifies the instance of TASK after its compensation."
+  (define (gone service)
+    (cond
+     ((%definition-daemon? service)
+      (perform 'stop service #t #f #f))
+     ((has-hook? service 'alive)
+      (when (guard (exception ((effect-failed? exception) #f))
+              (run (hook service 'alive))
+              #t)
+        (fail "~a still lives after it was rolled back" (%definition-title service))))))
+  (let* ((step (vector-ref (execution-steps execution) (task-step task)))
+         (old (step-old step))
+         (new (step-new step)))
+    (lambda ()
+      (if old
+          (validate old)
+          (gone new)))))
+
+(define (task-thunk task serial transition-of)
+  (let* ((execution (task-execution task))
+         (number (task-step task)))
+    (match (task-kind task)
+      ('transition (transition-of (vector-ref (execution-steps execution) number)))
+      ('compensation (assv-ref (vector-ref (execution-compensations execution) number) serial))
+      ('verify (verification task execution)))))
+
+(define* (drive execution #:key transition-of predicate on-progress (files '()))
+  "Pull the run of EXECUTION until it is finished, and return true if it was interrupted.  TRANSITION-OF takes
+a step and returns the body of its transition.  PREDICATE is what of the policy is decided in Scheme, a
+procedure of a view and a host, or #f.  ON-PROGRESS is called with each event of progress.  Errors are placed
+in FILES, those of the site program."
+  (define run (execution-run execution))
+  (define tasks (make-hash-table))
+  (define view (make-view (%rollout run) (execution-hosts execution)))
+  (define queue '())
+
+  (define (step! id task thunk)
+    (match (enter task thunk)
+      ('suspended
+       (when (eq? (task-state task) 'dropped)
+         (hashv-remove! tasks id)))
+      ('done
+       (hashv-remove! tasks id)
+       (when (eq? (task-kind task) 'transition) ; compensations die with the transition
+         (vector-set! (execution-compensations execution) (task-step task) '()))
+       (%done! run id))
+      (('raised . message)
+       (hashv-remove! tasks id)
+       (%raised! run id message))))
+
+  (define (start! id step kind serial)
+    (let* ((task (make-task execution run id step kind 'running #f #f (current-thread)))
+           (thunk (lambda () ((task-thunk task serial transition-of)))))
+      (hashv-set! tasks id task)
+      (step! id task (body task thunk files))))
+
+  (define (resume! id event)
+    (let* ((task (hashv-ref tasks id))
+           (continuation (task-continuation task)))
+      (set-task-continuation! task #f)
+      (set-task-state! task 'resumed)
+      (step! id task (lambda () (continuation event)))))
+
+  (define (ask! name)
+    (match (with-exception-handler
+               (lambda (exception) (cons 'failed (describe exception)))
+             (lambda ()
+               (call-with-values
+                   (lambda ()
+                     (parameterize ((%context "a policy"))
+                       (policy-answer (predicate view (hash-ref (execution-hosts execution) name)))))
+                 list))
+             #:unwind? #t)
+      (('failed . message) (%policy-failed! run message))
+      ((kind time) (%answer! run kind time))))
+
+  (define (handle! event)
+    (match event
+      (#('resume id _ _ _ _ _) (resume! id event))
+      (#('start id step kind serial) (start! id step kind serial))
+      (#('progress _ _ _ _ _) (on-progress event))
+      (#('drop id _) (hashv-remove! tasks id))
+      (#('ask host) (ask! host))))
+
+  (let pull ()
+    (match queue
+      (()
+       (set! queue (%next-events run %batch))
+       (pull))
+      ((event . rest)
+       (set! queue rest)
+       (match event
+         (#('finished interrupted?) interrupted?)
+         (_ (handle! event) (pull)))))))
+
+(define (preview-waves owner plan predicate hosts)
+  "Give PLAN the waves that the policy of OWNER is expected to admit.  PREDICATE is what of it is decided in
+Scheme.  Return why it does not admit all, or #f."
+  (let* ((preview (%make-preview owner plan))
+         (view (make-view (%rollout preview) hosts)))
+    (let loop ()
+      (match (%preview-next preview)
+        (#f (match (%preview-finish! preview)
+              ("" #f)
+              (stuck stuck)))
+        (name
+         (call-with-values
+             (lambda ()
+               (parameterize ((%context "a policy"))
+                 (policy-answer (predicate view (hash-ref hosts name)))))
+           (lambda (kind time)
+             (%answer! preview kind time)
+             (loop))))))))

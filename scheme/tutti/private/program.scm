@@ -1,0 +1,276 @@
+;;; (tutti private program) --- loads site programs.
+;;;
+;;; Commentary:
+;;;
+;;; A site program is compiled in memory, in a module of its own, so that mistakes are found before anything
+;;; of it runs and so that errors can be placed.  Whatever is wrong with it becomes one sentence that begins
+;;; with file, line and column.  A name that is bound nowhere is an error even if it is in a procedure that
+;;; was not called: a transition must not fail by a misspelt name in the middle of the night.
+;;;
+;;; Code:
+
+(define-module (tutti private program)
+  #:use-module (ice-9 exceptions)
+  #:use-module (ice-9 format)
+  #:use-module (ice-9 match)
+  #:use-module (ice-9 regex)
+  #:use-module (ice-9 textual-ports)
+  #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-9)
+  #:use-module (system base compile)
+  #:use-module ((system syntax internal) #:select (syntax?))
+  #:use-module (system vm frame)
+  #:use-module ((system vm loader) #:select (load-thunk-from-memory))
+  #:use-module (tutti errors)
+  #:use-module (tutti private context)
+  #:export (load-program
+            loaded-value
+            loaded-source
+            loaded-files
+            raise-location))
+
+;; A program that was loaded.
+(define-record-type <loaded>
+  (make-loaded value source files)
+  loaded?
+  (value  loaded-value)
+  (source loaded-source)                    ; the text of all its files
+  (files  loaded-files))                    ; as they were named, in order
+
+;; While a program is loaded: its files so far, newest first.
+(define %files (make-parameter #f))
+(define %names (make-parameter #f))         ; list of names that may be unbound, in a box
+(define %folder (make-parameter #f))        ; of the file that is loaded now
+
+(define (note-file! file)
+  (let ((files (%files)))
+    (unless (member file (variable-ref files))
+      (variable-set! files (cons file (variable-ref files))))))
+
+
+;;;
+;;; Places.
+;;;
+
+(define (frame-location frame files)
+  "Return the place of FRAME if it is in one of FILES, else #f."
+  (match (frame-source frame)
+    ((_ file line . column)
+     (and (string? file)
+          (member file files)
+          (list file (+ 1 line) (+ 1 column))))
+    (_ #f)))
+
+(define (raise-location files)
+  "Return the innermost place of the running program that is in FILES, as a list of file, line and column, or
+#f."
+  (let* ((stack (make-stack #t))
+         (length (if stack (stack-length stack) 0)))
+    (let loop ((index 0))
+      (if (= index length)
+          #f
+          (or (frame-location (stack-ref stack index) files)
+              (loop (+ index 1)))))))
+
+(define (find-name name file)
+  "Return where the symbol NAME first stands in FILE, or #f."
+  (define (search form)
+    (let ((datum (and (syntax? form) (syntax->datum form))))
+      (if (eq? datum name)
+          (let ((source (syntax-source form)))
+            (list file
+                  (+ 1 (or (assq-ref source 'line) 0))
+                  (+ 1 (or (assq-ref source 'column) 0))))
+          (syntax-case form ()
+            ((first . rest) (or (search #'first) (search #'rest)))
+            (_ #f)))))
+  (catch #t
+    (lambda ()
+      (call-with-input-file file
+        (lambda (port)
+          (let loop ()
+            (let ((form (read-syntax port)))
+              (if (eof-object? form)
+                  #f
+                  (or (search form) (loop))))))))
+    (const #f)))
+
+
+;;;
+;;; Errors as sentences.
+;;;
+
+(define (starts-with-place? message files)
+  (any (lambda (file) (string-prefix? (string-append file ":") message)) files))
+
+(define (names-near module)
+  "Return the names that a program in MODULE may have meant."
+  (map symbol->string
+       (append (module-map (lambda (name variable) name) module)
+               (append-map (lambda (interface)
+                             (module-map (lambda (name variable) name) interface))
+                           (module-uses module)))))
+
+(define (short-form form)
+  (let ((text (format #f "~s" form)))
+    (if (> (string-length text) 70)
+        (string-append (string-take text 67) "...")
+        text)))
+
+(define (sentence exception location module files)
+  "Return what is wrong with the program, as EXCEPTION tells, in one sentence that begins with a place."
+  (define (at place text)
+    (if (and place (not (starts-with-place? text files)))
+        (string-append (location->string place) ": " text)
+        text))
+  (match (and (exception? exception)
+              (cons (exception-kind exception) (exception-args exception)))
+    (('syntax-error _ message (? pair? source) form subform)
+     (at (list (assq-ref source 'filename)
+               (+ 1 (or (assq-ref source 'line) 0))
+               (+ 1 (or (assq-ref source 'column) 0)))
+         (format #f "~a in ~a" message (short-form (or subform form)))))
+    (('syntax-error _ message _ form subform)
+     (at location (format #f "~a in ~a" message (short-form (or subform form)))))
+    (('unbound-variable _ _ (name) . _)
+     (at (or (any (lambda (file) (find-name name file)) files) location)
+         (unbound-sentence name module)))
+    (_ (at location (describe exception)))))
+
+(define (unbound-sentence name module)
+  (format #f "'~a' is defined nowhere.~a" name
+          (match (nearest (symbol->string name) (names-near module))
+            (#f "")
+            (near (format #f " Did you mean '~a'?" near)))))
+
+(define (call-with-sentences module thunk)
+  "Call THUNK; whatever it raises is raised again as one sentence."
+  (let* ((location #f)
+         (result
+          (with-exception-handler
+              (lambda (exception)
+                (let ((files (variable-ref (%files))))
+                  (lambda ()
+                    (if (and (tutti-error? exception)
+                             (starts-with-place? (error-sentence exception) files))
+                        (raise-exception exception)
+                        (throw 'tutti-error #f "~a"
+                               (list (sentence exception location module files))
+                               (list (if (tutti-error? exception)
+                                         (tutti-error-code exception)
+                                         'misuse)))))))
+            (lambda ()
+              (with-exception-handler
+                  (lambda (exception)
+                    (set! location (raise-location (variable-ref (%files))))
+                    (raise-continuable exception))
+                (lambda ()
+                  (let ((value (thunk)))
+                    (lambda () value)))))
+            #:unwind? #t)))
+    (result)))
+
+
+;;;
+;;; Loading.
+;;;
+
+(define unbound-rx
+  (make-regexp "possibly unbound variable `(.*)'$"))
+
+(define (note-unbound! text)
+  "Remember the names that the warnings in TEXT say may be unbound."
+  (for-each (lambda (line)
+              (match (regexp-exec unbound-rx line)
+                (#f #f)
+                (found
+                 (variable-set! (%names)
+                                (cons (string->symbol (match:substring found 1))
+                                      (variable-ref (%names)))))))
+            (string-split text #\newline)))
+
+(define (load-file file module)
+  "Compile and run FILE in MODULE and return the value of its last expression."
+  (when (file-is-directory? file)
+    (fail "~a is a directory; the file of a site program is wanted" file))
+  (note-file! file)
+  (let ((warnings (open-output-string)))
+    (define bytecode
+      (parameterize ((current-warning-port warnings))
+        (call-with-input-file file
+          (lambda (port)
+            (set-port-encoding! port (or (file-encoding port) "UTF-8"))
+            (read-and-compile port
+                              #:from 'scheme
+                              #:to 'bytecode
+                              #:env module
+                              #:optimization-level 1
+                              #:opts '(#:warnings (unbound-variable)))))))
+    (note-unbound! (get-output-string warnings))
+    (parameterize ((%folder (dirname file)))
+      (save-module-excursion
+       (lambda ()
+         (set-current-module module)
+         ((load-thunk-from-memory bytecode)))))))
+
+(define (make-program-module)
+  "Return a fresh module, in which `load' names files relative to the one that is loaded."
+  (let ((module (make-fresh-user-module)))
+    (module-define! module 'load
+                    (lambda (file)
+                      (load-file (if (absolute-file-name? file)
+                                     file
+                                     (let ((folder (%folder)))
+                                       (if (string=? folder ".")
+                                           file
+                                           (in-vicinity folder file))))
+                                 module)))
+    module))
+
+(define (check-names module)
+  "Raise an error if a name of the program is still bound nowhere."
+  (for-each (lambda (name)
+              (unless (module-variable module name)
+                (let ((place (any (lambda (file) (find-name name file))
+                                  (reverse (variable-ref (%files))))))
+                  (fail-at place "~a" (unbound-sentence name module)))))
+            (reverse (variable-ref (%names)))))
+
+(define (below? file folder)
+  (string-prefix? (string-append (canonicalize-path folder) "/") (canonicalize-path file)))
+
+(define (source-text files folder)
+  "Return the texts of those of FILES that are below FOLDER, each after a line with its name."
+  (string-concatenate
+   (map (lambda (file)
+          (format #f ";;; ~a~%~a" (string-drop (canonicalize-path file)
+                                               (+ 1 (string-length (canonicalize-path folder))))
+                  (call-with-input-file file get-string-all #:encoding "UTF-8")))
+        (filter (lambda (file) (below? file folder)) files))))
+
+(define (load-program file)
+  "Load the site program FILE and return what it came to."
+  (unless (file-exists? file)
+    (fail "there is no site program '~a'" file))
+  (let ((module (make-program-module))
+        (folder (dirname file))
+        (hook %load-hook))
+    (parameterize ((%files (make-variable '()))
+                   (%names (make-variable '()))
+                   (%context "a site program that is being loaded"))
+      (dynamic-wind
+        (lambda ()
+          (set! %load-hook (lambda (name)
+                             (when (string? name) (note-file! name))))
+          (set! %load-path (append %load-path (list folder))))
+        (lambda ()
+          (let ((value (call-with-sentences module
+                         (lambda ()
+                           (let ((value (load-file file module)))
+                             (check-names module)
+                             value))))
+                (files (filter file-exists? (reverse (variable-ref (%files))))))
+            (make-loaded value (source-text files folder) files)))
+        (lambda ()
+          (set! %load-hook hook)
+          (set! %load-path (delete folder %load-path)))))))

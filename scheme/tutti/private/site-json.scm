@@ -1,0 +1,206 @@
+;;; (tutti private site-json) --- a site as data for the library.
+;;;
+;;; Commentary:
+;;;
+;;; The inventory is asked here, class by class.  Settings that are procedures, and transitions, stay behind:
+;;; the library knows them by name.  Fields with nothing in them are left out.
+;;;
+;;; Code:
+
+(define-module (tutti private site-json)
+  #:use-module (ice-9 format)
+  #:use-module (ice-9 match)
+  #:use-module (srfi srfi-1)
+  #:use-module (tutti errors)
+  #:use-module (tutti model)
+  #:use-module (tutti platform)
+  #:use-module (tutti policy)
+  #:use-module (tutti private host)
+  #:use-module (tutti private json)
+  #:use-module (tutti private syntax)
+  #:use-module (tutti records)
+  #:use-module (tutti transitions)
+  #:use-module (tutti values)
+  #:export (site->json
+            site->datum
+            ask-inventory))
+
+(define (declared location)
+  "Return LOCATION as the library keeps it: the name of the file, without its folders, and the line."
+  (match location
+    ((file line _) `(("declared" . ,(format #f "~a:~a" (basename file) line))))
+    (_ '())))
+
+(define (member-unless empty? key value convert)
+  "Return the member KEY with VALUE converted by CONVERT as a list, or the empty list when VALUE is EMPTY?."
+  (if (empty? value)
+      '()
+      (list (cons key (convert value)))))
+
+(define (array convert)
+  (lambda (list)
+    (list->vector (map convert list))))
+
+(define (text->datum text)
+  (match text
+    ((? string?) text)
+    ((? exact-integer?) (number->string text))
+    ((? setting?) `(("setting" . ,(key->string (setting-key text)))))
+    ((? data-directory?) `(("data_directory" . ,(key->string (data-directory-name text)))))
+    ((? item?) `(("item" . ,(item->datum text))))
+    ((pieces ...) (list->vector (map text->datum pieces)))))
+
+(define (item->datum item)
+  (match item
+    ((? local-file?) `(("local_file" . ,(local-file-path item))))
+    ((? text-file?)
+     `(("name" . ,(text-file-name item))
+       ("content" . ,(text->datum (text-file-content item)))
+       ,@(if (text-file-executable? item) '(("executable" . #t)) '())))))
+
+(define (program->datum program)
+  `(,@(member-unless not "script" (program-script program) item->datum)
+    ("argv" . ,((array text->datum) (program-words program)))
+    ,@(if (program-daemon? program) '(("daemon" . #t)) '())
+    ,@(member-unless not "limit" (program-limit program) identity)))
+
+(define (file->datum file)
+  `(("path" . ,(text->datum (file-path file)))
+    ("content" . ,(text->datum (file-content file)))
+    ("mode" . ,(file-mode file))
+    ,@(member-unless not "owner" (file-owner file) identity)))
+
+(define (texts->datum alist)
+  (map (match-lambda ((key . text) (cons (key->string key) (text->datum text)))) alist))
+
+(define (strings->datum alist)
+  (map (match-lambda ((key . value) (cons (key->string key) (label->string value)))) alist))
+
+(define (relation->datum service)
+  "Return a procedure from a requirement or connection of SERVICE, or a name, to data."
+  (match-lambda
+    ((? string? name)
+     `(("service" . ,name) ,@(declared (declaration-location service))))
+    (relation
+     `(("service" . ,(relation-service relation))
+       ,@(member-unless (lambda (versions) (string=? versions "*"))
+                        "versions" (relation-versions relation) identity)
+       ,@(member-unless (lambda (value) (eq? value 'nothing))
+                        "on_change" (relation-on-change relation) symbol->string)
+       ,@(member-unless (lambda (value) (eq? value 'site))
+                        "scope" (relation-scope relation) symbol->string)
+       ,@(member-unless not "label" (relation-label relation) key->string)
+       ,@(declared (or (relation-location relation) (declaration-location service)))))))
+
+(define (transition-name service)
+  "Return a procedure from a transition of SERVICE to its name."
+  (lambda (procedure)
+    (when (later-transition? procedure)
+      (not-built-yet (format #f "service '~a': the transition ~a" (service-name service)
+                             (procedure-name procedure))
+                     "use replace-service, or a procedure of your own"
+                     #:location (declaration-location service)))
+    (match procedure
+      ((? symbol?) (symbol->string procedure))
+      (_ (match (procedure-name procedure)
+           (#f "anonymous")
+           (name (symbol->string name)))))))
+
+(define %programs
+  `(("prepare" . ,service-prepare) ("start" . ,service-start) ("stop" . ,service-stop)
+    ("reload" . ,service-reload) ("alive" . ,service-alive?) ("validate" . ,service-validate)
+    ("drain" . ,service-drain) ("undrain" . ,service-undrain) ("backup" . ,service-backup)
+    ("restore" . ,service-restore) ("migrate" . ,service-migrate)
+    ("migrate_back" . ,service-migrate-back)))
+
+(define (service->datum service)
+  (let ((name-of (transition-name service))
+        (settings (service-settings service)))
+    `(("name" . ,(service-name service))
+      ("version" . ,(service-version service))
+      ,@(member-unless null? "payload" (service-payload service) (array item->datum))
+      ,@(member-unless null? "files" (service-files service) (array file->datum))
+      ,@(if (procedure? settings)
+            '(("late_settings" . #t))
+            (member-unless null? "settings" settings strings->datum))
+      ,@(member-unless null? "environment" (service-environment service) texts->datum)
+      ,@(member-unless not "user" (service-user service) identity)
+      ,@(member-unless null? "endpoints" (service-endpoints service)
+                       (array (match-lambda
+                                ((name . port) `(("name" . ,(key->string name))
+                                                 ("port" . ,(text->datum port)))))))
+      ("slots" . ,(service-slots service))
+      ,@(append-map (match-lambda
+                      ((key . accessor) (member-unless not key (accessor service) program->datum)))
+                    %programs)
+      ,@(if (service-one-shot? service) '(("one_shot" . #t)) '())
+      ,@(member-unless null? "hooks" (service-hooks service)
+                       (lambda (hooks)
+                         (map (match-lambda
+                                ((name . program) (cons (key->string name) (program->datum program))))
+                              hooks)))
+      ,@(member-unless null? "requirements" (service-requirements service)
+                       (array (relation->datum service)))
+      ,@(member-unless null? "connections" (service-connections service)
+                       (array (relation->datum service)))
+      ("switch_to_service" . ,(name-of (service-switch-to-service service)))
+      ("switch_back" . ,(name-of (service-switch-back service)))
+      ("remove_service" . ,(name-of (service-remove-service service)))
+      ,@(member-unless not "before_rollout" (service-before-rollout service) name-of)
+      ,@(member-unless not "after_rollout" (service-after-rollout service) name-of)
+      ,@(member-unless not "placement" (service-placement service) (const #t))
+      ("limit" . ,(service-limit service))
+      ,@(declared (declaration-location service)))))
+
+(define (host-class->datum class)
+  `(("name" . ,(host-class-name class))
+    ("services" . ,((array service->datum) (host-class-services class)))
+    ,@(member-unless null? "requirements" (host-class-requirements class) list->vector)
+    ,@(member-unless null? "labels" (host-class-labels class) strings->datum)
+    ,@(member-unless not "size" (host-class-size class) identity)
+    ,@(member-unless not "platform" (host-class-platform class) platform->datum)
+    ,@(member-unless not "operating_system" (host-class-operating-system class) identity)
+    ,@(member-unless null? "capacity" (host-class-capacity class) (const #t))
+    ,@(declared (declaration-location class))))
+
+(define (host->datum host class)
+  `(("name" . ,(host-name host))
+    ("class" . ,class)
+    ,@(member-unless (lambda (address) (string=? address (host-name host)))
+                     "address" (host-address host) identity)
+    ,@(member-unless not "port" (host-port host) identity)
+    ,@(member-unless not "user" (host-user host) identity)
+    ,@(member-unless not "become" (host-become host) symbol->string)
+    ,@(member-unless null? "labels" (host-labels host) strings->datum)))
+
+(define* (ask-inventory site #:optional inventory)
+  "Return the hosts of SITE as data.  INVENTORY takes the place of the one that SITE has."
+  (let ((inventory (or inventory
+                       (site-configuration-host-class->hosts site)
+                       (fail-at (declaration-location site)
+                                "site '~a' has no inventory: give it the field 'host-class->hosts', such as (inventory-file \"hosts.json\")"
+                                (site-configuration-name site)))))
+    (append-map
+     (lambda (class)
+       (match (inventory class)
+         (((? host? hosts) ...)
+          (map (lambda (host) (host->datum host (host-class-name class))) hosts))
+         (other
+          (fail-at (declaration-location site)
+                   "site '~a': host-class->hosts must return a list of hosts; for class '~a' it returned ~s"
+                   (site-configuration-name site) (host-class-name class) other))))
+     (site-configuration-host-classes site))))
+
+(define* (site->datum site #:key (source "") (inventory #f))
+  "Return SITE as data.  SOURCE is the text of the program that it came from."
+  `(("name" . ,(site-configuration-name site))
+    ("host_classes" . ,((array host-class->datum) (site-configuration-host-classes site)))
+    ,@(member-unless null? "services" (site-configuration-services site) (array service->datum))
+    ("hosts" . ,(list->vector (ask-inventory site inventory)))
+    ("platform" . ,(platform->datum (site-configuration-platform site)))
+    ("policy" . ,(policy->datum (site-configuration-policy site)))
+    ("source" . ,source)))
+
+(define* (site->json site #:key (source "") (inventory #f))
+  "Return SITE as JSON text."
+  (datum->json (site->datum site #:source source #:inventory inventory)))

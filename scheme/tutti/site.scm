@@ -1,0 +1,432 @@
+;;; (tutti site) --- a site in use: looked at, planned, deployed.
+;;;
+;;; Commentary:
+;;;
+;;; What a person types at the REPL, and what the command is made of.  A site in use is a site program that
+;;; was loaded, the handles on it, and, once something needs them, its state and the connections to its
+;;; hosts.
+;;;
+;;; Code:
+
+(define-module (tutti site)
+  #:use-module (ice-9 format)
+  #:use-module (ice-9 match)
+  #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-9)
+  #:use-module (srfi srfi-9 gnu)
+  #:use-module (tutti errors)
+  #:use-module (tutti inventory)
+  #:use-module (tutti late-binding)
+  #:use-module (tutti model)
+  #:use-module (tutti policy)
+  #:use-module (tutti private bindings)
+  #:use-module (tutti private context)
+  #:use-module (tutti private driver)
+  #:use-module (tutti private host)
+  #:use-module (tutti private printing)
+  #:use-module (tutti private program)
+  #:use-module (tutti private site-json)
+  #:use-module (tutti records)
+  #:use-module (tutti transitions)
+  #:export (open-site
+            close-site!
+            site-name
+            site-file
+            site-state-file
+            site-deployment
+            site-host-count
+            check-site
+            make-plan
+            execute-plan
+            frames-sent
+
+            use-site
+            plan
+            execute
+            deploy
+            abandon
+            status
+            history
+            explain
+            resume
+            roll-back
+            requisites
+
+            on-host
+            call-on-host))
+
+;; A site in use.
+(define-record-type <site>
+  (make-site-in-use configuration file files state-file handle hosts deployment view)
+  site?
+  (configuration site-configuration-of)
+  (file          site-file)                 ; of the program, or #f
+  (files         site-files)                ; of the program, for placing errors
+  (state-file    site-state-file)
+  (handle        site-handle)               ; on the site and its fleet
+  (hosts         site-hosts)                ; hash table from names to hosts
+  (deployment    %site-deployment set-site-deployment!)  ; handle, once opened
+  (view          %site-site-view set-site-site-view!))    ; site view, once elaborated
+
+(define (site-name site)
+  "Return the name of SITE."
+  (site-configuration-name (site-configuration-of site)))
+
+(define (site-host-count site)
+  "Return how many hosts SITE has."
+  (hash-count (const #t) (site-hosts site)))
+
+
+;;;
+;;; Opening.
+;;;
+
+(define (choose-site value name file)
+  "Return the site that VALUE, of the program FILE, is, or the one called NAME of those that it is."
+  (define what "the last value of a site program is a site-configuration, or a list of these")
+  (match value
+    ((? site-configuration? site)
+     (when (and name (not (string=? name (site-configuration-name site))))
+       (fail "~a: there is no site '~a': it is of the site '~a'" file name (site-configuration-name site)))
+     site)
+    (((? site-configuration? sites) ..1)
+     (let ((names (map site-configuration-name sites)))
+       (match (and name (find (lambda (site) (string=? name (site-configuration-name site))) sites))
+         (#f (if name
+                 (fail "~a: there is no site '~a'.~a" file name (suggestion name names))
+                 (match sites
+                   ((site) site)
+                   (_ (fail "~a has ~a sites; say which by --site NAME. They are: ~{~a~^, ~}."
+                            file (length sites) names)))))
+         (site site))))
+    (_ (if (unspecified? value)
+           (fail "~a: ~a; its last line gives nothing: write the name of the site there" file what)
+           (fail "~a: ~a, not ~s" file what value)))))
+
+(define (host-table handle)
+  (let ((table (make-hash-table)))
+    (for-each (lambda (data)
+                (let ((host (vector->host data)))
+                  (hash-set! table (host-name host) host)))
+              (%fleet handle))
+    table))
+
+(define* (open-site program #:key (name #f) (inventory #f) (state #f))
+  "Return the site in use that PROGRAM is: the name of a site program, or a site-configuration.  NAME says
+which one of several; INVENTORY is the name of a file that takes the place of the site's own inventory; STATE
+is the name of the file in which its state is kept."
+  (let* ((loaded (and (string? program) (load-program program)))
+         (configuration (if loaded
+                            (choose-site (loaded-value loaded) name program)
+                            program))
+         (files (if loaded (loaded-files loaded) '()))
+         (folder (if loaded (dirname program) "."))
+         (site-name (site-configuration-name configuration)))
+    (when (and inventory (not (file-exists? inventory)))
+      (fail "there is no inventory '~a'" inventory))
+    (let ((handle (%make-site
+                   (site->json configuration
+                               #:source (if loaded (loaded-source loaded) "")
+                               #:inventory (and inventory (file-inventory inventory))))))
+      (make-site-in-use configuration (and loaded program) files
+                        (or state
+                            (string-append folder "/.tutti/" site-name ".db"))
+                        handle (host-table handle) #f #f))))
+
+(define (site-deployment site)
+  "Return the handle on the deployment of SITE, opened when this is first called."
+  (or (%site-deployment site)
+      (let ((deployment (%open-deployment (site-handle site) (site-state-file site))))
+        (set-site-deployment! site deployment)
+        deployment)))
+
+(define (close-site! site)
+  "Close the connections and the state of SITE.  It may be used again, which opens them again."
+  (match (%site-deployment site)
+    (#f #f)
+    (deployment
+     (set-site-deployment! site #f)
+     (set-site-site-view! site #f)
+     (%close-deployment! deployment))))
+
+
+;;;
+;;; Elaboration: late-bound settings.
+;;;
+
+(define (find-service site name)
+  (find (lambda (service) (string=? name (service-name service)))
+        (site-services (site-configuration-of site))))
+
+(define (compute-settings service host view)
+  "Return the settings that the procedure of SERVICE gives for HOST, as an association list of strings."
+  (define (raise-placed exception)
+    (let ((message (describe exception))
+          (place (declaration-location service)))
+      (throw 'tutti-error #f "~a"
+             (list (format #f "~asettings of '~a' on ~a: ~a"
+                           (if place (string-append (location->string place) ": ") "")
+                           (service-name service) (host-name host) message))
+             (list (if (tutti-error? exception) (tutti-error-code exception) 'misuse)))))
+  (match (with-exception-handler raise-placed
+           (lambda ()
+             (parameterize ((%context "the settings of a service"))
+               ((service-settings service) view host)))
+           #:unwind? #t)
+    ((((and keys (or (? symbol?) (? string?))) . (and values (or (? string?) (? symbol?) (? number?)))) ...)
+     (map (lambda (key value) (cons (key->string key) (label->string value))) keys values))
+    (other
+     (fail-at (declaration-location service)
+              "settings of '~a' on ~a: the procedure must return an association list of names and strings, not ~s"
+              (service-name service) (host-name host) other))))
+
+(define (elaborate site owner)
+  "Return the elaboration of SITE by the handle OWNER, with all settings computed."
+  (define elaboration (%elaborate owner))
+  (define settled (make-hash-table))
+  (define (settle service-name host-name)
+    (unless (hash-ref settled (cons service-name host-name))
+      (%elaboration-begin! elaboration service-name host-name)
+      (let ((settings (compute-settings (find-service site service-name)
+                                        (hash-ref (site-hosts site) host-name)
+                                        (make-site-view (site-name site) elaboration
+                                                        service-name host-name settle))))
+        (hash-set! settled (cons service-name host-name) #t)
+        (%elaboration-settle! elaboration service-name host-name settings))))
+  (for-each (match-lambda ((service . host) (settle service host)))
+            (%elaboration-elsewhere elaboration))
+  elaboration)
+
+(define (site-view site elaboration)
+  (make-site-view (site-name site) elaboration "" #f #f))
+
+(define (view-of site)
+  "Return the site view of SITE, a site in use, or #f."
+  (and (site? site)
+       (or (%site-site-view site)
+           (let ((view (site-view site (elaborate site (site-handle site)))))
+             (set-site-site-view! site view)
+             view))))
+
+(%site-view view-of)
+
+
+;;;
+;;; Planning and executing.
+;;;
+
+(define (with-waves owner plan site)
+  "Return PLAN, with its waves if the policy of SITE must be asked here for them."
+  (let ((predicate (policy-predicate (site-configuration-policy (site-configuration-of site)))))
+    (when predicate
+      (match (preview-waves owner plan predicate (site-hosts site))
+        (#f #f)
+        (stuck (%plan-add-note! plan stuck))))
+    plan))
+
+(define (check-site site)
+  "Check SITE without touching a host, and return a plan as though nothing were deployed."
+  (let* ((elaboration (elaborate site (site-handle site)))
+         (plan (%check-plan (site-handle site) (%elaboration-finish! elaboration))))
+    (with-waves (site-handle site) plan site)))
+
+(define (make-plan site)
+  "Return a plan for SITE: the manifests of its hosts are read, and nothing is changed."
+  (let* ((deployment (site-deployment site))
+         (elaboration (elaborate site deployment))
+         (plan (%deployment-plan deployment (%elaboration-finish! elaboration))))
+    (set-site-site-view! site (site-view site elaboration))
+    (with-waves deployment plan site)))
+
+(define (transition-body site)
+  "Return a procedure from a step to the thunk that is its transition."
+  (lambda (step)
+    (let ((service (find-service site (step-service step)))
+          (old (step-old step))
+          (new (step-new step)))
+      (match (step-action step)
+        ('remove
+         (let ((procedure (if service (service-remove-service service) remove-service)))
+           (lambda () (procedure #:old old))))
+        ('reload
+         (lambda () (reload-service #:old old #:new new)))
+        (_
+         (let ((procedure (if service (service-switch-to-service service) replace-service)))
+           (lambda () (procedure #:old old #:new new))))))))
+
+(define (quiet-progress on-progress)
+  "Return ON-PROGRESS such that it never raises: a run does not end because nobody listens any more."
+  (let ((broken? #f))
+    (lambda (event)
+      (unless broken?
+        (catch #t
+          (lambda () (on-progress event))
+          (lambda _ (set! broken? #t)))))))
+
+(define* (execute-plan site plan #:key (take-over? #f) (on-progress (const #f)))
+  "Execute PLAN on the hosts of SITE and return the report.  Signals interrupt the run meanwhile."
+  (let* ((deployment (site-deployment site))
+         (steps (list->vector (%plan-steps plan)))
+         (run (%deployment-begin! deployment plan take-over?))
+         (execution (make-execution run plan (site-hosts site) (or (%site-site-view site) (view-of site))
+                                    steps (make-vector (vector-length steps) '())))
+         (finished? #f))
+    (dynamic-wind
+      (lambda () (%catch-signals! deployment))
+      (lambda ()
+        (drive execution
+               #:transition-of (transition-body site)
+               #:predicate (policy-predicate
+                            (site-configuration-policy (site-configuration-of site)))
+               #:on-progress (quiet-progress on-progress)
+               #:files (site-files site))
+        (set! finished? #t))
+      (lambda ()
+        (%release-signals!)
+        (unless finished?                   ; the run stays open; the next plan says how to go on
+          (false-if-exception (%deployment-finish! deployment)))))
+    (%deployment-finish! deployment)))
+
+(define (frames-sent site)
+  "Return how many request frames were sent to the hosts of SITE so far."
+  (%deployment-frames (site-deployment site)))
+
+
+;;;
+;;; At the REPL.
+;;;
+
+(define (in-use site)
+  (match site
+    ((? site?) site)
+    ((? site-configuration?) (open-site site))
+    (#f (or (%current-site) (fail "no site is in use: (use-site \"FILE\") first")))
+    (_ (fail "a site is wanted, not ~s" site))))
+
+(define* (use-site file #:key (name #f) (inventory #f) (state #f))
+  "Load the site program FILE, check it, and let it be the site in use.  NAME says which of several sites."
+  (let ((site (open-site file #:name name #:inventory inventory #:state state)))
+    (view-of site)
+    (and=> (%current-site) (lambda (before) (when (site? before) (close-site! before))))
+    (%current-site site)
+    site))
+
+(define* (plan #:optional (site #f) #:key (upgrade #f) (do-not-upgrade #f) (limit #f) (to #f))
+  "Return the plan for SITE: what would change, in which order, and why."
+  (for-each (lambda (keyword value)
+              (when value
+                (not-built-yet (format #f "plan #:~a" keyword) "plan for all that changed")))
+            '("upgrade" "do-not-upgrade" "limit" "to")
+            (list upgrade do-not-upgrade limit to))
+  (make-plan (in-use site)))
+
+(define (print-event event)
+  (match event
+    (#('progress 'run _ _ text _) (format #t "~a~%" text))
+    (#('progress 'host host _ text _) (format #t "~a  ~a~%" host text))
+    (#('progress 'outcome host service text outcome)
+     (format #t "~a@~a  ~a~%" service host text))
+    (#('progress _ host service text _)
+     (format #t "~a@~a  ~a~%" service host text))))
+
+(define* (execute plan #:optional (site #f) #:key (take-over? #f))
+  "Execute PLAN, record a generation, and return the report."
+  (execute-plan (in-use site) plan #:take-over? take-over? #:on-progress print-event))
+
+(define* (deploy #:optional (site #f) #:key (take-over? #f))
+  "Plan for SITE and execute the plan."
+  (let* ((site (in-use site))
+         (plan (make-plan site)))
+    (if (null? (%plan-steps plan))
+        plan
+        (execute-plan site plan #:take-over? take-over? #:on-progress print-event))))
+
+(define* (abandon #:optional (site #f))
+  "End an unfinished run of SITE without touching hosts, and return what it left open."
+  (%deployment-abandon! (site-deployment (in-use site))))
+
+(define* (status #:optional (site #f))
+  "Print what runs where."
+  (match (%deployment-status (site-deployment (in-use site)))
+    ((text . _)
+     (display text)
+     *unspecified*)))
+
+(define* (history #:optional (site #f))
+  "Print the generations of SITE, newest first."
+  (for-each (match-lambda
+              (#(number started _ by status summary _)
+               (format #t "~3d  ~16a ~10a  ~a~@[  ~a~]~%" number (generation-time started)
+                       (if (string=? status "complete") "" status)
+                       summary by)))
+            (%deployment-history (site-deployment (in-use site)))))
+
+(define (explain plan service)
+  "Print why PLAN has each step of SERVICE, a name, and what it comes after."
+  (display (%plan-explain plan (if (symbol? service) (symbol->string service) service)))
+  *unspecified*)
+
+(define (resume)
+  "Not built yet."
+  (not-built-yet "resume" "(abandon) ends the unfinished run, and the next plan repairs what it left"))
+
+(define* (roll-back #:key to)
+  "Not built yet."
+  (not-built-yet "roll-back" "deploy the older version of the site program"))
+
+(define* (requisites name #:key (across-services? #t))
+  "Not built yet."
+  (not-built-yet "requisites"))
+
+
+;;;
+;;; One host at once.
+;;;
+
+(define (call-on-host host thunk)
+  "Call THUNK with effects acting on HOST, a host or its name."
+  (let ((name (cond ((host? host) (host-name host))
+                    ((string? host) host)
+                    (else (fail "on-host: a host or its name is wanted, not ~s" host)))))
+    (match (%context)
+      ((? task? task)
+       (unless (hash-ref (execution-hosts (task-execution task)) name)
+         (fail "on-host: no host '~a'.~a" name
+               (suggestion name (hash-map->list (lambda (name host) name)
+                                                (execution-hosts (task-execution task))))))
+       (parameterize ((%host name)) (thunk)))
+      ((? string? where)
+       (misplaced "on-host was asked for in ~a, where nothing may act" where))
+      (_
+       (let* ((site (in-use #f))
+              (deployment (site-deployment site)))
+         (unless (hash-ref (site-hosts site) name)
+           (fail "no host '~a' in site '~a'.~a" name (site-name site)
+                 (suggestion name (hash-map->list (lambda (name host) name) (site-hosts site)))))
+         (dynamic-wind
+           (lambda () (%immediate-open! deployment name))
+           (lambda ()
+             (parameterize ((%context (make-immediate deployment name (site-hosts site) site)))
+               (thunk)))
+           (lambda () (%immediate-close! deployment))))))))
+
+(define-syntax-rule (on-host host expression ...)
+  ;; Evaluate the EXPRESSIONs with effects acting on HOST.
+  (call-on-host host (lambda () expression ...)))
+
+(define (generation-phrase site)
+  "Return \", generation N\" when SITE has been deployed from here."
+  (or (false-if-exception
+       (and (file-exists? (site-state-file site))
+            (match (%deployment-history (site-deployment site))
+              ((newest . _) (format #f ", generation ~a" (vector-ref newest 0)))
+              (() #f))))
+      ""))
+
+(set-record-type-printer! <site>
+  (lambda (record port)
+    (let* ((configuration (site-configuration-of record))
+           (classes (length (site-configuration-host-classes configuration)))
+           (services (length (site-services configuration))))
+      (format port "#<site ~a: ~a class~:[es~;~], ~a service~:p~a>" (site-name record)
+              classes (= classes 1) services (generation-phrase record)))))

@@ -1,0 +1,399 @@
+;;; (tutti transitions) --- what takes an instance from an old service to a new one.
+;;;
+;;; Commentary:
+;;;
+;;; The operations of transitions, and the transitions that are built in.  A transition is straight-line code
+;;; that holds the old and the new service at once; each operation suspends it until its effect on the host
+;;; has come back.  `start', `stop' and `put-file' are undone when the transition fails.
+;;;
+;;; Code:
+
+(define-module (tutti transitions)
+  #:use-module (ice-9 format)
+  #:use-module (ice-9 iconv)
+  #:use-module (ice-9 match)
+  #:use-module (rnrs bytevectors)
+  #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-9)
+  #:use-module (srfi srfi-9 gnu)
+  #:use-module (tutti errors)
+  #:use-module (tutti private bindings)
+  #:use-module (tutti private context)
+  #:use-module (tutti private host)
+  #:use-module (tutti values)
+  #:export (run
+            start
+            stop
+            reload
+            validate
+            put-file
+            get-file
+            wait-until
+            now
+
+            hook
+            has-hook?
+            deployed
+            current-host
+
+            on-roll-back
+            call-with-roll-back
+
+            output?
+            output-text
+            output-size
+
+            drain
+            undrain
+            switch-over
+            checkpoint
+            in-parallel
+            in-parallel-map
+
+            downgrade?
+            version<?
+
+            replace-service
+            reload-service
+            remove-service
+            start-before-stop
+            backup-and-restore
+            migrate-while-running
+            later-transition?)
+  #:re-export (effect-failed?)
+  #:replace (sleep))
+
+
+;;;
+;;; Outputs.
+;;;
+
+;; What a program printed.  DATA is the vector that the library gave, and takes as an input.
+(define-record-type <output>
+  (make-output data)
+  output?
+  (data output-data))
+
+(define %no-output (vector (make-bytevector 0) #f 0 "" "" ""))
+
+(define (preview data)
+  (bytevector->string (vector-ref data 0) "UTF-8" 'substitute))
+
+(define (output-size output)
+  "Return the size of OUTPUT in bytes."
+  (vector-ref (output-data output) 2))
+
+(define (output-text output)
+  "Return OUTPUT as a string.  It is an error if there is more of it on the host."
+  (match (output-data output)
+    ((and data #(_ #f _ _ _ _)) (preview data))
+    (#(_ #t size _ host _)
+     (fail "output-text: ~a bytes of output are on host '~a', more than come back; let a program there read it"
+           size host))))
+
+(set-record-type-printer! <output>
+  (lambda (record port)
+    (let* ((text (preview (output-data record)))
+           (line (match (string-index text #\newline)
+                   (#f text)
+                   (end (string-append (string-take text end) " …")))))
+      (format port "#<output ~a byte~:p ~s>" (output-size record)
+              (if (> (string-length line) 40)
+                  (string-append (string-take line 39) "…")
+                  line)))))
+
+
+;;;
+;;; Operations.
+;;;
+
+(define (check-service who value)
+  (unless (definition? value)
+    (fail "~a: a service that is deployed is wanted ('old', 'new' or (deployed NAME)), not ~s" who value)))
+
+(define (definition? value)
+  (and (struct? value) (eq? (struct-vtable value) <definition>)))
+
+(define (command? value)
+  (and (struct? value) (eq? (struct-vtable value) <command>)))
+
+(define (plain-word who)
+  (match-lambda
+    ((? string? word) word)
+    ((? exact-integer? number) (number->string number))
+    (other
+     (fail "~a: a program made in a transition is of strings only, not ~s; declare it as a hook of the service"
+           who other))))
+
+(define (program->command who value)
+  "Return VALUE, a command or a program of strings, as the library takes it."
+  (cond
+   ((command? value) value)
+   ((program? value)
+    (when (program-daemon? value)
+      (fail "~a: a daemon does not end; use 'start' with the service whose 'start' it is" who))
+    (let ((words (map (plain-word who) (program-words value))))
+      (match (program-script value)
+        (#f words)
+        ((? text-file? item)
+         (match (text-file-content item)
+           ((? string? text) (cons* "/bin/sh" "-c" text "script" words))
+           (_ (fail "~a: a script made in a transition is a string; declare it as a hook of the service"
+                    who))))
+        (_ (fail "~a: a script made in a transition is a string, no file; declare it as a hook of the service"
+                 who)))))
+   (else
+    (fail "~a: a program is wanted, (hook SERVICE NAME) or (program FILE ...), not ~s" who value))))
+
+(define (environment->alist who environment)
+  (match environment
+    (() #f)
+    ((((or (? string?) (? symbol?)) . (or (? string?) (? exact-integer?))) ...)
+     (map (match-lambda ((key . value) (cons (key->string key) (label->string value))))
+          environment))
+    (_ (fail "~a: #:environment must be an association list of strings, not ~s" who environment))))
+
+(define (input->data input)
+  (match input
+    (#f #f)
+    ((? string?) input)
+    ((? output?) (output-data input))
+    (_ (fail "run: #:input must be a string or the output of another 'run', not ~s" input))))
+
+(define (check-seconds who keyword value)
+  (unless (and (real? value) (>= value 0))
+    (fail "~a: ~a must be a number of seconds, not ~s" who keyword value)))
+
+(define (limit-of who program limit)
+  (let ((limit (or limit (and (program? program) (program-limit program)))))
+    (when limit (check-seconds who "#:limit" limit))
+    limit))
+
+(define* (run program #:key (input #f) (environment '()) (limit #f))
+  "Run PROGRAM on the host and return its output.  It fails when the program does, or after LIMIT seconds.
+INPUT is a string or an output."
+  (make-output
+   (or (perform 'run (program->command "run" program) (input->data input) (limit-of "run" program limit)
+                (environment->alist "run" environment))
+       %no-output)))
+
+(define* (wait-until program #:key (every 1) (limit 60) (environment '()))
+  "Run PROGRAM EVERY so many seconds until it succeeds.  It fails when that takes more than LIMIT seconds."
+  (check-seconds "wait-until" "#:every" every)
+  (perform 'wait-until (program->command "wait-until" program) every (limit-of "wait-until" program limit)
+           (environment->alist "wait-until" environment))
+  #t)
+
+(define (undone-by thunk)
+  "Let THUNK undo what comes next, if the transition fails; outside of transitions nothing is undone."
+  (unless (or (compensating?) (not (%context)) (immediate? (%context)))
+    (register-compensation thunk)))
+
+(define (start service)
+  "Start SERVICE on the host.  If the transition fails it is stopped."
+  (check-service "start" service)
+  (undone-by (lambda () (perform 'stop service #t #f #f)))
+  (perform 'start service (compensating?) #f #f)
+  *unspecified*)
+
+(define (stop service)
+  "Stop SERVICE on the host.  If the transition fails it is started again."
+  (check-service "stop" service)
+  (undone-by (lambda () (perform 'start service #t #f #f)))
+  (perform 'stop service (compensating?) #f #f)
+  *unspecified*)
+
+(define (reload service)
+  "Let SERVICE read its files again."
+  (check-service "reload" service)
+  (perform 'reload service #f #f #f)
+  *unspecified*)
+
+(define (validate service)
+  "Run the 'validate' program of SERVICE until it succeeds.  It fails after the program's limit."
+  (check-service "validate" service)
+  (perform 'validate service #f #f #f)
+  #t)
+
+(define* (put-file path text #:key (mode #o644))
+  "Write TEXT to the file PATH on the host.  If the transition fails the file is as it was."
+  (unless (and (string? path) (string? text))
+    (fail "put-file: a path and a text are wanted, two strings, not ~s and ~s" path text))
+  (match (%context)
+    ((? task? task)
+     (unless (compensating?)
+       ;; The registration takes a number of its own, so the token is that of the effect after it.
+       (let ((token #f))
+         (register-compensation (lambda () (perform 'restore-file path token #f #f)))
+         (set! token (%next-token (task-run task) (task-id task))))))
+    (_ #f))
+  (perform 'put-file path text mode #f)
+  *unspecified*)
+
+(define (get-file path)
+  "Return the content of the file PATH on the host, a string."
+  (unless (string? path)
+    (fail "get-file: a path is wanted, a string, not ~s" path))
+  (match (perform 'get-file path #f #f #f)
+    (#f "")
+    (data (output-text (make-output data)))))
+
+(define (sleep seconds)
+  "Do nothing for SECONDS.  Others go on meanwhile."
+  (check-seconds "sleep" "the time" seconds)
+  (if (%context)
+      (perform 'sleep seconds #f #f #f)
+      ((@ (guile) sleep) (inexact->exact (round seconds))))
+  *unspecified*)
+
+(define (now)
+  "Return the time in seconds since the epoch; the same when a run is resumed."
+  (match (perform 'now #f #f #f #f)
+    (#f (misplaced "the time is not known"))
+    (data (string->number (preview data)))))
+
+
+;;;
+;;; What there is.
+;;;
+
+(define (hook service name)
+  "Return the program NAME, a symbol, of SERVICE."
+  (check-service "hook" service)
+  (unless (symbol? name)
+    (fail "hook: the name of a hook is a symbol, such as 'backup, not ~s" name))
+  (%definition-hook service name))
+
+(define (has-hook? service name)
+  "Return true if SERVICE has the program NAME, a symbol."
+  (check-service "has-hook?" service)
+  (%definition-has-hook? service name))
+
+(define (current-host)
+  "Return the host that effects act on here."
+  (match (%context)
+    ((? task? task)
+     (let ((execution (task-execution task)))
+       (hash-ref (execution-hosts execution)
+                 (or (%host)
+                     (step-host (vector-ref (execution-steps execution) (task-step task)))))))
+    ((? immediate? now)
+     (hash-ref (immediate-hosts now) (immediate-host now)))
+    (_ (misplaced "no current host: this is neither a transition nor (on-host HOST ...)"))))
+
+(define (deployed name)
+  "Return the service called NAME as it is deployed on the host."
+  (unless (string? name)
+    (fail "deployed: the name of a service is wanted, a string, not ~s" name))
+  (match (%context)
+    ((? task? task)
+     (let ((host (host-name (current-host))))
+       (or (%plan-deployed (execution-plan (task-execution task)) host name)
+           (fail "deployed: no service '~a' is deployed on host '~a'" name host))))
+    ((? immediate? now)
+     (let ((entries (%deployment-read (immediate-deployment now) (immediate-host now))))
+       (match (find (lambda (entry) (string=? name (vector-ref entry 0))) entries)
+         (#(_ _ old new) (or new old))
+         (#f (fail "deployed: no service '~a' is deployed on host '~a'.~a" name (immediate-host now)
+                   (suggestion name (map (lambda (entry) (vector-ref entry 0)) entries)))))))
+    (_ (misplaced "no current host: this is neither a transition nor (on-host HOST ...)"))))
+
+(define (call-with-roll-back thunk)
+  (unless (register-compensation thunk)
+    (format (current-error-port) "(on-roll-back: outside of a run nothing is rolled back)~%"))
+  *unspecified*)
+
+(define-syntax-rule (on-roll-back expression ...)
+  ;; Evaluate the EXPRESSIONs if the transition fails.
+  (call-with-roll-back (lambda () expression ...)))
+
+
+;;;
+;;; Versions.
+;;;
+
+(define (version<? a b)
+  "Return true if the version A, a string, comes before B: \"9.1\" before \"10\"."
+  (define (parts version)
+    (map (lambda (part) (or (string->number part) part))
+         (string-split version (char-set #\. #\- #\+ #\~ #\_))))
+  (let loop ((a (parts a)) (b (parts b)))
+    (match (cons a b)
+      ((_ . ()) #f)
+      ((() . _) #t)
+      (((x . a) . (y . b))
+       (cond ((equal? x y) (loop a b))
+             ((and (number? x) (number? y)) (< x y))
+             ((number? x) #f)               ; 1.0-rc before 1.0.1
+             ((number? y) #t)
+             (else (string<? x y)))))))
+
+(define (downgrade? old new)
+  "Return true if the version of the service NEW comes before that of OLD."
+  (check-service "downgrade?" old)
+  (check-service "downgrade?" new)
+  (version<? (%definition-version new) (%definition-version old)))
+
+
+;;;
+;;; What comes later.
+;;;
+
+(define (drain service)
+  "Not built yet."
+  (not-built-yet "drain" "leave it out of the transition; consumers are not told"))
+(define (undrain service)
+  "Not built yet."
+  (not-built-yet "undrain" "leave it out of the transition; consumers are not told"))
+(define (switch-over service)
+  "Not built yet."
+  (not-built-yet "switch-over" "services have one slot so far"))
+(define (checkpoint text)
+  "Not built yet."
+  (not-built-yet "checkpoint" "leave it out: all effects are undone on failure"))
+(define (in-parallel-map procedure list)
+  "Not built yet."
+  (not-built-yet "in-parallel-map" "use map"))
+(define-syntax-rule (in-parallel expression ...)
+  (begin
+    (lambda () expression ...)
+    (not-built-yet "in-parallel" "write the effects one after another")))
+
+
+;;;
+;;; Transitions that are built in.  The library has the same ones for programs in C++.
+;;;
+
+(define* (replace-service #:key (old #f) new)
+  "Stop OLD, start NEW and validate it; when there is no OLD, run the 'prepare' program of NEW first."
+  (if old
+      (stop old)
+      (when (has-hook? new 'prepare)
+        (run (hook new 'prepare))))
+  (start new)
+  (validate new))
+
+(define* (reload-service #:key (old #f) new)
+  "Let the running service read its files, which are those of NEW, again."
+  (when old
+    (on-roll-back (reload old)))
+  (reload new)
+  (validate new))
+
+(define* (remove-service #:key old)
+  "Stop OLD.  Its data stays."
+  (stop old))
+
+(define* (start-before-stop #:key (old #f) new)
+  "Not built yet."
+  (not-built-yet "start-before-stop" "use replace-service"))
+(define* (backup-and-restore #:key (old #f) new)
+  "Not built yet."
+  (not-built-yet "backup-and-restore" "write it: (run (hook old 'backup)), then (on-roll-back ...)"))
+(define* (migrate-while-running #:key (old #f) new)
+  "Not built yet."
+  (not-built-yet "migrate-while-running" "use replace-service, or a procedure of your own"))
+
+(define (later-transition? procedure)
+  "Return true if PROCEDURE is a transition of the vocabulary that is not built yet."
+  (and (memq procedure (list start-before-stop backup-and-restore migrate-while-running)) #t))

@@ -1,0 +1,305 @@
+;;; (tutti values) --- programs, texts, files and items.
+;;;
+;;; Commentary:
+;;;
+;;; What fields hold.  All are data with late-bound places: none is a closure, and none is rendered here.
+;;; A text is a string, a number, a setting, a data directory, an item, or a list of these.
+;;;
+;;; Code:
+
+(define-module (tutti values)
+  #:use-module (ice-9 format)
+  #:use-module (ice-9 match)
+  #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-9)
+  #:use-module (srfi srfi-9 gnu)
+  #:use-module (tutti errors)
+  #:use-module (tutti private syntax)
+  #:export (program
+            script
+            daemon
+            program?
+            program-words
+            program-script
+            program-daemon?
+            program-limit
+
+            setting
+            setting?
+            setting-key
+            data-directory
+            data-directory?
+            data-directory-name
+            text?
+
+            local-file
+            local-file?
+            local-file-path
+            plain-file
+            mixed-text-file
+            text-file?
+            text-file-name
+            text-file-content
+            text-file-executable?
+            file-append
+            item?
+
+            file
+            file?
+            file-path
+            file-content
+            file-mode
+            file-owner
+
+            systemd-unit
+            guix-service
+            guix-package
+            nix-package
+            git-source
+            by-slot
+            secret
+            in-place
+            in-place?
+            blue-green))
+
+(define-record-type <setting>
+  (setting key)
+  setting?
+  (key setting-key))
+
+(define-record-type <data-directory>
+  (data-directory name)
+  data-directory?
+  (name data-directory-name))
+
+(define-record-type <local-file>
+  (%make-local-file path)
+  local-file?
+  (path local-file-path))                 ; absolute
+
+(define-record-type <text-file>
+  (make-text-file name content executable?)
+  text-file?
+  (name        text-file-name)
+  (content     text-file-content)         ; a text
+  (executable? text-file-executable?))
+
+(define-record-type <program>
+  (make-program script arguments daemon? limit)
+  program?
+  (script    program-script)              ; an item that is run, or #f
+  (arguments program-words)           ; texts; without a script the first is the file
+  (daemon?   program-daemon?)
+  (limit     program-limit))              ; seconds, or #f
+
+(define-record-type <file>
+  (make-file path content mode owner)
+  file?
+  (path    file-path)
+  (content file-content)
+  (mode    file-mode)
+  (owner   file-owner))
+
+(define-record-type <in-place>
+  (in-place)
+  in-place?)
+
+(define (item? value)
+  "Return true if VALUE is an item: a file that is put on hosts by its hash."
+  (or (local-file? value) (text-file? value)))
+
+(define (text? value)
+  "Return true if VALUE is a text: a string, possibly with late-bound places."
+  (or (string? value)
+      (exact-integer? value)
+      (setting? value)
+      (data-directory? value)
+      (item? value)
+      (and (list? value) (every text? value))))
+
+(define (check-text who value)
+  (unless (text? value)
+    (fail "~a: a string, a setting, a data directory, an item or a list of these is wanted, not ~s"
+          who value)))
+
+
+;;;
+;;; Programs.
+;;;
+
+(define (split-limit who arguments)
+  "Return two values: ARGUMENTS without keywords, and the value of #:limit or #f."
+  (let loop ((rest arguments) (kept '()) (limit #f))
+    (match rest
+      (() (values (reverse kept) limit))
+      ((#:limit (? real? seconds) . rest)
+       (loop rest kept seconds))
+      ((#:limit . rest)
+       (fail "~a: #:limit must be a number of seconds" who))
+      (((? keyword? other) . _)
+       (fail "~a: no keyword ~s.~a" who other
+             (suggestion (symbol->string (keyword->symbol other)) '("limit"))))
+      ((argument . rest)
+       (check-text who argument)
+       (loop rest (cons argument kept) limit)))))
+
+(define (program . arguments)
+  "Return the program that runs a file of the host: (program FILE ARGUMENT ... #:limit SECONDS)."
+  (call-with-values (lambda () (split-limit "program" arguments))
+    (lambda (arguments limit)
+      (when (null? arguments)
+        (fail "program: the file to run is missing"))
+      (make-program #f arguments #f limit))))
+
+(define (daemon . arguments)
+  "Return a program that does not end by itself and is kept in the background: (daemon FILE ARGUMENT ...)."
+  (call-with-values (lambda () (split-limit "daemon" arguments))
+    (lambda (arguments limit)
+      (when (null? arguments)
+        (fail "daemon: the file to run is missing"))
+      (make-program #f arguments #t limit))))
+
+(define (script . arguments)
+  "Return the program that runs a text or a file of ours: (script TEXT-OR-FILE ARGUMENT ... #:limit SECONDS)."
+  (call-with-values (lambda () (split-limit "script" arguments))
+    (lambda (arguments limit)
+      (match arguments
+        (() (fail "script: its text, or a local-file, is missing"))
+        (((? item? item) . arguments)
+         (make-program item arguments #f limit))
+        ((text . arguments)
+         (make-program (make-text-file "script" text #t) arguments #f limit))))))
+
+
+;;;
+;;; Items and files.
+;;;
+
+(define* (%local-file location path #:key (recursive? #f))
+  (unless (string? path)
+    (fail-at location "local-file: the name of a file is wanted, not ~s" path))
+  (when recursive?
+    (not-built-yet "local-file with #:recursive?" "give each file by its own local-file"
+                   #:location location))
+  (let ((file (resolve-file path location)))
+    (unless (file-exists? file)
+      (fail-at location "local-file: there is no file '~a'~a" path
+               (if (absolute-file-name? path)
+                   ""
+                   (format #f " in the folder '~a'" (location-folder location)))))
+    (when (file-is-directory? file)
+      (fail-at location "local-file: '~a' is a directory; items are single files so far" path))
+    (%make-local-file file)))
+
+;; (local-file PATH): the item that is the file PATH, relative to the file in which this is written.
+(define-located local-file %local-file)
+
+(define (plain-file name text)
+  "Return an item called NAME that holds the string TEXT."
+  (unless (and (string? name) (string? text))
+    (fail "plain-file: two strings are wanted, a name and a text"))
+  (make-text-file name text #f))
+
+(define (mixed-text-file name . text)
+  "Return an item called NAME that holds the pieces of TEXT, rendered for each host."
+  (unless (string? name)
+    (fail "mixed-text-file: the name must be a string, not ~s" name))
+  (for-each (lambda (piece) (check-text "mixed-text-file" piece)) text)
+  (make-text-file name text #f))
+
+(define (file-append item . suffix)
+  "Return a text: the path of ITEM on the host, then the strings of SUFFIX."
+  (unless (item? item)
+    (fail "file-append: an item is wanted, not ~s" item))
+  (for-each (lambda (piece) (check-text "file-append" piece)) suffix)
+  (cons item suffix))
+
+(define* (file path content #:key (mode #o644) (owner #f))
+  "Return a file of the service: CONTENT, a text, at PATH, a text, on the host, written before the service
+starts."
+  (check-text "file" path)
+  (let ((title (text->display path)))
+    (unless (text? content)
+      (fail "file '~a': the content must be a string, a setting, an item or a list of these, not ~s"
+            title content))
+    (unless (and (exact-integer? mode) (<= 0 mode #o7777))
+      (fail "file '~a': #:mode must be a number such as #o644, not ~s" title mode))
+    (unless (or (not owner) (string? owner))
+      (fail "file '~a': #:owner must be the name of a user or #f, not ~s" title owner)))
+  (make-file path content mode owner))
+
+
+;;;
+;;; What comes later.
+;;;
+
+(define (systemd-unit name)
+  "Not built yet."
+  (not-built-yet (format #f "(systemd-unit ~s)" name)
+                 "use (program \"systemctl\" \"start\" NAME), with a stop program"))
+
+(define* (guix-service name)
+  "Not built yet."
+  (not-built-yet (format #f "(guix-service ~s)" name) "use (service ...) with programs"))
+
+(define (guix-package specification)
+  "Not built yet."
+  (not-built-yet (format #f "(guix-package ~s)" specification)
+                 "name a file that the host has, or use local-file"))
+
+(define (nix-package specification)
+  "Not built yet."
+  (not-built-yet (format #f "(nix-package ~s)" specification)
+                 "name a file that the host has, or use local-file"))
+
+(define* (git-source location #:key branch file)
+  "Not built yet."
+  (not-built-yet (format #f "(git-source ~s)" location)))
+
+(define (by-slot first second)
+  "Not built yet."
+  (not-built-yet "by-slot" "services have one slot so far"))
+
+(define* (secret name #:key (from 'file))
+  "Not built yet."
+  (not-built-yet (format #f "(secret ~s)" name)
+                 "let the program read the secret from a file that is already on the host"))
+
+(define* (blue-green #:key (keep-old 0))
+  "Not built yet."
+  (not-built-yet "(blue-green)" "hosts are changed in place so far"))
+
+
+;;;
+;;; Printing.
+;;;
+
+(define (text->display text)
+  "Return TEXT as people read it."
+  (match text
+    ((? string?) text)
+    ((? exact-integer?) (number->string text))
+    ((? setting?) (format #f "{setting ~a}" (setting-key text)))
+    ((? data-directory?) (format #f "{data-directory ~a}" (data-directory-name text)))
+    ((? local-file?) (basename (local-file-path text)))
+    ((? text-file?) (text-file-name text))
+    ((pieces ...) (string-concatenate (map text->display pieces)))))
+
+(set-record-type-printer! <setting>
+  (lambda (record port) (format port "#<setting ~a>" (setting-key record))))
+(set-record-type-printer! <data-directory>
+  (lambda (record port) (format port "#<data-directory ~a>" (data-directory-name record))))
+(set-record-type-printer! <local-file>
+  (lambda (record port) (format port "#<local-file ~a>" (local-file-path record))))
+(set-record-type-printer! <text-file>
+  (lambda (record port) (format port "#<text-file ~a>" (text-file-name record))))
+(set-record-type-printer! <file>
+  (lambda (record port) (format port "#<file ~a ~4,'0o>" (text->display (file-path record)) (file-mode record))))
+(set-record-type-printer! <program>
+  (lambda (record port)
+    (format port "#<~a~@[ ~a~]~{ ~a~}>"
+            (cond ((program-daemon? record) "daemon")
+                  ((program-script record) "script")
+                  (else "program"))
+            (and=> (program-script record) text->display)
+            (map text->display (program-words record)))))

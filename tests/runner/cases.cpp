@@ -1,0 +1,1049 @@
+// What the runner promises, as one table of cases that is run under each shell it must work with.
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+#include <memory>
+#include <random>
+#include <set>
+
+#include <doctest/doctest.h>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runner/host.hpp"
+
+using namespace tutti::frames;
+using namespace tutti::frames::testing;
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A case that runs under every shell, each time on a host of its own: `Host& host` is in its scope.
+#define RUNNER_CASE_NAMED(title, function)            \
+  void function(Host& host);                          \
+  TEST_CASE(title) {                                  \
+    for (const auto& shell : shells())                \
+      SUBCASE(shell.name.c_str()) {                   \
+        Host host(shell);                             \
+        function(host);                               \
+      }                                               \
+  }                                                   \
+  void function([[maybe_unused]] Host& host)
+#define RUNNER_CASE(title) RUNNER_CASE_NAMED(title, DOCTEST_ANONYMOUS(runner_case_))
+
+/// Prints that a case can only be run by root.
+bool is_root() {
+  if (geteuid() == 0) return true;
+  MESSAGE("skipped: needs root");
+  return false;
+}
+
+Put put_of(std::string token, std::string path, std::string bytes, unsigned mode = 0644) {
+  const auto digest = tutti::sha256(bytes);
+  return {.token = std::move(token), .path = std::move(path), .bytes = std::move(bytes), .sha256 = digest, .mode = mode};
+}
+
+Item item_of(std::string name, std::string bytes, unsigned mode = 0444) {
+  const auto digest = tutti::sha256(bytes);
+  return {.name = std::move(name), .bytes = std::move(bytes), .sha256 = digest, .mode = mode};
+}
+
+Start daemon_of(std::string token, std::string script, std::string definition = "d1") {
+  return {.token = std::move(token), .service = "web", .definition = std::move(definition), .daemon = true,
+          .program = {.argv = {"sh", "-c", std::move(script)}}, .limit = 20};
+}
+
+Stop stop_of(std::string token) {
+  return {.token = std::move(token), .service = "web", .daemon = true, .limit = 20, .grace = 1};
+}
+
+Entry entry_of(std::string token, std::string service, Probe probe, std::vector<std::string> argv = {}) {
+  return {.token = std::move(token), .service = service, .json = "{\"service\": \"" + service + "\"}",
+          .probe = probe, .program = {.argv = std::move(argv)}, .limit = 5};
+}
+
+Life life_of(const Manifest& manifest, std::string_view service) {
+  for (const auto& entry : manifest.entries)
+    if (entry.service == service) return entry.life;
+  throw std::runtime_error("no entry " + std::string(service));
+}
+
+unsigned mode_of(const std::string& path) {
+  struct stat status{};
+  REQUIRE(lstat(path.c_str(), &status) == 0);
+  return status.st_mode & 07777U;
+}
+
+std::vector<std::string> split(const std::string& text, char separator) {
+  std::vector<std::string> parts(1);
+  for (const char c : text)
+    if (c == separator)
+      parts.emplace_back();
+    else
+      parts.back() += c;
+  return parts;
+}
+
+std::string every_byte() {
+  std::string bytes;
+  for (int byte = 1; byte < 256; ++byte) bytes += static_cast<char>(byte);
+  return bytes;
+}
+
+// ------------------------------------------------------------------ greeting and reading
+
+RUNNER_CASE("runner: it greets, and leaves no trace of that") {
+  auto runner = host.connect();
+  const auto manifest = runner.call<Manifest>(Read{});
+  CHECK_FALSE(manifest.fence.has_value());
+  CHECK(manifest.nonce.empty());
+  CHECK(manifest.entries.empty());
+  CHECK(runner.state("t1") == TokenState::absent);
+  CHECK(runner.call<LogTail>(Log{.service = "web", .max = 10}).bytes.empty());
+  CHECK(runner.call<Refused>(Run{.token = "t1", .program = {.argv = {"true"}}, .input = "bytes"}).why == "unlocked");
+  CHECK(runner.call<Refused>(put_of("t2", "/x", "bytes\nof mine")).why == "unlocked");
+  CHECK(runner.call<Refused>(item_of("a", "bytes")).why == "unlocked");
+  CHECK(runner.call<Refused>(entry_of("t3", "web", Probe::none)).why == "unlocked");
+  CHECK(runner.call<Refused>(End{.token = "t1"}).why == "unlocked");
+  runner.call<Farewell>(Bye{});
+  CHECK(runner.wait() == 0);
+  CHECK_FALSE(exists(host.path("state")));
+}
+
+RUNNER_CASE("runner: what it does not understand ends it with a word why") {
+  const auto answer = [&](const std::string& bytes) {
+    auto runner = host.connect();
+    runner.send(bytes);
+    const auto reply = runner.next();
+    REQUIRE(reply);
+    const auto& ended = std::get<Ended>(reply->answer);
+    CHECK(ended.why == "protocol");
+    CHECK_FALSE(runner.next());
+    return ended.detail;
+  };
+  CHECK(answer("SING i1\n") == "operation");
+  CHECK(answer("READ -i\n") == "short");
+  CHECK(answer("ASK i1 t1 fast=1\n") == "unknown key fast");
+  CHECK(answer("ASK i1 t1 $(id)=1\n") == "unknown key $(id)");
+  CHECK(answer("ASK i1 ../t1\n") == "token");
+  CHECK(answer("RUN i1 t1 limit=08 argv=1\n") == "run");
+  CHECK(answer("GET i1 max=10\n/a%zzb\n") == "escape");
+  CHECK(answer("READ i1 " + std::string(5000, 'x') + "\n") == "long-header");
+}
+
+RUNNER_CASE("runner: reading the manifest needs no lock, and sees what its holder does") {
+  auto holder = host.lock();
+  CHECK(holder.call<Done>(entry_of("e1", "web", Probe::none)).succeeded());
+  auto other = entry_of("e2", "db", Probe::none);
+  other.json = "{\n%0A " + every_byte() + std::string("\0\n", 2);
+  CHECK(holder.call<Done>(other).succeeded());
+  auto reader = host.connect();
+  const auto manifest = reader.call<Manifest>(Read{});
+  CHECK(manifest.fence == Fence{"L1", 1});
+  CHECK(manifest.holder == "anna@desk");
+  CHECK(manifest.nonce == host.nonce);
+  REQUIRE(manifest.entries.size() == 2);
+  CHECK(manifest.entries[0].service == "db");
+  CHECK(manifest.entries[0].bytes == other.json);
+  CHECK(manifest.entries[1].bytes == "{\"service\": \"web\"}");
+  CHECK(manifest.entries[1].life == Life::alive);
+  CHECK(holder.call<Done>(entry_of("e3", "db", Probe::drop)).succeeded());
+  CHECK(reader.call<Manifest>(Read{}).entries.size() == 1);
+  CHECK(holder.call<Done>(entry_of("e4", "db", Probe::drop)).succeeded());
+}
+
+RUNNER_CASE("runner: an entry's probe tells whether it lives") {
+  auto runner = host.lock();
+  const auto shell = [](const std::string& script) { return std::vector<std::string>{"sh", "-c", script}; };
+  runner.call<Done>(entry_of("e1", "yes", Probe::run, {"true"}));
+  runner.call<Done>(entry_of("e2", "no", Probe::run, {"false"}));
+  runner.call<Done>(entry_of("e3", "not-there", Probe::run, {"/no/such program"}));
+  runner.call<Done>(entry_of("e4", "web", Probe::daemon));
+  auto slow = entry_of("e5", "slow", Probe::run, shell("echo $$ >>'" + host.path("pids") + "'; sleep 300 & wait"));
+  slow.limit = 0.5;
+  runner.call<Done>(slow);
+  fs::create_directory(host.path("a folder"));
+  auto exact = entry_of("e6", "exact", Probe::run, shell("test \"$A b\" = 'x%\n y b' && pwd | grep -q '/a folder$'"));
+  exact.program.env = {{"A b", "x"}};
+  CHECK_THROWS_AS((void)encode(exact), std::invalid_argument);
+  exact.program.argv = shell("test \"$A\" = \"x%\n y\" && pwd | grep -q '/a folder$'");
+  exact.program.env = {{"A", "x%\n y"}};
+  exact.program.cwd = host.path("a folder");
+  runner.call<Done>(exact);
+  auto nowhere = entry_of("e7", "nowhere", Probe::run, {"true"});
+  nowhere.program.cwd = "/no/such";
+  runner.call<Done>(nowhere);
+  auto nobodys = entry_of("e8", "nobodys", Probe::run, {"true"});
+  nobodys.program.user = "no-such-user";
+  runner.call<Done>(nobodys);
+  const auto manifest = runner.call<Manifest>(Read{});
+  CHECK(life_of(manifest, "yes") == Life::alive);
+  CHECK(life_of(manifest, "no") == Life::dead);
+  CHECK(life_of(manifest, "not-there") == Life::dead);
+  CHECK(life_of(manifest, "web") == Life::dead);
+  CHECK(life_of(manifest, "slow") == Life::dead);
+  CHECK(life_of(manifest, "exact") == Life::alive);
+  CHECK(life_of(manifest, "nowhere") == Life::unknown);
+  CHECK(life_of(manifest, "nobodys") == Life::unknown);
+  CHECK_FALSE(is_alive(pid_in(contents(host.path("pids")))));
+}
+
+RUNNER_CASE("runner: probes run side by side") {
+  auto runner = host.lock();
+  for (int i = 0; i < 20; ++i)
+    runner.call<Done>(entry_of("e" + std::to_string(i), "s" + std::to_string(i), Probe::run, {"sleep", "1"}));
+  const auto begin = std::chrono::steady_clock::now();
+  CHECK(runner.call<Manifest>(Read{}).entries.size() == 20);
+  CHECK(std::chrono::steady_clock::now() - begin < 10s);
+}
+
+RUNNER_CASE("runner: a torn entry is shown, not dropped") {
+  auto runner = host.lock();
+  runner.call<Done>(entry_of("e1", "web", Probe::run, {"true"}));
+  runner.call<Done>(entry_of("e2", "db", Probe::run, {"true"}));
+  const auto whole = contents(host.state("m/web"));
+  write(host.state("m/web"), whole.substr(0, whole.size() - 1));
+  write(host.state("m/empty"), "");
+  write(host.state("m/db"), "tutti-entry 2 run");
+  const auto manifest = runner.call<Manifest>(Read{});
+  REQUIRE(manifest.entries.size() == 3);
+  for (const auto& entry : manifest.entries) CHECK(entry.life == Life::torn);
+  CHECK(manifest.entries[0].bytes == "tutti-entry 2 run");
+  CHECK(manifest.entries[1].bytes.empty());
+  CHECK(manifest.entries[2].bytes == whole.substr(0, whole.size() - 1));
+}
+
+// ------------------------------------------------------------------ lock and fence
+
+RUNNER_CASE("runner: a lower epoch, another lineage and another nonce are refused") {
+  auto runner = host.connect();
+  host.nonce = runner.call<Locked>(host.authority(5)).nonce;
+  CHECK(mode_of(host.path("state/site-shop")) == 0700);
+  CHECK(contents(host.state("fence")) == "L1 5 anna@desk .\n");
+  runner.call<Farewell>(Bye{});
+  runner.wait();
+  auto second = host.connect();
+  auto foreign = host.authority(9);
+  foreign.lineage = "L2";
+  auto refused = second.call<Refused>(foreign);
+  CHECK(refused.why == "lineage");
+  CHECK(refused.detail == "L1:5:anna@desk");
+  refused = second.call<Refused>(host.authority(4));
+  CHECK(refused.why == "epoch");
+  CHECK(refused.detail == "L1:5:anna@desk");
+  auto ahead = host.authority(9);
+  ahead.seen = 6;
+  refused = second.call<Refused>(ahead);
+  CHECK(refused.why == "went-back");
+  CHECK(refused.detail == "5");
+  auto other_nonce = host.authority(9);
+  other_nonce.nonce = "n1";
+  refused = second.call<Refused>(other_nonce);
+  CHECK(refused.why == "nonce");
+  CHECK(refused.detail == host.nonce);
+  CHECK(contents(host.state("fence")) == "L1 5 anna@desk .\n");
+  CHECK(second.call<Refused>(Run{.token = "t1", .program = {.argv = {"true"}}}).why == "unlocked");
+  CHECK(second.call<Locked>(host.authority(5)).nonce == host.nonce);
+  CHECK(second.call<Locked>(host.authority(5)).nonce == host.nonce);
+  CHECK(second.call<Locked>(host.authority(6)).nonce == host.nonce);
+  CHECK(second.run("t1", {"true"}).succeeded());
+  CHECK(second.call<Refused>(host.authority(5)).why == "epoch");
+  CHECK(second.run("t2", {"true"}).succeeded());
+}
+
+RUNNER_CASE("runner: a living holder of the same epoch is left alone, one of a lower epoch is displaced") {
+  auto first = host.lock();
+  auto second = host.connect();
+  auto refused = second.call<Refused>(host.authority(1));
+  CHECK(refused.why == "busy");
+  CHECK(refused.detail == std::to_string(first.pid()));
+  CHECK(first.run("t1", {"true"}).succeeded());
+  second.call<Locked>(host.authority(2));
+  CHECK_FALSE(first.next());
+  CHECK(second.run("t2", {"true"}).succeeded());
+}
+
+RUNNER_CASE("runner: a take-over names exactly the fence that stands") {
+  auto first = host.lock();
+  auto frame = host.authority(1);
+  frame.lineage = "L2";
+  frame.nonce = "";
+  auto second = host.connect();
+  for (const auto& wrong : {Fence{"L1", 2}, Fence{"L3", 1}, Fence{"L2", 1}}) {
+    frame.expect = wrong;
+    CHECK(second.call<Refused>(frame).why == "lineage");
+  }
+  CHECK(first.run("t1", {"true"}).succeeded());
+  frame.expect = Fence{"L1", 1};
+  CHECK(second.call<Locked>(frame).nonce == host.nonce);
+  CHECK_FALSE(first.next());
+  CHECK(contents(host.state("fence")) == "L2 1 anna@desk .\n");
+  CHECK_FALSE(second.state("t1").has_value());
+  auto third = host.connect();
+  CHECK(third.call<Refused>(host.authority(7)).why == "lineage");
+}
+
+RUNNER_CASE("runner: a fresh machine is no machine that went back") {
+  auto runner = host.connect();
+  auto frame = host.authority(7);
+  frame.seen = 6;
+  frame.nonce = "n1";
+  auto refused = runner.call<Refused>(frame);
+  CHECK(refused.why == "nonce");
+  CHECK(refused.detail == "absent");
+  frame.nonce = "";
+  runner.call<Locked>(frame);
+  runner.call<Done>(entry_of("e1", "web", Probe::none));
+  runner.call<Farewell>(Bye{});
+  fs::remove(host.state("fence"));
+  auto second = host.connect();
+  frame.epoch = 8;
+  refused = second.call<Refused>(frame);
+  CHECK(refused.why == "went-back");
+  CHECK(refused.detail == "0");
+}
+
+RUNNER_CASE("runner: a state that cannot be written is refused with a sentence") {
+  write(host.path("state"), "");
+  auto runner = host.connect();
+  const auto refused = runner.call<Refused>(host.authority(1));
+  CHECK(refused.why == "state");
+  CHECK(refused.detail.find("cannot make " + host.path("state/site-shop")) == 0);
+}
+
+RUNNER_CASE("runner: of eight contenders one holds the lock") {
+  for (int round = 1; round <= 3; ++round) {
+    std::vector<std::unique_ptr<Runner>> runners;
+    std::vector<std::string> ids;
+    for (int i = 0; i < 8; ++i) runners.push_back(std::make_unique<Runner>(host.connect()));
+    for (auto& runner : runners) ids.push_back(runner->post(host.authority(round * 100)));
+    int held = 0;
+    for (auto& runner : runners) {
+      const auto reply = runner->next();
+      REQUIRE(reply);
+      if (std::holds_alternative<Locked>(reply->answer))
+        ++held;
+      else
+        CHECK(std::get<Refused>(reply->answer).why == "busy");
+    }
+    CHECK(held == 1);
+    for (auto& runner : runners) runner->kill();
+    runners.clear();
+    // Rising epochs: whoever comes later displaces who is there, so at most one is left.
+    for (int i = 0; i < 8; ++i) runners.push_back(std::make_unique<Runner>(host.connect()));
+    for (int i = 0; i < 8; ++i) (void)runners[static_cast<std::size_t>(i)]->post(host.authority(round * 100 + 1 + i));
+    int answered = 0;
+    for (auto& runner : runners) {
+      const auto reply = runner->next();
+      if (!reply) continue;
+      ++answered;
+      if (std::holds_alternative<Refused>(reply->answer)) runner->hang_up();
+    }
+    CHECK(answered >= 1);
+    CHECK(eventually([&] {
+      return std::count_if(runners.begin(), runners.end(), [](auto& runner) { return runner->living(); }) <= 1;
+    }));
+  }
+}
+
+RUNNER_CASE("runner: sites on one host know nothing of each other") {
+  auto shop = host.lock();
+  auto lab = host.connect({}, "lab");
+  auto frame = host.authority(1);
+  frame.lineage = "L2";
+  frame.nonce = "";
+  lab.call<Locked>(frame);
+  CHECK(shop.run_script("t1", "echo shop").output.preview == "shop\n");
+  CHECK(lab.run_script("t1", "echo lab").output.preview == "lab\n");
+  CHECK(shop.run_script("t1", "echo again").output.preview == "shop\n");
+}
+
+// ------------------------------------------------------------------ programs
+
+RUNNER_CASE("runner: arguments arrive byte for byte") {
+  auto runner = host.lock();
+  std::vector<std::string> argv = {"printf", "%s\\0", every_byte(), "", "-n", "a\nb\n", "%0A%25%20",
+                                   "  sp  ", "$(id) `x` \"' \\", "a=b"};
+  auto done = runner.run("t1", argv);
+  auto printed = split(done.output.preview, '\0');
+  printed.pop_back();
+  CHECK(printed == std::vector<std::string>(argv.begin() + 2, argv.end()));
+}
+
+RUNNER_CASE("runner: status, output and errors come back, and a token that is done is answered from its record") {
+  auto runner = host.lock();
+  const auto script = "echo x >>'" + host.path("log") + "'; echo out; echo err >&2; exit 7";
+  for (int i = 0; i < 3; ++i) {
+    const auto done = runner.run_script("t1", script);
+    CHECK(done.how == How::exit);
+    CHECK(done.status == 7);
+    CHECK(done.output.preview == "out\n");
+    CHECK(done.error.preview == "err\n");
+    CHECK(done.output.size == 4);
+    CHECK_FALSE(done.succeeded());
+  }
+  CHECK(contents(host.path("log")) == "x\n");
+  auto second = host.lock();
+  CHECK(second.run_script("t1", script).status == 7);
+  CHECK(contents(host.path("log")) == "x\n");
+}
+
+RUNNER_CASE("runner: input of any size arrives, and is skipped when the token is done") {
+  auto runner = host.lock();
+  for (const std::size_t size : {std::size_t{1}, std::size_t{70'000}, std::size_t{1} << 20, (std::size_t{5} << 20) + 777}) {
+    const auto bytes = noise(size);
+    Run run{.token = "t" + std::to_string(size), .program = {.argv = {"sha256sum"}}, .input = bytes};
+    for (int i = 0; i < 2; ++i) CHECK(words(runner.call<Done>(run).output.preview)[0] == tutti::sha256(bytes));
+  }
+  CHECK(runner.run("last", {"cat"}).output.size == 0);
+}
+
+RUNNER_CASE("runner: large output stays on the host, and can be fetched or used as input") {
+  auto runner = host.lock();
+  const auto bytes = noise(300'000);
+  const auto done = runner.call<Done>(Run{.token = "t1", .program = {.argv = {"sh", "-c", "cat; printf oh >&2"}}, .input = bytes});
+  CHECK(done.output.size == bytes.size());
+  CHECK(done.output.sha256 == tutti::sha256(bytes));
+  CHECK(done.output.preview == bytes.substr(0, 4096));
+  CHECK(done.error.preview == "oh");
+  std::string fetched;
+  for (;;) {
+    const auto part = runner.call<OutputPart>(Out{.token = "t1", .offset = fetched.size(), .max = 123'456});
+    CHECK(part.size == bytes.size());
+    if (part.bytes.empty()) break;
+    fetched += part.bytes;
+  }
+  CHECK(fetched == bytes);
+  CHECK(runner.call<OutputPart>(Out{.token = "t1", .stream = Stream::err, .offset = 1, .max = 9}).bytes == "h");
+  CHECK(runner.call<Failed>(Out{.token = "t9", .max = 9}).why == "there is no effect t9");
+  const auto used = runner.call<Done>(Run{.token = "t2", .program = {.argv = {"sha256sum"}}, .input = Blob{"t1"}});
+  CHECK(words(used.output.preview)[0] == tutti::sha256(bytes));
+  const auto unknown = runner.call<Done>(Run{.token = "t3", .program = {.argv = {"cat"}}, .input = Blob{"t9"}});
+  CHECK(unknown.how == How::error);
+  CHECK(unknown.status == 125);
+  CHECK(unknown.error.preview == "there is no output of effect t9 on this host\n");
+  runner.run("t4", {"true"});
+  CHECK(runner.call<Done>(Run{.token = "t5", .program = {.argv = {"cat"}}, .input = Blob{"t4"}}).succeeded());
+}
+
+RUNNER_CASE("runner: the environment is what came, what was asked for, and our mark") {
+  host.environment = {"LC_ALL=C.UTF-8", "CAME=along"};
+  auto runner = host.lock();
+  Run run{.token = "t1", .program = {.argv = {"env", "-0"}, .env = {{"FOO", "a\nb $x=1"}, {"BYTES", "\xff\xfe\xe9"}, {"t", "ours"}, {"nonce", "too"}, {"IFS", ","}, {"UID", "5"}, {"EMPTY", ""}}}};
+  const auto printed = split(runner.call<Done>(run).output.preview, '\0');
+  const std::set<std::string> all(printed.begin(), printed.end());
+  for (const auto* variable : {"FOO=a\nb $x=1", "BYTES=\xff\xfe\xe9", "t=ours", "nonce=too", "IFS=,", "UID=5", "EMPTY=", "LC_ALL=C.UTF-8", "CAME=along"})
+    CHECK_MESSAGE(all.count(variable) == 1, variable);
+  CHECK(all.count("TUTTI_EFFECT=" + host.nonce + "/t1/") == 1);
+  const auto path = runner.run_script("t2", "echo $PATH").output.preview;
+  CHECK(path.starts_with(host.shell().path));
+  CHECK(path.find("/usr/local/sbin") != std::string::npos);
+}
+
+RUNNER_CASE("runner: without LC_ALL there is none") {
+  auto runner = host.lock();
+  CHECK(runner.run_script("t1", "env | grep LC_ALL").status == 1);
+}
+
+RUNNER_CASE("runner: programs have default signals, no descriptors of ours, umask 022, and their directory") {
+  auto runner = host.lock();
+  const auto ignored = words(runner.run("t1", {"grep", "SigIgn", "/proc/self/status"}).output.preview);
+  REQUIRE(ignored.size() == 2);
+  CHECK((std::stoull(ignored[1], nullptr, 16) & ~0x1000000ULL) == 0);
+  const auto descriptors = runner.run_script("t2", "ls -l /proc/self/fd").output.preview;
+  CHECK(descriptors.find("lock") == std::string::npos);
+  CHECK(std::count(descriptors.begin(), descriptors.end(), '>') == 4);
+  CHECK(runner.run_script("t3", "umask; pwd").output.preview == "0022\n/\n");
+  fs::create_directory(host.path("a folder"));
+  write(host.path("a folder/say=it"), "#!/bin/sh\necho \"$1\"\n");
+  fs::permissions(host.path("a folder/say=it"), fs::perms(0755));
+  Run run{.token = "t4", .program = {.argv = {"./say=it", "-x"}, .cwd = host.path("a folder")}};
+  CHECK(runner.call<Done>(run).output.preview == "-x\n");
+  run.token = "t5";
+  run.program.cwd = host.path("no folder");
+  const auto done = runner.call<Done>(run);
+  CHECK(done.how == How::error);
+  CHECK(done.error.preview == "there is no directory " + host.path("no folder") + "\n");
+}
+
+RUNNER_CASE("runner: a program that is not there or cannot be run says so") {
+  auto runner = host.lock();
+  auto done = runner.run("t1", {"/no/such"});
+  CHECK(done.how == How::exit);
+  CHECK(done.status == 127);
+  CHECK(done.error.preview.find("/no/such") != std::string::npos);
+  done = runner.run("t2", {"/etc/passwd"});
+  CHECK(done.status == 126);
+  CHECK(done.error.preview.find("/etc/passwd") != std::string::npos);
+  CHECK(runner.run("t3", {"no-such-command"}).status == 127);
+  CHECK(runner.run_script("t4", "kill -9 $$").status == 137);
+  done = runner.run_script("t5", "kill -TERM $$");
+  CHECK(done.how == How::exit);
+  CHECK(done.status == 143);
+}
+
+RUNNER_CASE("runner: programs run as another user") {
+  if (!is_root()) return;
+  auto runner = host.lock();
+  Run run{.token = "t1", .program = {.argv = {"sh", "-c", "id -un; id -gn; echo $HOME $USER $LOGNAME $A; cat; exit 3"}, .env = {{"A", "b c"}}, .user = "nobody"}, .input = "in"};
+  const auto done = runner.call<Done>(run);
+  CHECK(done.how == How::exit);
+  CHECK(done.status == 3);
+  CHECK(done.output.preview == "nobody\nnogroup\n/nonexistent nobody nobody b c\nin");
+  run.token = "t2";
+  run.program.user = "no-such-user";
+  CHECK(runner.call<Done>(run).error.preview == "there is no user no-such-user on this host\n");
+  run.token = "t3";
+  run.program.user = "root";
+  CHECK(words(runner.call<Done>(run).output.preview)[0] == "root");
+  run.token = "t4";
+  run.program.user = "nobody";
+  run.program.argv = {"sh", "-c", "trap '' TERM; sleep 300 & echo $! $$; setsid sleep 300 & wait"};
+  run.limit = 0.5;
+  run.grace = 0.1;
+  const auto killed = runner.call<Done>(run);
+  CHECK(killed.how == How::timeout);
+  for (const auto& pid : words(killed.output.preview)) CHECK_FALSE(is_alive(pid_in(pid)));
+}
+
+RUNNER_CASE("runner: who is not root runs programs as himself only") {
+  if (!is_root()) return;
+  fs::permissions(host.folder(), fs::perms(0777));
+  auto runner = host.lock({"setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"});
+  Run run{.token = "t1", .program = {.argv = {"id", "-un"}, .user = "nobody"}};
+  CHECK(runner.call<Done>(run).output.preview == "nobody\n");
+  run.token = "t2";
+  run.program.user = "root";
+  const auto done = runner.call<Done>(run);
+  CHECK(done.how == How::error);
+  CHECK(done.error.preview == "cannot run programs as user root: we are not root\n");
+  CHECK(runner.call<Done>(put_of("t3", "/etc/tutti-test", "x")).error.preview == "cannot write in /etc/\n");
+  CHECK(runner.run("t4", {"true"}).succeeded());
+}
+
+RUNNER_CASE("runner: what a program leaves running survives its success") {
+  auto runner = host.lock();
+  const auto done = runner.run_script("t1", "sleep 300 & echo $!");
+  CHECK(done.succeeded());
+  CHECK(is_alive(pid_in(done.output.preview)));
+}
+
+RUNNER_CASE("runner: when its limit is over, a program and all it started are killed") {
+  auto runner = host.lock();
+  const auto script =
+      "trap '' TERM; echo $$; (trap '' TERM; sleep 301; sleep 302) & echo $!; "
+      "setsid sh -c 'echo $$; trap : TERM; sleep 303; sleep 304' & wait";
+  const auto done = runner.call<Done>(
+      Run{.token = "t1", .program = {.argv = {"sh", "-c", script}}, .limit = 1, .grace = 0.5});
+  CHECK(done.how == How::timeout);
+  CHECK(done.status == 137);
+  const auto pids = words(done.output.preview);
+  CHECK(pids.size() == 3);
+  for (const auto& pid : pids) CHECK_FALSE(is_alive(pid_in(pid)));
+  const auto polite = runner.call<Done>(
+      Run{.token = "t2", .program = {.argv = {"sh", "-c", "trap 'echo bye; exit 4' TERM; sleep 300 & wait"}}, .limit = 0.25});
+  CHECK(polite.how == How::timeout);
+  CHECK(polite.status == 4);
+  CHECK(polite.output.preview == "bye\n");
+}
+
+RUNNER_CASE("runner: a program is tried until it succeeds") {
+  auto runner = host.lock();
+  const auto script = "echo x >>'" + host.path("tries") + "'; wc -l <'" + host.path("tries") +
+                      "'; test $(wc -l <'" + host.path("tries") + "') -ge 3";
+  Run run{.token = "t1", .program = {.argv = {"sh", "-c", script}}, .limit = 30, .every = 0.05};
+  const auto done = runner.call<Done>(run);
+  CHECK(done.succeeded());
+  CHECK(words(done.output.preview) == std::vector<std::string>{"3"});
+  CHECK(contents(host.path("tries")) == "x\nx\nx\n");
+  run = {.token = "t2", .program = {.argv = {"sh", "-c", "echo no >&2; exit 9"}}, .limit = 0.5, .every = 0.1};
+  const auto late = runner.call<Done>(run);
+  CHECK(late.how == How::timeout);
+  CHECK(late.status == 9);
+  CHECK(late.error.preview == "no\n");
+  run = {.token = "t3", .program = {.argv = {"sleep", "300"}}, .limit = 0.3, .every = 0.1};
+  CHECK(runner.call<Done>(run).how == How::timeout);
+}
+
+// ------------------------------------------------------------------ interruptions
+
+RUNNER_CASE("runner: an effect survives its runner, and what became of it is found") {
+  auto runner = host.lock();
+  (void)runner.post(Run{.token = "t1", .program = {.argv = {"sh", "-c", "sleep 1; echo fin"}}});
+  CHECK(eventually([&] { return exists(host.state("e/t1.p")); }));
+  runner.kill();
+  runner.hang_up();
+  auto second = host.lock();
+  CHECK(second.state("t1") == TokenState::started);
+  CHECK_FALSE(second.state("t1", 20'000).has_value());
+  const auto done = second.run_script("t1", "echo twice");
+  CHECK(done.succeeded());
+  CHECK(done.output.preview == "fin\n");
+}
+
+RUNNER_CASE("runner: one that waits for its effect on a half-open connection is displaced, and the effect can be ended") {
+  auto first = host.lock();
+  (void)first.post(Run{.token = "t1", .program = {.argv = {"sh", "-c", "echo $$; sleep 300; echo fin"}}});
+  CHECK(eventually([&] { return exists(host.state("e/t1.p")); }));
+  auto second = host.lock();
+  CHECK_FALSE(first.next());
+  CHECK(second.state("t1") == TokenState::started);
+  const auto part = second.call<OutputPart>(Out{.token = "t1", .max = 100});
+  const auto done = second.call<Done>(End{.token = "t1"});
+  CHECK(done.how == How::killed);
+  CHECK_FALSE(is_alive(pid_in(done.output.preview)));
+  CHECK(second.run_script("t1", "echo twice").how == How::killed);
+}
+
+RUNNER_CASE("runner: one that waits for bytes is displaced, and its effect never was") {
+  auto first = host.lock();
+  first.send("RUN i1 t1 argv=1 input=bytes:100000\ncat\nabc");
+  first.send("");
+  pause(200ms);
+  auto second = host.lock();
+  CHECK(second.state("t1") == TokenState::absent);
+  CHECK(second.call<Done>(Run{.token = "t1", .program = {.argv = {"cat"}}, .input = "mine"}).output.preview == "mine");
+  second.send("PUT i2 t2 len=100 sha=x\n" + escape(host.path("file")) + "\nabc");
+  pause(200ms);
+  second.hang_up();
+  second.wait();
+  auto third = host.lock();
+  CHECK(third.state("t2") == TokenState::absent);
+  CHECK_FALSE(exists(host.path("file")));
+  CHECK(third.call<Done>(put_of("t2", host.path("file"), "whole")).succeeded());
+  CHECK(contents(host.path("file")) == "whole");
+}
+
+RUNNER_CASE("runner: an effect whose supervisor was killed is an orphan, then lost") {
+  auto runner = host.lock();
+  const auto id = runner.post(Run{.token = "t1", .program = {.argv = {"sleep", "300"}}});
+  CHECK(eventually([&] { return exists(host.state("e/t1.p")); }));
+  ::kill(pid_in(contents(host.state("e/t1.s"))), SIGKILL);
+  CHECK(runner.expect<TokenState>(id) == TokenState::orphan);
+  CHECK(runner.call<TokenState>(End{.token = "t1"}) == TokenState::lost);
+  CHECK_FALSE(is_alive(pid_in(contents(host.state("e/t1.p")))));
+  CHECK(runner.call<TokenState>(Run{.token = "t1", .program = {.argv = {"true"}}}) == TokenState::lost);
+  CHECK(runner.call<TokenState>(Forget{.token = "t1"}) == TokenState::absent);
+  CHECK(runner.run("t1", {"true"}).succeeded());
+}
+
+RUNNER_CASE("runner: after a power cut, what was torn never was, and what was running is lost") {
+  auto runner = host.lock();
+  for (const auto* token : {"t1", "t2", "t3"}) runner.run(token, {"true"});
+  const auto started = contents(host.state("e/t1.s"));
+  write(host.state("e/t1.s"), started.substr(0, started.size() - 3));
+  write(host.state("e/t2.d"), "exit 0");
+  fs::remove(host.state("e/t3.d"));
+  auto elsewhere = words(contents(host.state("e/t3.s")));
+  write(host.state("e/t3.s"), elsewhere[0] + " " + elsewhere[1] + " another-boot L1 1 .\n");
+  CHECK(runner.state("t1") == TokenState::absent);
+  CHECK(runner.state("t2") == TokenState::lost);
+  CHECK(runner.state("t3") == TokenState::lost);
+  CHECK(runner.call<TokenState>(Run{.token = "t2", .program = {.argv = {"true"}}}) == TokenState::lost);
+  fs::remove(host.state("e/t1.d"));
+  CHECK(runner.run_script("t1", "echo anew").output.preview == "anew\n");
+}
+
+RUNNER_CASE("runner: an effect that is ended between two tries stays ended") {
+  auto runner = host.lock();
+  (void)runner.post(Run{.token = "t1", .program = {.argv = {"false"}}, .limit = 300, .every = 100});
+  CHECK(eventually([&] { return exists(host.state("e/t1.p")) && !is_alive(pid_in(contents(host.state("e/t1.p")))); }));
+  auto second = host.lock();
+  CHECK(second.call<Done>(End{.token = "t1"}).how == How::killed);
+  CHECK(second.call<TokenState>(End{.token = "t9"}) == TokenState::absent);
+}
+
+RUNNER_CASE("runner: random interruptions make no effect happen twice, nor one be forgotten") {
+  std::minstd_rand random(20240601);
+  const auto below = [&](unsigned n) { return static_cast<unsigned>(random() % n); };
+  const auto log = host.path("log");
+  const auto end = std::chrono::steady_clock::now() + 7s;
+  auto runner = std::make_unique<Runner>(host.lock());
+  std::set<std::string> resolved;
+  int count = 0;
+  for (; std::chrono::steady_clock::now() < end; ++count) {
+    auto token = "z" + std::to_string(count);
+    Run run{.token = token, .program = {.argv = {"sh", "-c", "echo " + token + " >>'" + log + "'; sleep 0.0" + std::to_string(below(6))}}};
+    if (const auto kind = below(4); kind > 1) run.input = noise(kind == 2 ? 100 : 200'000);
+    (void)runner->post(run);
+    pause(std::chrono::milliseconds(below(45)));
+    const auto how = below(3);
+    if (how == 0) runner->kill();
+    if (how != 2) runner->hang_up();
+    auto next = std::make_unique<Runner>(host.lock());
+    runner = std::move(next);
+    auto state = runner->state(token, 20'000);
+    if (state == TokenState::absent || (!state && runner->call<Done>(run).how == How::fenced)) {
+      if (!state) run.token += "b";
+      CHECK(runner->call<Done>(run).succeeded());
+    } else {
+      CHECK_MESSAGE(!state.has_value(), name(state.value_or(TokenState::lost)));
+    }
+    resolved.insert(token);
+  }
+  runner->call<Farewell>(Bye{});
+  pause(100ms);
+  const auto happened = words(contents(log));
+  CHECK(std::set<std::string>(happened.begin(), happened.end()) == resolved);
+  CHECK(happened.size() == resolved.size());
+  MESSAGE(host.shell().name << ": " << count << " interruptions");
+}
+
+// ------------------------------------------------------------------ daemons
+
+RUNNER_CASE("runner: a daemon is started, found alive, and stopped with all it started") {
+  auto runner = host.lock();
+  auto start = daemon_of("t1", "echo $$; sleep 300 & echo $!; setsid sleep 300 & echo said >&2; grep SigIgn /proc/self/status; env | grep ^TUTTI_; wait");
+  CHECK(runner.call<Done>(start).succeeded());
+  runner.call<Done>(entry_of("e1", "web", Probe::daemon));
+  CHECK(life_of(runner.call<Manifest>(Read{}), "web") == Life::alive);
+  CHECK(eventually([&] { return contents(host.state("s/web.log")).find("TUTTI_SERVICE") != std::string::npos; }));
+  const auto log = runner.call<LogTail>(Log{.service = "web", .max = 10'000}).bytes;
+  CHECK(log.find("said\n") != std::string::npos);
+  CHECK(log.find("TUTTI_SERVICE=" + host.nonce + "/web/\n") != std::string::npos);
+  CHECK(log.find("TUTTI_EFFECT") == std::string::npos);
+  const auto line = log.find("SigIgn:") + 7;
+  CHECK((std::stoull(log.substr(line), nullptr, 16) & ~0x1000000ULL) == 0);
+  const auto pids = words(log);
+  CHECK(is_alive(pid_in(pids[0])));
+  runner.kill();
+  runner.hang_up();
+  auto second = host.lock();
+  CHECK(is_alive(pid_in(pids[0])));
+  const auto stopped = second.call<Done>(stop_of("t2"));
+  CHECK(stopped.how == How::exit);
+  CHECK(stopped.succeeded());
+  CHECK_FALSE(is_alive(pid_in(pids[0])));
+  CHECK_FALSE(is_alive(pid_in(pids[1])));
+  CHECK(life_of(second.call<Manifest>(Read{}), "web") == Life::dead);
+  const auto again = second.call<Done>(stop_of("t3"));
+  CHECK(again.how == How::absent);
+  CHECK(again.succeeded());
+}
+
+RUNNER_CASE("runner: a daemon that ignores TERM is killed, and so is what left its session") {
+  auto runner = host.lock();
+  auto start = daemon_of("t1", "trap '' TERM; echo $$; setsid sh -c 'trap \"\" TERM; echo $$; sleep 300; sleep 300' & sleep 300; sleep 300");
+  CHECK(runner.call<Done>(start).succeeded());
+  CHECK(eventually([&] { return words(contents(host.state("s/web.log"))).size() == 2; }));
+  CHECK(runner.call<Done>(stop_of("t2")).succeeded());
+  for (const auto& pid : words(contents(host.state("s/web.log")))) CHECK_FALSE(is_alive(pid_in(pid)));
+}
+
+RUNNER_CASE("runner: a daemon that dies at once is no success, and its log says why") {
+  auto runner = host.lock();
+  write(host.path("state/site-shop/s/web.log"), "of another time\n");
+  auto done = runner.call<Done>(daemon_of("t1", "echo no port >&2; exit 3"));
+  CHECK(done.how == How::died);
+  CHECK(done.status == 3);
+  CHECK(done.error.preview == "no port\n");
+  auto missing = daemon_of("t2", "");
+  missing.program.argv = {"/no/such"};
+  done = runner.call<Done>(missing);
+  CHECK(done.how == How::died);
+  CHECK(done.status == 127);
+  CHECK(done.error.preview.find("/no/such") != std::string::npos);
+  done = runner.call<Done>(daemon_of("t3", "i=0; while [ $i -lt 1000 ]; do echo line $i; i=$((i+1)); done; exit 0"));
+  CHECK(done.how == How::died);
+  CHECK(done.status == 0);
+  CHECK_FALSE(done.succeeded());
+  CHECK(done.error.size == 2048);
+  CHECK(done.error.preview.ends_with("line 999\n"));
+  CHECK(runner.call<Done>(stop_of("t4")).how == How::absent);
+}
+
+RUNNER_CASE("runner: a daemon that lives already is not started twice") {
+  auto runner = host.lock();
+  const auto script = "echo up >>'" + host.path("ups") + "'; exec sleep 300";
+  CHECK(runner.call<Done>(daemon_of("t1", script)).succeeded());
+  auto again = daemon_of("t2", script);
+  auto done = runner.call<Done>(again);
+  CHECK(done.how == How::busy);
+  CHECK(done.error.preview.find("a daemon of web is running already") == 0);
+  again.token = "t3";
+  again.already = true;
+  done = runner.call<Done>(again);
+  CHECK(done.how == How::already);
+  CHECK(done.succeeded());
+  again.token = "t4";
+  again.definition = "d2";
+  CHECK(runner.call<Done>(again).how == How::busy);
+  CHECK(contents(host.path("ups")) == "up\n");
+  runner.call<Done>(stop_of("t5"));
+  again.token = "t6";
+  CHECK(runner.call<Done>(again).how == How::exit);
+  CHECK(eventually([&] { return contents(host.path("ups")) == "up\nup\n"; }));
+}
+
+RUNNER_CASE("runner: waiting for a service ends when its daemon died") {
+  auto runner = host.lock();
+  CHECK(runner.call<Done>(daemon_of("t1", "sleep 0.5; echo out of memory; exit 1")).succeeded());
+  Run run{.token = "t2", .program = {.argv = {"sh", "-c", "echo not yet >&2; exit 1"}}, .limit = 300, .every = 0.1, .service = "web"};
+  const auto done = runner.call<Done>(run);
+  CHECK(done.how == How::died);
+  CHECK(done.error.preview == "not yet\nout of memory\n");
+  CHECK(contents(host.state("s/web.exit")) == "1 .\n");
+}
+
+RUNNER_CASE("runner: a long log is put aside when a daemon starts, and only its end is fetched") {
+  auto runner = host.lock();
+  write(host.state("s/web.log"), std::string(1'100'000, 'x'));
+  CHECK(runner.call<Done>(daemon_of("t1", "echo anew; exec sleep 300")).succeeded());
+  CHECK(eventually([&] { return contents(host.state("s/web.log")) == "anew\n"; }));
+  CHECK(fs::file_size(host.state("s/web.log.1")) == 1'100'000);
+  CHECK(runner.call<LogTail>(Log{.service = "web", .max = 3}).bytes == "ew\n");
+}
+
+RUNNER_CASE("runner: starting makes directories and installs items") {
+  auto runner = host.lock();
+  CHECK(runner.call<Missing>(Items{.names = {"aaa-conf", "bbb-tool"}}).names == std::vector<std::string>{"aaa-conf", "bbb-tool"});
+  runner.call<ItemStored>(item_of("aaa-conf", "port = 80\n"));
+  runner.call<ItemStored>(item_of("bbb-tool", "#!/bin/sh\necho tool\n", 0555));
+  const auto conf = host.path("etc/a folder/web.conf");
+  Start start{.token = "t1", .service = "web", .directories = {{.path = host.path("data/of web")}}};
+  start.files = {{.item = "aaa-conf", .path = conf, .mode = 0640}, {.item = "bbb-tool", .path = host.path("tool"), .mode = 0755}};
+  if (geteuid() == 0) {
+    start.directories[0].owner = "nobody";
+    start.files[0].owner = "nobody";
+  }
+  CHECK(runner.call<Done>(start).succeeded());
+  CHECK(contents(conf) == "port = 80\n");
+  CHECK(mode_of(conf) == 0640);
+  CHECK(mode_of(host.path("tool")) == 0755);
+  CHECK(mode_of(host.path("data/of web")) == 0755);
+  CHECK(mode_of(host.path("etc/a folder")) == 0755);
+  if (geteuid() == 0) {
+    struct stat status{};
+    REQUIRE(stat(conf.c_str(), &status) == 0);
+    CHECK(status.st_uid == 65534);
+    CHECK(status.st_gid == 65534);
+    REQUIRE(stat(host.path("data/of web").c_str(), &status) == 0);
+    CHECK(status.st_uid == 65534);
+    REQUIRE(stat(host.path("data").c_str(), &status) == 0);
+    CHECK(status.st_uid == 0);
+  }
+  CHECK(std::distance(fs::directory_iterator(host.path("etc/a folder")), {}) == 1);
+  start.token = "t2";
+  start.files[0].item = "ccc-none";
+  auto done = runner.call<Done>(start);
+  CHECK(done.how == How::error);
+  CHECK(done.error.preview == "there is no item ccc-none in " + host.store() + "\n");
+  CHECK(contents(conf) == "port = 80\n");
+  start.token = "t3";
+  start.files[0] = {.item = "aaa-conf", .path = host.path("data")};
+  CHECK(runner.call<Done>(start).error.preview == host.path("data") + " is a directory\n");
+  start.token = "t4";
+  start.files.clear();
+  start.directories = {{.path = "/proc/none"}};
+  CHECK(runner.call<Done>(start).error.preview.find("cannot make the directory /proc/none") == 0);
+}
+
+RUNNER_CASE("runner: a service that is a program is started unless its check says it runs") {
+  auto runner = host.lock();
+  const auto flag = host.path("is up");
+  Start start{.token = "t1", .service = "db", .already = true, .program = {.argv = {"sh", "-c", "echo up; : >\"$F\""}, .env = {{"F", flag}}}, .check = {"sh", "-c", "test -e \"$F\" && echo checked"}};
+  auto done = runner.call<Done>(start);
+  CHECK(done.how == How::exit);
+  CHECK(done.output.preview == "up\n");
+  start.token = "t2";
+  done = runner.call<Done>(start);
+  CHECK(done.how == How::already);
+  CHECK(done.output.size == 0);
+  start.token = "t3";
+  start.already = false;
+  CHECK(runner.call<Done>(start).how == How::exit);
+  start.token = "t4";
+  start.program.argv = {"sh", "-c", "exit 5"};
+  CHECK(runner.call<Done>(start).status == 5);
+  start.token = "t5";
+  start.program.argv = {"sleep", "300"};
+  start.limit = 0.3;
+  CHECK(runner.call<Done>(start).how == How::timeout);
+}
+
+RUNNER_CASE("runner: a service that is a program is stopped, and seen to be gone") {
+  auto runner = host.lock();
+  const auto flag = host.path("is up");
+  Stop stop{.token = "t1", .service = "db", .gone = true, .program = {.argv = {"sh", "-c", "(sleep 0.5; rm \"$F\") & echo down"}, .env = {{"F", flag}}}, .check = {"sh", "-c", "test -e \"$F\""}, .limit = 20};
+  write(flag, "");
+  auto done = runner.call<Done>(stop);
+  CHECK(done.how == How::exit);
+  CHECK(done.succeeded());
+  CHECK(done.output.preview == "down\n");
+  CHECK_FALSE(exists(flag));
+  stop.token = "t2";
+  stop.program.argv = {"sh", "-c", "echo cannot >&2; exit 1"};
+  done = runner.call<Done>(stop);
+  CHECK(done.how == How::absent);
+  CHECK(done.succeeded());
+  write(flag, "");
+  stop.token = "t3";
+  done = runner.call<Done>(stop);
+  CHECK(done.how == How::exit);
+  CHECK(done.status == 1);
+  CHECK(done.error.preview == "cannot\n");
+  stop.token = "t4";
+  stop.program.argv = {"true"};
+  stop.limit = 0.5;
+  done = runner.call<Done>(stop);
+  CHECK(done.how == How::lingers);
+  CHECK_FALSE(done.succeeded());
+  stop.token = "t5";
+  stop.program.argv = {"sleep", "300"};
+  CHECK(runner.call<Done>(stop).how == How::timeout);
+  fs::remove(flag);
+  stop.token = "t6";
+  CHECK(runner.call<Done>(stop).how == How::absent);
+  stop.token = "t7";
+  stop.program.argv.clear();
+  CHECK(runner.call<Done>(stop).how == How::exit);
+}
+
+// ------------------------------------------------------------------ files and items
+
+RUNNER_CASE("runner: a file is put in one step and fetched again") {
+  auto runner = host.lock();
+  const auto bytes = noise((std::size_t{3} << 20) + 5);
+  const auto path = host.path("a f%ile\n" + std::string("\xff"));
+  for (int i = 0; i < 2; ++i) CHECK(runner.call<Done>(put_of("p1", path, bytes, 0600)).succeeded());
+  CHECK(contents(path) == bytes);
+  CHECK(mode_of(path) == 0600);
+  const auto got = runner.call<Got>(Get{.path = path, .max = std::size_t{1} << 30});
+  CHECK(got.bytes == bytes);
+  CHECK(got.sha256 == tutti::sha256(bytes));
+  CHECK(runner.call<Failed>(Get{.path = path, .max = 1000}).why.find("larger than the limit of 1000 bytes") != std::string::npos);
+  CHECK(runner.call<Failed>(Get{.path = "/no/such file%\n", .max = 1000}).why.find("cannot read /no/such file%\n:") == 0);
+  write(host.path("empty"), "");
+  CHECK(runner.call<Got>(Get{.path = host.path("empty"), .max = 0}).bytes.empty());
+  auto done = runner.call<Done>(put_of("p2", host.path("nodir/x"), bytes));
+  CHECK(done.how == How::error);
+  CHECK(done.error.preview == "cannot write in " + host.path("nodir/") + "\n");
+  CHECK(runner.call<Done>(put_of("p3", host.folder(), "x")).error.preview == host.folder() + " is a directory\n");
+  auto damaged = put_of("p4", path, "abc");
+  damaged.bytes = "abd";
+  done = runner.call<Done>(damaged);
+  CHECK(done.error.preview == "the content for " + path + " arrived damaged\n");
+  CHECK(contents(path) == bytes);
+  CHECK(runner.call<Done>(put_of("p5", "relative", "x")).how == How::error);
+  CHECK(std::distance(fs::directory_iterator(host.folder()), {}) == 3);  // the file, the empty one, the state
+}
+
+RUNNER_CASE("runner: a file that was put is taken back") {
+  auto runner = host.lock();
+  const auto path = host.path("conf");
+  write(path, "old");
+  fs::permissions(path, fs::perms(0604));
+  CHECK(runner.call<Done>(put_of("p1", path, "new")).succeeded());
+  CHECK(contents(path) == "new");
+  for (const auto* token : {"u1", "u1", "u2"}) {
+    CHECK(runner.call<Done>(Unput{.token = token, .of = "p1", .path = path}).succeeded());
+    CHECK(contents(path) == "old");
+    CHECK(mode_of(path) == 0604);
+  }
+  const auto fresh = host.path("fresh");
+  CHECK(runner.call<Done>(put_of("p2", fresh, "new")).succeeded());
+  for (const auto* token : {"u3", "u4"}) {
+    CHECK(runner.call<Done>(Unput{.token = token, .of = "p2", .path = fresh}).succeeded());
+    CHECK_FALSE(exists(fresh));
+  }
+  CHECK(runner.call<Done>(Unput{.token = "u5", .of = "p9", .path = path}).how == How::absent);
+  CHECK(contents(path) == "old");
+  const auto link = host.path("link");
+  fs::create_symlink("conf", link);
+  CHECK(runner.call<Done>(put_of("p3", link, "new")).succeeded());
+  CHECK(contents(path) == "old");
+  CHECK(runner.call<Done>(Unput{.token = "u6", .of = "p3", .path = link}).succeeded());
+  CHECK(fs::is_symlink(link));
+  CHECK(runner.call<Done>(put_of("p4", path, "")).succeeded());
+  CHECK(contents(path).empty());
+}
+
+RUNNER_CASE("runner: a put that was interrupted after the file was replaced still knows the former one") {
+  auto runner = host.lock();
+  const auto path = host.path("conf");
+  write(path, "old");
+  runner.call<Done>(put_of("p1", path, "new"));
+  fs::remove(host.state("e/p1.s"));  // as if the runner had been killed just before the record
+  fs::remove(host.state("e/p1.d"));
+  CHECK(runner.state("p1") == TokenState::absent);
+  runner.call<Done>(put_of("p1", path, "new"));
+  runner.call<Done>(Unput{.token = "u1", .of = "p1", .path = path});
+  CHECK(contents(path) == "old");
+}
+
+RUNNER_CASE("runner: an item is whole and read-only, or not there") {
+  auto runner = host.lock();
+  const auto bytes = noise(2'000'000);
+  auto item = item_of("abc-data", bytes);
+  item.bytes[17] = static_cast<char>(item.bytes[17] ^ 1);
+  CHECK(runner.call<Failed>(item).why == "item abc-data arrived damaged");
+  CHECK(fs::is_empty(host.store()));
+  CHECK(mode_of(host.store()) == 0755);
+  for (int i = 0; i < 2; ++i) runner.call<ItemStored>(item_of("abc-data", bytes));
+  CHECK(contents(host.store() + "/abc-data") == bytes);
+  CHECK(mode_of(host.store() + "/abc-data") == 0444);
+  CHECK(runner.call<Missing>(Items{.names = {"abc-data", "x"}}).names == std::vector<std::string>{"x"});
+  CHECK(runner.call<Missing>(Items{}).names.empty());
+  const std::string longest(160, 'n');
+  runner.call<ItemStored>(item_of(longest, ""));
+  CHECK(exists(host.store() + '/' + longest));
+  runner.send("ITEM i1 name=cut len=1000 sha=x\nabc");
+  runner.hang_up();
+  runner.wait();
+  auto second = host.lock();
+  CHECK(second.call<Missing>(Items{.names = {"cut"}}).names.size() == 1);
+}
+
+RUNNER_CASE("runner: what is forgotten may happen again") {
+  auto runner = host.lock();
+  CHECK(runner.run_script("t1", "echo one").output.preview == "one\n");
+  CHECK(runner.call<TokenState>(Forget{.token = "t1"}) == TokenState::absent);
+  CHECK(runner.state("t1") == TokenState::absent);
+  CHECK(runner.run_script("t1", "echo two").output.preview == "two\n");
+  (void)runner.post(Run{.token = "t2", .program = {.argv = {"sleep", "300"}}});
+  CHECK(eventually([&] { return exists(host.state("e/t2.p")); }));
+  auto second = host.lock();
+  CHECK(second.call<TokenState>(Forget{.token = "t2"}) == TokenState::started);
+  CHECK(second.call<Done>(End{.token = "t2"}).how == How::killed);
+}
+
+// ------------------------------------------------------------------ bootstrap
+
+RUNNER_CASE("runner: the bootstrap brings it to a host once") {
+  const auto folder = fs::canonical(fs::temp_directory_path()).string() + "/tutti-bootstrap-" + std::to_string(getpid());
+  const auto text = contents(TUTTI_SOURCE_DIR "/lib/transport/runner.sh");
+  const auto command = bootstrap(folder, tutti::sha256(text), text.size());
+  CHECK(command.find('\'') == std::string::npos);
+  const auto begin = [&](const std::string& script) {
+    auto words = host.shell().command;
+    words.insert(words.end(), {"-c", script});
+    return Runner(words, {"PATH=" + host.shell().path, "TUTTI_TEST_HOST=" + host.folder()});
+  };
+  {
+    auto first = begin(command);
+    CHECK(first.expect<Bootstrapped>("").need);
+    first.send(std::string(text.size(), 'x'));
+    const auto ended = first.expect<Ended>("");
+    CHECK(ended.why == "bootstrap");
+    CHECK(ended.detail.find("the runner arrived damaged") == 0);
+  }
+  for (int i = 0; i < 2; ++i) {
+    auto runner = begin(i == 0 ? command : "sh -c '" + command + "'");
+    CHECK(runner.expect<Bootstrapped>("").need == (i == 0));
+    if (i == 0) runner.send(text);
+    runner.send(encode(Hello{.site = "shop"}));
+    CHECK(runner.expect<Greeting>("").uid == geteuid());
+    CHECK_FALSE(runner.call<Manifest>(Read{}).fence.has_value());
+    runner.call<Farewell>(Bye{});
+  }
+  CHECK(mode_of(folder + "/runner") == 0700);
+  CHECK(std::distance(fs::directory_iterator(folder + "/runner"), {}) == 1);
+  fs::remove_all(folder);
+  auto refused = begin(bootstrap("/proc/none", tutti::sha256(text), text.size()));
+  CHECK(refused.expect<Ended>("").detail.find("cannot make /proc/none/runner: ") == 0);
+}
+
+}  // namespace

@@ -1,0 +1,279 @@
+#include "runner/host.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <random>
+#include <sstream>
+#include <stdexcept>
+#include <system_error>
+#include <thread>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace tutti::frames::testing {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr auto usual_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+[[noreturn]] void fail(const std::string& what) {
+  throw std::system_error(errno, std::generic_category(), what);
+}
+
+std::string scratch(const std::string& name) {
+  const char* parent = std::getenv("TMPDIR");
+  std::string folder = std::string(parent != nullptr ? parent : "/tmp") + '/' + name + "XXXXXX";
+  if (mkdtemp(folder.data()) == nullptr) fail("mkdtemp " + folder);
+  return folder;
+}
+
+/// A folder with nothing but busybox (and flock) in it, under the names of its applets; removed at exit.
+class Applets {
+ public:
+  Applets() : folder_(scratch("tutti-applets-")) {
+    FILE* list = popen("busybox --list 2>/dev/null", "r");
+    if (list == nullptr) fail("popen");
+    std::array<char, 256> line{};
+    while (std::fgets(line.data(), line.size(), list) != nullptr)
+      for (const auto& applet : words(line.data()))
+        if (is_word(applet)) fs::create_symlink(busybox, folder_ + '/' + applet);
+    pclose(list);
+    // Debian's busybox is built without this one.
+    if (!fs::exists(folder_ + "/flock")) fs::create_symlink("/usr/bin/flock", folder_ + "/flock");
+  }
+  Applets(const Applets&) = delete;
+  Applets& operator=(const Applets&) = delete;
+  ~Applets() {
+    std::error_code ignored;
+    fs::remove_all(folder_, ignored);
+  }
+  [[nodiscard]] const std::string& folder() const noexcept { return folder_; }
+
+ private:
+  static constexpr auto busybox = "/usr/bin/busybox";
+  std::string folder_;
+};
+
+std::vector<Shell> find_shells() {
+  static const Applets applets;
+  std::vector<Shell> all = {{"dash", {"dash"}, usual_path},
+                            {"bash", {"bash"}, usual_path},
+                            {"busybox", {applets.folder() + "/sh"}, applets.folder()}};
+  if (const char* selected = std::getenv("TUTTI_SHELLS")) {
+    const auto names = words(selected);
+    std::erase_if(all, [&](const Shell& shell) {
+      return std::find(names.begin(), names.end(), shell.name) == names.end();
+    });
+  }
+  return all;
+}
+
+}  // namespace
+
+const std::vector<Shell>& shells() {
+  static const auto all = find_shells();
+  return all;
+}
+
+// ------------------------------------------------------------------ runners
+
+Runner::Runner(const std::vector<std::string>& command, const std::vector<std::string>& environment) {
+  std::signal(SIGPIPE, SIG_IGN);
+  std::array<int, 2> to{};
+  std::array<int, 2> from{};
+  if (pipe2(to.data(), O_CLOEXEC) != 0 || pipe2(from.data(), O_CLOEXEC) != 0) fail("pipe");
+  std::vector<char*> argv;
+  for (const auto& word : command) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  std::vector<char*> env;
+  for (const auto& variable : environment) env.push_back(const_cast<char*>(variable.c_str()));
+  env.push_back(nullptr);
+  pid_ = fork();
+  if (pid_ < 0) fail("fork");
+  if (pid_ == 0) {
+    std::signal(SIGPIPE, SIG_DFL);
+    dup2(to[0], 0);
+    dup2(from[1], 1);
+    close_range(3, ~0U, 0);  // whatever we were started with
+    execvpe(argv[0], argv.data(), env.data());
+    _exit(127);
+  }
+  close(to[0]);
+  close(from[1]);
+  input_ = to[1];
+  output_ = from[0];
+}
+
+Runner::Runner(Runner&& other) noexcept
+  : pid_(std::exchange(other.pid_, -1)), input_(std::exchange(other.input_, -1)),
+    output_(std::exchange(other.output_, -1)), status_(other.status_), frames_(other.frames_),
+    parser_(std::move(other.parser_)) {}
+
+Runner::~Runner() {
+  hang_up();
+  if (pid_ > 0) {
+    kill();
+    wait();
+  }
+}
+
+void Runner::send(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const auto sent = ::write(input_, bytes.data(), bytes.size());
+    if (sent < 0 && errno == EPIPE) return;  // it ended; next() will show
+    if (sent < 0) fail("write to the runner");
+    bytes.remove_prefix(static_cast<std::size_t>(sent));
+  }
+}
+
+std::optional<Reply> Runner::next() {
+  for (;;) {
+    if (auto reply = parser_.next()) return reply;
+    pollfd ready{output_, POLLIN, 0};
+    if (poll(&ready, 1, 30'000) == 0) throw std::runtime_error("the runner does not answer");
+    std::array<char, 65536> bytes{};
+    const auto got = ::read(output_, bytes.data(), bytes.size());
+    if (got < 0) fail("read from the runner");
+    if (got == 0) {
+      if (parser_.partial()) throw std::runtime_error("the runner ended within a reply");
+      return std::nullopt;
+    }
+    parser_.feed({bytes.data(), static_cast<std::size_t>(got)});
+  }
+}
+
+void Runner::hang_up() {
+  if (input_ >= 0) close(std::exchange(input_, -1));
+  if (output_ >= 0) close(std::exchange(output_, -1));
+}
+
+void Runner::kill() {
+  if (pid_ > 0) ::kill(pid_, SIGKILL);
+}
+
+int Runner::wait() {
+  if (pid_ > 0) waitpid(std::exchange(pid_, -1), &status_, 0);
+  return status_;
+}
+
+bool Runner::living() { return pid_ > 0 && waitpid(pid_, &status_, WNOHANG) == 0; }
+
+std::optional<TokenState> Runner::state(const std::string& token, std::uint32_t wait_milliseconds) {
+  const auto id = post(Ask{.token = token, .wait_milliseconds = wait_milliseconds});
+  const auto reply = next();
+  if (!reply || reply->id != id) throw std::runtime_error("no reply to ASK");
+  if (const auto* state = std::get_if<TokenState>(&reply->answer)) return *state;
+  if (std::holds_alternative<Done>(reply->answer)) return std::nullopt;
+  throw std::runtime_error("another reply to ASK: " + describe(*reply));
+}
+
+std::string Runner::describe(const Reply& reply) {
+  if (const auto* refused = std::get_if<Refused>(&reply.answer))
+    return "refused " + refused->why + ' ' + refused->detail;
+  if (const auto* failed = std::get_if<Failed>(&reply.answer)) return "error " + failed->why;
+  if (const auto* ended = std::get_if<Ended>(&reply.answer)) return "REFUSED " + ended->why + ' ' + ended->detail;
+  if (const auto* done = std::get_if<Done>(&reply.answer))
+    return std::string(name(done->how)) + ' ' + std::to_string(done->status) + ' ' + done->error.preview;
+  if (const auto* state = std::get_if<TokenState>(&reply.answer)) return std::string(name(*state));
+  return "answer " + std::to_string(reply.answer.index());
+}
+
+// ------------------------------------------------------------------ hosts
+
+Host::Host(const Shell& shell) : shell_(shell), folder_(scratch("tutti runner ")) {
+  if (geteuid() == 0) fs::permissions(folder_, fs::perms(0755));  // programs of other users run in it
+}
+
+Host::~Host() {
+  const std::string mark = "TUTTI_TEST_HOST=" + folder_;
+  for (bool found = true; found;) {
+    found = false;
+    for (const auto& process : fs::directory_iterator("/proc")) {
+      const auto name = process.path().filename().string();
+      if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+      if (contents("/proc/" + name + "/environ").find(mark) == std::string::npos) continue;
+      const auto pid = static_cast<pid_t>(std::stol(name));
+      if (is_alive(pid) && ::kill(pid, SIGKILL) == 0) found = true;
+    }
+  }
+  std::error_code ignored;
+  fs::remove_all(folder_, ignored);
+}
+
+Runner Host::connect(const std::vector<std::string>& prefix, const std::string& site) {
+  auto command = prefix;
+  command.insert(command.end(), shell_.command.begin(), shell_.command.end());
+  command.insert(command.end(), {TUTTI_SOURCE_DIR "/lib/transport/runner.sh", path("state")});
+  auto variables = environment;
+  variables.insert(variables.end(), {"PATH=" + shell_.path, "HOME=/", "TUTTI_TEST_HOST=" + folder_});
+  Runner runner(command, variables);
+  runner.send(encode(Hello{.site = site, .store = store()}));
+  (void)runner.expect<Greeting>("");
+  return runner;
+}
+
+Lock Host::authority(std::int64_t of_epoch) const {
+  return {.lineage = "L1", .epoch = of_epoch, .nonce = nonce, .holder = "anna@desk"};
+}
+
+Runner Host::lock(const std::vector<std::string>& prefix) {
+  auto runner = connect(prefix);
+  auto frame = authority(epoch + 1);
+  frame.seen = epoch;
+  nonce = runner.call<Locked>(frame).nonce;
+  ++epoch;
+  return runner;
+}
+
+// ------------------------------------------------------------------ small things
+
+std::string noise(std::size_t size) {
+  std::minstd_rand random(7);
+  std::string bytes(size, '\0');
+  for (auto& byte : bytes) byte = static_cast<char>(random() >> 8U);
+  return bytes;
+}
+
+bool is_alive(pid_t pid) {
+  const auto stat = contents("/proc/" + std::to_string(pid) + "/stat");
+  const auto end = stat.rfind(')');
+  return end != std::string::npos && end + 2 < stat.size() && stat[end + 2] != 'Z' && stat[end + 2] != 'X';
+}
+
+bool exists(const std::string& path) { return fs::exists(fs::symlink_status(path)); }
+
+std::string contents(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void write(const std::string& path, std::string_view bytes) {
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << bytes;
+  if (!file.flush()) fail("write " + path);
+}
+
+std::vector<std::string> words(std::string_view text) {
+  std::istringstream stream{std::string(text)};
+  return {std::istream_iterator<std::string>(stream), {}};
+}
+
+pid_t pid_in(std::string_view text) {
+  const auto all = words(text);
+  return all.empty() ? -1 : static_cast<pid_t>(std::atol(all[0].c_str()));
+}
+
+void pause(std::chrono::milliseconds time) { std::this_thread::sleep_for(time); }
+
+}  // namespace tutti::frames::testing

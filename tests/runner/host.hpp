@@ -1,0 +1,144 @@
+#pragma once
+// What the cases need of a host: a scratch directory in which runners live under one of several shells.
+// Threads: one thread uses a Host and its Runners.
+
+#include <chrono>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "support/text.hpp"
+#include "transport/frames.hpp"
+
+namespace tutti::frames::testing {
+
+/// A shell that the runner must work under.
+struct Shell {
+  std::string name;
+  std::vector<std::string> command;
+  std::string path;  ///< the PATH the runner gets
+};
+
+/// dash, bash, and busybox with a PATH of its applets only. TUTTI_SHELLS="dash bash" selects.
+[[nodiscard]] const std::vector<Shell>& shells();
+
+/// A runner, and our end of its standard input and output. Ends, at the latest, with this object.
+class Runner {
+ public:
+  Runner(const std::vector<std::string>& command, const std::vector<std::string>& environment);
+  Runner(Runner&& other) noexcept;
+  Runner& operator=(Runner&&) = delete;
+  ~Runner();
+
+  void send(std::string_view bytes);
+  /// The next reply; none at the end of its output. Throws when nothing comes for half a minute.
+  std::optional<Reply> next();
+  /// Closes our ends, as a coordinator does that dies.
+  void hang_up();
+  void kill();
+  /// Waits for its end; its status as of waitpid().
+  int wait();
+  [[nodiscard]] bool living();
+  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
+
+  /// Sends a frame and waits for its reply, which must be an A.
+  template <typename A, typename Frame>
+  A call(Frame frame) {
+    return expect<A>(post(std::move(frame)));
+  }
+  /// Sends a frame; its id.
+  template <typename Frame>
+  std::string post(Frame frame) {
+    if (frame.id.empty()) frame.id = "i" + std::to_string(++frames_);
+    send(encode(frame));
+    return frame.id;
+  }
+  template <typename A>
+  A expect(const std::string& id) {
+    auto reply = next();
+    if (!reply) throw std::runtime_error("the runner ended instead of answering " + id);
+    if (reply->id != id) throw std::runtime_error("the reply to " + reply->id + " (" + describe(*reply) + ") came, not that to " + id);
+    auto* answer = std::get_if<A>(&reply->answer);
+    if (answer == nullptr) throw std::runtime_error("another reply to " + id + ": " + describe(*reply));
+    return std::move(*answer);
+  }
+  Done run(std::string token, std::vector<std::string> argv) {
+    return call<Done>(Run{.token = std::move(token), .program = {.argv = std::move(argv)}, .limit = 30});
+  }
+  Done run_script(std::string token, std::string script) {
+    return run(std::move(token), {"sh", "-c", std::move(script)});
+  }
+  /// What became of a token: a state, or nothing when it is done.
+  std::optional<TokenState> state(const std::string& token, std::uint32_t wait_milliseconds = 0);
+
+  [[nodiscard]] static std::string describe(const Reply& reply);
+
+ private:
+  pid_t pid_ = -1;
+  int input_ = -1;
+  int output_ = -1;
+  int status_ = 0;
+  unsigned frames_ = 0;
+  ReplyParser parser_;
+};
+
+/// A scratch directory (with a blank in its name) that stands for a host. In the end everything that was
+/// started there is killed.
+class Host {
+ public:
+  explicit Host(const Shell& shell);
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+  ~Host();
+
+  [[nodiscard]] const std::string& folder() const noexcept { return folder_; }
+  [[nodiscard]] std::string path(std::string_view name) const { return folder_ + '/' + std::string(name); }
+  [[nodiscard]] std::string store() const { return path("the store"); }
+  /// A file of the site's state.
+  [[nodiscard]] std::string state(std::string_view name) const { return path("state/site-shop/") + std::string(name); }
+  [[nodiscard]] const Shell& shell() const noexcept { return shell_; }
+
+  /// A new runner that was greeted. `prefix`: a command to run it under.
+  Runner connect(const std::vector<std::string>& prefix = {}, const std::string& site = "shop");
+  /// A new runner that holds the lock, with the next epoch.
+  Runner lock(const std::vector<std::string>& prefix = {});
+  /// A LOCK of our lineage.
+  [[nodiscard]] Lock authority(std::int64_t epoch) const;
+
+  std::string nonce = {};
+  std::int64_t epoch = 0;
+  std::vector<std::string> environment = {};  ///< more of it, for the runners
+
+ private:
+  const Shell& shell_;
+  std::string folder_;
+};
+
+[[nodiscard]] std::string noise(std::size_t size);  ///< bytes of every value
+[[nodiscard]] bool is_alive(pid_t pid);
+[[nodiscard]] bool exists(const std::string& path);
+[[nodiscard]] std::string contents(const std::string& path);
+void write(const std::string& path, std::string_view bytes);
+[[nodiscard]] std::vector<std::string> words(std::string_view text);
+[[nodiscard]] pid_t pid_in(std::string_view text);  ///< the first word, as a number
+/// Waits until `condition` holds, half a minute at most.
+template <typename Condition>
+[[nodiscard]] bool eventually(Condition condition);
+void pause(std::chrono::milliseconds);
+
+template <typename Condition>
+bool eventually(Condition condition) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    pause(std::chrono::milliseconds(10));
+  }
+  return true;
+}
+
+}  // namespace tutti::frames::testing

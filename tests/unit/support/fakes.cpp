@@ -1,0 +1,265 @@
+#include "unit/support/fakes.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include <fmt/format.h>
+
+#include <tutti/error.hpp>
+
+namespace tutti::fake {
+
+// -- the journal
+
+bool FakeJournal::intends(const std::string& token) const {
+  return std::any_of(records.begin(), records.begin() + static_cast<std::ptrdiff_t>(committed), [&](const Record& record) {
+    return record.type == Record::Type::intent &&
+           token.ends_with(fmt::format(".{}.{}.{}", record.step, record.path, record.sequence));
+  });
+}
+
+std::vector<Record> FakeJournal::of(Record::Type type) const {
+  std::vector<Record> found;
+  std::copy_if(records.begin(), records.end(), std::back_inserter(found), [&](const Record& r) { return r.type == type; });
+  return found;
+}
+
+std::string FakeJournal::intents(std::uint32_t step) const {
+  std::string text;
+  for (const Record& record : of(Record::Type::intent))
+    if (record.step == step) text += fmt::format("{}{}.{} {}", text.empty() ? "" : ", ", record.path, record.sequence, record.text);
+  return text;
+}
+
+// -- the hosts
+
+std::vector<HostReading> FakeTransport::read(const std::vector<Host>& hosts) {
+  std::vector<HostReading> all;
+  for (const Host& host : hosts) {
+    Machine& machine = machines[host.name];
+    HostReading reading{.host = host.name, .reached = machine.reached};
+    if (!machine.reached) reading.why = host.name + ": no route to host";
+    for (const auto& [service, json] : machine.manifest) {
+      if (!machine.reached) break;
+      const ManifestEntry entry = ManifestEntry::from_json(json);
+      reading.entries.push_back({entry, machine.running.contains(service) ? HostReading::Life::alive : HostReading::Life::dead});
+    }
+    all.push_back(std::move(reading));
+  }
+  return all;
+}
+
+void FakeTransport::count() {
+  std::set<std::string> unavailable = in_transition_;
+  for (const auto& [name, machine] : machines) {
+    bool down = !machine.reached;
+    for (const auto& [service, entry] : machine.manifest) down = down || !machine.running.contains(service);
+    if (down) unavailable.insert(name);
+  }
+  most_unavailable = std::max(most_unavailable, unavailable.size());
+}
+
+void FakeTransport::send(const std::string& token, const std::string& host, const Request& request) {
+  Request shown = request;
+  shown.host.clear();
+  log.push_back(host + ": " + shown.describe());
+  tokens.push_back(token);
+  requests.push_back(request);
+  if (!journal_.intends(token)) sent_too_early.push_back(log.back());
+  double& busy = busy_until_[host];
+  busy = std::max(busy, clock_.time) + 1;
+  pending_.push_back({busy, token, host, shown});
+  most_at_once = std::max(most_at_once, static_cast<int>(pending_.size()));
+  if (request.operation == Operation::begin) in_transition_.insert(host);
+  count();
+}
+
+void FakeTransport::wait(std::vector<Completion>& into, std::optional<double> seconds) {
+  const auto next = std::min_element(pending_.begin(), pending_.end(), [](const auto& a, const auto& b) { return a.at < b.at; });
+  if (next == pending_.end() && !seconds) throw std::logic_error("the executor waits for ever: nothing is under way");
+  if (next == pending_.end() || (seconds && clock_.time + *seconds < next->at)) {
+    clock_.time += *seconds;
+    return;
+  }
+  const Pending done = *next;
+  pending_.erase(next);
+  clock_.time = std::max(clock_.time, done.at);
+  const std::string what = done.host + ": " + done.request.describe();
+  Machine& machine = machines[done.host];
+  const auto fault = faults.find(what);
+  const Fault outcome = fault != faults.end() ? fault->second : !machine.reached ? unreachable() : Fault{};
+  Completion completion{.token = done.token, .kind = outcome.kind, .result = outcome.result, .why = outcome.why};
+  if (outcome.kind == Completion::Kind::answered && outcome.result.succeeded) completion.result = act(machine, done);
+  if (done.request.operation == Operation::end || outcome.kind != Completion::Kind::answered) in_transition_.erase(done.host);
+  if (done.request.operation == Operation::begin && completion.result.succeeded &&
+      ManifestEntry::from_json(done.request.content).state == ManifestEntry::State::deployed)
+    in_transition_.erase(done.host);  // it only recorded
+  count();
+  into.push_back(std::move(completion));
+  if (on_answer) on_answer(what);
+}
+
+Result FakeTransport::act(Machine& machine, const Pending& done) {
+  const Request& request = done.request;
+  Result result;
+  result.output.host = done.host;
+  result.output.token = done.token;
+  switch (request.operation) {
+    case Operation::begin:
+    case Operation::end:
+      if (request.content.empty())
+        machine.manifest.erase(request.definition->service);
+      else
+        machine.manifest[ManifestEntry::from_json(request.content).service] = request.content;
+      break;
+    case Operation::start:
+      machine.running[request.definition->service] = request.definition->version;
+      [[fallthrough]];
+    case Operation::reload:
+      for (const InstalledFile& file : request.definition->files) machine.files[file.path] = file.item;
+      break;
+    case Operation::stop: machine.running.erase(request.definition->service); break;
+    case Operation::sweep:
+      for (const std::string& path : request.paths) machine.files.erase(path);
+      break;
+    case Operation::put_file: {
+      const auto before = machine.files.find(request.path);
+      kept_[done.token] = before == machine.files.end() ? std::nullopt : std::optional(before->second);
+      machine.files[request.path] = request.content;
+      break;
+    }
+    case Operation::restore_file: {
+      const auto kept = kept_.find(request.of);
+      if (kept == kept_.end()) return {.how = "absent"};
+      if (kept->second)
+        machine.files[request.path] = *kept->second;
+      else
+        machine.files.erase(request.path);
+      break;
+    }
+    case Operation::get_file: result.output.text = machine.files[request.path]; break;
+    case Operation::now: result.output.text = fmt::format("{}", clock_.time); break;
+    default: break;
+  }
+  return result;
+}
+
+std::vector<std::string> FakeTransport::of(const std::string& host) const {
+  std::vector<std::string> found;
+  for (const std::string& line : log)
+    if (line.starts_with(host + ": ")) found.push_back(line.substr(host.size() + 2));
+  return found;
+}
+
+// -- the world
+
+Plan World::plan(const Site& site) {
+  const Fleet fleet = look_up(site);
+  return make_plan(site, elaborate(site, fleet), transport.read(fleet.hosts));
+}
+
+Report World::execute(const Plan& plan, const Policy& policy, std::function<Transition(Context, Change)> with) {
+  Executor executor(plan, policy, ++run, lineage, journal, transport, clock);
+  if (on_executor) on_executor(executor);
+  Driver driver(executor, plan, [&](const Step& step) -> std::function<Transition(Context, Change)> {
+    if (with) return with;
+    if (step.transition == "reload-service") return reload_service;
+    if (step.transition == "remove-service") return remove_service;
+    return replace_service;
+  });
+  driver.run([&](const Progress& progress) {
+    std::string what = progress.text;
+    if (progress.kind == Progress::Kind::outcome) what = to_string(progress.outcome);
+    told.push_back(progress.service.empty() ? what : fmt::format("{}@{} {}", progress.service, progress.host, what));
+  });
+  readings = executor.readings();
+  return executor.report();
+}
+
+Service service(const std::string& name, const std::string& version, const std::vector<std::string>& needs) {
+  Service made{.name = name, .version = version, .start = daemon({"/opt/" + name}), .validate = program({"check-" + name}),
+               .declared = Declared("shop.scm:" + name)};
+  for (const std::string& needed : needs) made.requirements.push_back({.service = needed, .declared = made.declared});
+  return made;
+}
+
+Site site(const std::vector<Class>& classes) {
+  Site made{.name = "shop"};
+  std::map<std::string, std::vector<Host>> inventory;
+  for (const Class& one : classes) {
+    made.host_classes.push_back({.name = one.name, .services = one.services, .declared = Declared("shop.scm:class-" + one.name)});
+    for (const std::string& host : one.hosts) inventory[one.name].push_back({.name = host});
+  }
+  made.host_class_to_hosts = inventory_list(std::move(inventory));
+  return made;
+}
+
+std::vector<std::string> hosts(int n, const std::string& prefix) {
+  std::vector<std::string> names;
+  for (int i = 1; i <= n; ++i) names.push_back(prefix + std::to_string(i));
+  return names;
+}
+
+// -- looking at what came of it
+
+std::vector<std::string> outcomes(const Report& report) {
+  std::vector<std::string> lines;
+  for (const StepReport& step : report.steps) lines.push_back(fmt::format("{}@{} {}", step.service, step.host, to_string(step.outcome)));
+  return lines;
+}
+
+std::vector<std::string> actions(const Plan& plan) {
+  std::vector<std::string> lines;
+  for (const Step& step : plan.steps)
+    if (step.action != Action::join) lines.push_back(fmt::format("{} {}@{}", to_string(step.action), step.service, step.host));
+  return lines;
+}
+
+const StepReport& step_of(const Report& report, const std::string& service, const std::string& host) {
+  for (const StepReport& step : report.steps)
+    if (step.service == service && step.host == host) return step;
+  throw std::logic_error("the report has no step " + service + "@" + host);
+}
+
+StepId id_of(const Plan& plan, const std::string& service, const std::string& host) {
+  for (std::uint32_t i = 0; i < plan.steps.size(); ++i)
+    if (plan.steps[i].service == service && plan.steps[i].host == host) return StepId{i};
+  throw std::logic_error("the plan has no step " + service + "@" + host);
+}
+
+bool comes_after(const Plan& plan, StepId after, StepId before) {
+  std::set<StepId> seen;
+  std::vector<StepId> reach{after};
+  while (!reach.empty()) {
+    const StepId one = reach.back();
+    reach.pop_back();
+    for (const Edge& edge : plan.edges) {
+      if (edge.after != one || !seen.insert(edge.before).second) continue;
+      if (edge.before == before) return true;
+      reach.push_back(edge.before);
+    }
+  }
+  return false;
+}
+
+std::string error_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+std::optional<ErrorCode> code_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& error) {
+    return error.code();
+  }
+  return {};
+}
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+}  // namespace tutti::fake

@@ -1,0 +1,152 @@
+#pragma once
+// A world to deploy to that is not there: hosts that answer in virtual time, a clock that is played,
+// a journal in memory. What the fakes can check of the executor by themselves, they do.
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <tutti/elaborate.hpp>
+#include <tutti/error.hpp>
+#include <tutti/executor.hpp>
+#include <tutti/site.hpp>
+#include <tutti/transition.hpp>
+
+namespace tutti::fake {
+
+class FakeClock final : public Clock {
+ public:
+  [[nodiscard]] double now() const override { return time; }
+  double time = 1000;
+};
+
+class FakeJournal final : public Journal {
+ public:
+  void append(const Record& record) override { records.push_back(record); }
+  void commit() override { committed = records.size(), ++commits; }
+  /// Whether the INTENT of the effect with this token is durable.
+  [[nodiscard]] bool intends(const std::string& token) const;
+  /// "web@h1 t.1 start web 2" and the like are made of a record's members: those of one type.
+  [[nodiscard]] std::vector<Record> of(Record::Type type) const;
+  /// Paths and sequences of the intents of a step, in order: "b.0 t.1 …".
+  [[nodiscard]] std::string intents(std::uint32_t step) const;
+  std::vector<Record> records;
+  std::size_t committed = 0;
+  int commits = 0;
+};
+
+/// How an effect goes wrong.
+struct Fault {
+  Completion::Kind kind = Completion::Kind::answered;
+  Result result = {};
+  std::string why = {};
+};
+inline Fault fails(std::string error, int status = 1) {
+  return {.result = {.succeeded = false, .status = status, .error = std::move(error)}};
+}
+inline Fault lost() { return {.kind = Completion::Kind::lost, .why = "the connection is gone"}; }
+inline Fault unreachable() { return {.kind = Completion::Kind::unreachable, .why = "no route to host"}; }
+inline Fault refused() { return {.kind = Completion::Kind::refused, .why = "held by somebody"}; }
+inline Fault fenced() { return {.result = {.succeeded = false, .how = "fenced", .error = "fenced"}}; }
+
+/// Hosts that hold manifests, live services and files, and take a second for each effect.
+class FakeTransport final : public Transport {
+ public:
+  FakeTransport(FakeClock& clock, const FakeJournal& journal) : clock_(clock), journal_(journal) {}
+
+  struct Machine {
+    bool reached = true;
+    std::map<std::string, std::string> manifest;  // service → entry
+    std::map<std::string, std::string> running;   // service → version
+    std::map<std::string, std::string> files;     // path → content or item
+  };
+  std::map<std::string, Machine> machines;
+  /// "h1: validate web 2" → what it comes to.
+  std::map<std::string, Fault> faults;
+  /// Called with "h1: validate web 2" when that effect is answered.
+  std::function<void(const std::string&)> on_answer;
+
+  // What was seen.
+  std::vector<std::string> log;                // "h1: start web 2", as sent
+  std::vector<std::string> tokens;             // the same
+  std::vector<Request> requests;               // the same
+  std::vector<std::string> sent_too_early;     // before their INTENT was durable
+  std::size_t most_unavailable = 0;            // hosts in transition or down, at any moment
+  int most_at_once = 0;                        // effects under way
+  std::vector<std::string> of(const std::string& host) const;  // its part of the log, without "h1: "
+
+  [[nodiscard]] std::vector<HostReading> read(const std::vector<Host>& hosts) override;
+  void authorise(const Host&, Authority) override {}
+  void offer(const Items&) override {}
+  void send(const std::string& token, const std::string& host, const Request& request) override;
+  void wait(std::vector<Completion>& into, std::optional<double> seconds) override;
+  void wake() noexcept override { ++woken; }
+  [[nodiscard]] std::uint64_t frames_sent() const noexcept override { return log.size(); }
+  int woken = 0;
+
+ private:
+  struct Pending {
+    double at;
+    std::string token, host;
+    Request request;
+  };
+  Result act(Machine&, const Pending&);
+  void count();
+
+  FakeClock& clock_;
+  const FakeJournal& journal_;
+  std::vector<Pending> pending_;
+  std::map<std::string, double> busy_until_;
+  std::set<std::string> in_transition_;
+  std::map<std::string, std::optional<std::string>> kept_;  // put-file: token → what was there
+};
+
+/// All of it, and one site in it after the other.
+struct World {
+  FakeClock clock;
+  FakeJournal journal;
+  FakeTransport transport{clock, journal};
+  std::string lineage = "0123456789abcdef";
+  int run = 0;
+
+  [[nodiscard]] Plan plan(const Site& site);
+  /// Executes with tutti::Driver. `with`: another transition for every step.
+  Report execute(const Plan& plan, const Policy& policy = {}, std::function<Transition(Context, Change)> with = {});
+  /// Plans and executes; all hosts at once.
+  Report deploy(const Site& site) { return execute(plan(site)); }
+
+  /// Called with the executor before its driver pulls.
+  std::function<void(Executor&)> on_executor;
+  std::vector<HostReading> readings;  // of the last executor
+  std::vector<std::string> told;      // progress: "web@h1 upgraded" or an effect's text
+};
+
+/// A daemon of that name.
+[[nodiscard]] Service service(const std::string& name, const std::string& version, const std::vector<std::string>& needs = {});
+/// Classes of services, each on hosts: {"front", {web}, {"h1", "h2"}}.
+struct Class {
+  std::string name;
+  std::vector<Service> services;
+  std::vector<std::string> hosts;
+};
+[[nodiscard]] Site site(const std::vector<Class>& classes);
+/// h1 … hN.
+[[nodiscard]] std::vector<std::string> hosts(int n, const std::string& prefix = "h");
+
+/// "web@h1 upgraded", "db@d1 skipped" …, in the plan's order.
+[[nodiscard]] std::vector<std::string> outcomes(const Report&);
+/// "install web@h1" …, joins left out, in the plan's order.
+[[nodiscard]] std::vector<std::string> actions(const Plan&);
+[[nodiscard]] const StepReport& step_of(const Report&, const std::string& service, const std::string& host);
+[[nodiscard]] StepId id_of(const Plan&, const std::string& service, const std::string& host);
+/// Whether `after` comes after `before` by edges, whatever joins lie between.
+[[nodiscard]] bool comes_after(const Plan&, StepId after, StepId before);
+/// The message of the Error that `f` throws; "" when it throws none.
+[[nodiscard]] std::string error_of(const std::function<void()>& f);
+[[nodiscard]] std::optional<ErrorCode> code_of(const std::function<void()>& f);
+[[nodiscard]] bool has(const std::string& text, const std::string& part);
+
+}  // namespace tutti::fake

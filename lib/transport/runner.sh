@@ -222,7 +222,7 @@ with_lines() {                          # N plain|raw COMMAND: reads N lines, ru
 # ends the runner when they do not come. The file must not exist: what a killed runner left behind may
 # still write to its own. A reader that blocks must not hold the lock, hence 9>&-.
 receive() {
-  if ! { true; } 2>/dev/null >"$2"; then
+  if ! writable "$2"; then
     receive "$1" /dev/null
     return 1
   fi
@@ -239,6 +239,7 @@ receive() {
   [ "$value" -eq "$1" ] || { rm -f "$2"; exit 1; }
 }
 
+writable() { { true; } 2>/dev/null >>"$1"; }    # FILE: it can be opened, and exists from now on
 size_of() { set -- $(wc -c <"$1"); value=$1; }            # -> $value
 sha_of() { set -- $(sha256sum <"$1"); value=$1; }         # -> $value
 
@@ -376,7 +377,7 @@ refuse() { why=$1; text "$2"; detail=$value; return 1; }
 # What raised it before us and started an effect has its STARTED on the disk by then.
 lock() {
   baseline && folders || return
-  { true; } 2>/dev/null >>lock || { refuse state "cannot write in $state/site-$site"; return; }
+  writable lock || { refuse state "cannot write in $state/site-$site"; return; }
   [ -n "$held" ] || exec 9>>lock
   tries=0
   until [ -n "$held" ] || flock -n 9 9>&9; do     # 9>&9: there are shells that would close it

@@ -42,6 +42,7 @@ std::string scratch(const std::string& name) {
 class Applets {
  public:
   Applets() : folder_(scratch("tutti-applets-")) {
+    fs::permissions(folder_, fs::perms(0755));
     FILE* list = popen("busybox --list 2>/dev/null", "r");
     if (list == nullptr) fail("popen");
     std::array<char, 256> line{};

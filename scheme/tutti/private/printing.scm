@@ -36,15 +36,21 @@
   (match (%plan-summary plan)
     (#(site generation waves _ unreachable _ _)
      (let ((actions (map (lambda (step) (vector-ref step 0)) (%plan-steps plan))))
-       (format #f "~a~:[~*: nothing to do~; ~a: ~a~]~[~:;~:*, ~a wave~:p~]~[~:;~:*, ~a host~:p unreachable~]"
-               site
-               (pair? actions)
-               (if (zero? generation)
-                   "→1"
-                   (format #f "~a→~a" generation (+ generation 1)))
-               (count-phrase actions)
-               waves
-               (length unreachable))))))
+       (string-append
+        site
+        (if (null? actions)
+            ": nothing to do"
+            (format #f " ~a→~a: ~a"
+                    (if (zero? generation) "" generation) (+ generation 1) (count-phrase actions)))
+        (plural waves ", ~a wave" ", ~a waves")
+        (plural (length unreachable) ", ~a host unreachable" ", ~a hosts unreachable"))))))
+
+(define (plural number one many)
+  "Return the format ONE or MANY with NUMBER, or nothing for 0."
+  (case number
+    ((0) "")
+    ((1) (format #f one 1))
+    (else (format #f many number))))
 
 (define (report-phrase report)
   (match (%report-summary report)

@@ -89,5 +89,6 @@ void define_requests();
 void define_runs();
 void define_policies();
 void define_immediate();
+void define_terminal();
 
 }  // namespace tutti::guile

@@ -12,7 +12,6 @@ void authorise(DeploymentBox& box, const Host& host) {
   if (box.epochs.contains(host.name)) return;
   State& state = box.deployment.state();
   const std::int64_t epoch = state.next_epoch();
-  state.saw(host.name, epoch);
   box.deployment.transport().authorise(host, {.lineage = state.lineage(),
                                               .epoch = epoch,
                                               .holder = "on-host",
@@ -57,7 +56,9 @@ SCM perform(SCM handle, SCM host_name, SCM operation, SCM subject, SCM a, SCM b,
         std::erase_if(completions, [&](const Completion& c) { return c.token != token; });
       }
     });
-    Completion& completion = completions.front();
+    const Completion& completion = completions.front();
+    if (completion.kind == Completion::Kind::answered)
+      box->deployment.state().saw(host.name, box->epochs.at(host.name));
     switch (completion.kind) {
       case Completion::Kind::answered: break;
       case Completion::Kind::lost:

@@ -11,4 +11,5 @@ extern "C" __attribute__((visibility("default"))) void tutti_init_guile() {
   define_runs();
   define_policies();
   define_immediate();
+  define_terminal();
 }

@@ -28,11 +28,23 @@ const HostReading::Entry* Entries::recorded(const Step& step) const {
   return found == entries.end() ? nullptr : &*found;
 }
 
+const HostReading& Entries::reading(const std::string& host) const {
+  const auto written = readings_.find(host);
+  return written == readings_.end() ? plan_.readings.at(host) : written->second;
+}
+
+const ManifestEntry* Entries::current(const Instance& instance) const {
+  for (const HostReading::Entry& one : reading(instance.host).entries)
+    if (one.entry.service == instance.service) return &one.entry;
+  return nullptr;
+}
+
 ManifestEntry Entries::entry(StepId id, ManifestEntry::State state, double now) const {
   const Step& step = plan_.at(id);
   ManifestEntry entry{.state = state, .service = step.service, .new_definition = step.new_definition, .transition = step.transition,
                       .lineage = lineage_, .run = run_, .generation = run_, .time = now};
   if (state != ManifestEntry::State::deployed) entry.old_definition = step.old_definition;
+  if (const ManifestEntry* before = current({step.service, step.host})) entry.drained = before->drained;
   return entry;
 }
 
@@ -57,7 +69,11 @@ std::optional<ManifestEntry> Entries::final_entry(StepId id, Outcome outcome, do
     case Outcome::rolled_back: {
       if (!step.old_definition) return {};
       // What was deployed is so again, as it was recorded; what was repaired is by now.
-      if (const auto* before = recorded(step); before && before->entry.state == ManifestEntry::State::deployed) return before->entry;
+      if (const auto* before = recorded(step); before && before->entry.state == ManifestEntry::State::deployed) {
+        ManifestEntry back = before->entry;
+        if (const ManifestEntry* now_there = current({step.service, step.host})) back.drained = now_there->drained;
+        return back;
+      }
       ManifestEntry back = entry(id, ManifestEntry::State::deployed, now);
       back.new_definition = step.old_definition;
       return back;
@@ -86,6 +102,71 @@ std::vector<Request> Entries::record(StepId id, double now) const {
   // As a begin, so that items which only its hooks refer to are sent.
   return {{.operation = Operation::begin, .definition = plan_.at(id).new_definition,
            .content = entry(id, ManifestEntry::State::deployed, now).to_json()}};
+}
+
+std::vector<Request> Entries::let_go(StepId id) {
+  const Step& step = plan_.at(id);
+  const Instance consumer{step.service, step.host};
+  std::vector<Request> requests;
+  const ManifestEntry* before = current(consumer);
+  const auto* left = recorded(step);
+  if (!before || !left) return requests;
+  for (const auto& [about, address] : left->entry.drained)
+    if (before->drained.contains(about)) requests.push_back(undrain(consumer, about));
+  for (const auto& [about, address] : left->entry.drained)
+    if (current(consumer)->drained.contains(about)) requests.push_back(unmark(consumer, about));
+  return requests;
+}
+
+std::vector<Instance> Entries::consumers(const std::string& service) const {
+  std::vector<Instance> found;
+  for (const Host& host : plan_.fleet.hosts) {
+    const HostReading& here = reading(host.name);
+    if (!here.reached) continue;
+    for (const HostReading::Entry& one : here.entries) {
+      if (one.entry.state != ManifestEntry::State::deployed || one.life == HostReading::Life::dead) continue;
+      const Definition& d = *one.entry.new_definition;
+      const auto names = [&](const std::vector<std::string>& all) { return std::find(all.begin(), all.end(), service) != all.end(); };
+      if (d.service != service && d.has_hook("drain") && (names(d.requirements) || names(d.connections)))
+        found.push_back({d.service, host.name});
+    }
+  }
+  return found;
+}
+
+std::vector<Instance> Entries::holding(const std::string& about) const {
+  std::vector<Instance> found;
+  for (const Host& host : plan_.fleet.hosts)
+    for (const HostReading::Entry& one : reading(host.name).entries)
+      if (one.entry.drained.contains(about) && one.entry.new_definition) found.push_back({one.entry.service, host.name});
+  return found;
+}
+
+Request Entries::rewrite(ManifestEntry entry, const std::string& host) {
+  Request request{.operation = Operation::end, .definition = entry.new_definition, .content = entry.to_json(), .host = host};
+  put(host, entry.service, std::move(entry), HostReading::Life::alive);
+  return request;
+}
+
+Request Entries::mark(const Instance& consumer, const std::string& about, const std::string& address) {
+  ManifestEntry entry = *current(consumer);
+  entry.drained[about] = address;
+  return rewrite(std::move(entry), consumer.host);
+}
+
+Request Entries::drain(const Instance& consumer, const std::string& address) const {
+  return {.operation = Operation::run, .command = current(consumer)->new_definition->hook_about("drain", address), .host = consumer.host};
+}
+
+Request Entries::undrain(const Instance& consumer, const std::string& about) const {
+  const ManifestEntry& entry = *current(consumer);
+  return {.operation = Operation::run, .command = entry.new_definition->hook_about("undrain", entry.drained.at(about)), .host = consumer.host};
+}
+
+Request Entries::unmark(const Instance& consumer, const std::string& about) {
+  ManifestEntry entry = *current(consumer);
+  entry.drained.erase(about);
+  return rewrite(std::move(entry), consumer.host);
 }
 
 void Entries::begun(StepId id) {

@@ -22,6 +22,20 @@ class Entries {
   /// All there is to a step that only records.
   [[nodiscard]] std::vector<Request> record(StepId, double now) const;
 
+  /// All there is to a step that lets go what an ended run held back, as the marks are now.
+  [[nodiscard]] std::vector<Request> let_go(StepId);
+
+  /// Who requires or connects to `service`, is deployed, and can drain: on hosts that answered.
+  [[nodiscard]] std::vector<Instance> consumers(const std::string& service) const;
+  /// Who holds back for `about` ("SERVICE@HOST").
+  [[nodiscard]] std::vector<Instance> holding(const std::string& about) const;
+  /// The requests that mark a consumer and drain it; that undrain it and take the mark away. The
+  /// entry is written as it is when the request is taken: others may mark the same consumer.
+  [[nodiscard]] Request mark(const Instance& consumer, const std::string& about, const std::string& address);
+  [[nodiscard]] Request drain(const Instance& consumer, const std::string& address) const;
+  [[nodiscard]] Request undrain(const Instance& consumer, const std::string& about) const;
+  [[nodiscard]] Request unmark(const Instance& consumer, const std::string& about);
+
   void begun(StepId);               ///< the entry that begin() made is on the host
   void written(StepId, Outcome);    ///< the one that end() or record() made is
   /// Of hosts on which something was written.
@@ -32,6 +46,9 @@ class Entries {
   /// What the entry will be: nothing when it goes.
   [[nodiscard]] std::optional<ManifestEntry> final_entry(StepId, Outcome, double now) const;
   [[nodiscard]] const HostReading::Entry* recorded(const Step&) const;
+  [[nodiscard]] const HostReading& reading(const std::string& host) const;  ///< as of now
+  [[nodiscard]] const ManifestEntry* current(const Instance&) const;
+  [[nodiscard]] Request rewrite(ManifestEntry, const std::string& host);
   void put(const std::string& host, const std::string& service, std::optional<ManifestEntry>, HostReading::Life);
 
   const Plan& plan_;

@@ -106,7 +106,10 @@ struct Executor::Impl {
   // -- tasks
   TaskId spawn(Task task) {
     const TaskId id{static_cast<std::uint32_t>(tasks.size())};
-    at(task.step).task = id;
+    if (task.kind == Task::Kind::branch)
+      at(task.step).branches.push_back(id);
+    else
+      at(task.step).task = id;
     tasks.push_back(std::move(task));
     return id;
   }
@@ -116,16 +119,17 @@ struct Executor::Impl {
     ++unanswered;
   }
   /// Sends requests of the executor's own, one after another.
-  void start_own(StepId id, Task::Kind kind, std::vector<Request> requests) {
-    std::reverse(requests.begin(), requests.end());
-    at(id).own = std::move(requests);
-    next_own(spawn({.step = id, .kind = kind, .path = kind == Task::Kind::begin ? "b" : "e"}));
+  void start_own(StepId id, Task::Kind kind, const std::vector<Request>& requests) {
+    Task task{.step = id, .kind = kind, .path = kind == Task::Kind::begin ? "b" : "e"};
+    for (auto request = requests.rbegin(); request != requests.rend(); ++request)
+      task.own.emplace_back([one = *request] { return one; });
+    next_own(spawn(std::move(task)));
   }
   void next_own(TaskId id) {
-    Running& running = at(at(id).step);
-    Request request = std::move(running.own.back());
-    running.own.pop_back();
-    send(id, std::move(request));
+    Task& task = at(id);
+    const auto request = std::move(task.own.back());
+    task.own.pop_back();
+    send(id, request());
   }
 
   void send(TaskId id, Request request) {
@@ -155,13 +159,18 @@ struct Executor::Impl {
     Running& running = at(id);
     running.started = clock.now();
     phase(id, Phase::beginning);
-    start_own(id, Task::Kind::begin, step(id).action == Action::record ? entries.record(id, clock.now()) : entries.begin(id, clock.now()));
+    std::vector<Request> requests;
+    switch (step(id).action) {
+      case Action::record: requests = entries.record(id, clock.now()); break;
+      case Action::undrain: requests = entries.let_go(id); break;
+      default: requests = entries.begin(id, clock.now());
+    }
+    if (requests.empty()) return end(id, Outcome::upgraded, "");  // a transition of this run let it go already
+    start_own(id, Task::Kind::begin, requests);
   }
   void begun(StepId id) {
-    if (step(id).action == Action::record) {
-      entries.written(id, Outcome::upgraded);
-      return end(id, Outcome::upgraded, "");
-    }
+    if (step(id).action == Action::record) entries.written(id, Outcome::upgraded);
+    if (step(id).action == Action::record || step(id).action == Action::undrain) return end(id, Outcome::upgraded, "");
     phase(id, Phase::running);
     start_body(id, TaskKind::transition, 0, "t");
   }
@@ -199,6 +208,7 @@ struct Executor::Impl {
     Running& running = at(id);
     if (running.phase == Phase::parked || running.phase == Phase::ended) return;
     if (running.task) drop(*running.task, message);
+    for (const TaskId branch : running.branches) at(branch).live = false;
     running.phase = Phase::parked;
     running.outcome = Outcome::unknown;
     running.message += (running.message.empty() ? "" : "; ") + message;
@@ -255,6 +265,11 @@ struct Executor::Impl {
       if (halted.empty()) halt(completion.why);
       return;
     }
+    if (task.kind == Task::Kind::branch && completion.kind == Kind::unreachable) {
+      // It was not told; but who can't be reached by us is, as far as we know, not reached by others.
+      tell(Progress::Kind::effect, step_id, fmt::format("{} could not be reached: {}", task.request.host, completion.why));
+      return branch_over(id, "");
+    }
     if (completion.kind != Kind::answered)
       return park(step_id, fmt::format("{} (during: {})", completion.why, task.text));
     if (completion.result.how == "fenced")
@@ -263,6 +278,7 @@ struct Executor::Impl {
     const Result& result = completion.result;
     write(Record::Type::outcome, step_id, task.path, task.sequence, "", result.status, outcome_json(result));
     ++task.sequence;
+    if (task.kind == Task::Kind::branch) return branch_answered(id, result);
     if (task.kind != Task::Kind::body) return own_answered(id, result);
     running.effects.push_back(task.text + (result.succeeded ? "" : " ✗"));
     tell(Progress::Kind::effect, step_id, running.effects.back());
@@ -278,12 +294,12 @@ struct Executor::Impl {
       if (!result.succeeded) {
         task.live = false;
         running.message = why();
-        running.own.clear();
         // Nothing of the instance was touched; the manifest is put back, if it was written at all.
-        return task.sequence == 1 ? end(step_id, Outcome::unchanged, running.message) : finish(step_id, Outcome::unchanged);
+        const bool is_written = task.sequence > 1 && step(step_id).action != Action::record && step(step_id).action != Action::undrain;
+        return !is_written ? end(step_id, Outcome::unchanged, running.message) : finish(step_id, Outcome::unchanged);
       }
-      if (task.sequence == 1 && step(step_id).action != Action::record) entries.begun(step_id);
-      if (!running.own.empty()) return next_own(id);
+      if (task.sequence == 1 && task.request.operation == Operation::begin && step(step_id).action != Action::record) entries.begun(step_id);
+      if (!task.own.empty()) return next_own(id);
       task.live = false;
       return begun(step_id);
     }
@@ -292,10 +308,80 @@ struct Executor::Impl {
       if (is_entry) return park(step_id, why());  // the host says `changing`: nobody may call it more than that
       running.message += (running.message.empty() ? "" : "; ") + why();
     }
-    if (!running.own.empty()) return next_own(id);
+    if (!task.own.empty()) return next_own(id);
     task.live = false;
     entries.written(step_id, running.ending);
     end(step_id, running.ending, running.message);
+  }
+
+  // -- effects on many hosts: one branch for each consumer
+  void take_apart(TaskId id, Request request) {
+    Task& task = at(id);
+    const Step& about_step = step(task.step);
+    const bool is_drain = request.operation == Operation::drain;
+    const std::string about = request.definition->service + "@" + about_step.host;
+    const std::vector<Instance> consumers = is_drain ? entries.consumers(request.definition->service) : entries.holding(about);
+    const std::string address = address_of(about_step, *request.definition);
+    std::vector<std::string> names;
+    for (const Instance& one : consumers) names.push_back(one.service + "@" + one.host);
+    task.text = fmt::format("{}{}", request.describe(), names.empty() ? "" : fmt::format(" ({})", fmt::join(names, ", ")));
+    task.request = std::move(request);
+    task.waiting = true;
+    task.failures.clear();
+    write(Record::Type::forked, task.step, task.path, task.sequence, task.request.hash(), static_cast<std::int64_t>(consumers.size()), task.text);
+    task.branches = consumers.size();
+    if (consumers.empty()) return branches_over(id);
+    const StepId step_id = task.step;
+    const std::string path = fmt::format("{}.{}", task.path, task.sequence);
+    at(step_id).branches.clear();
+    for (std::size_t k = 0; k < consumers.size(); ++k) {
+      Task branch{.step = step_id, .kind = Task::Kind::branch, .path = fmt::format("{}.{}", path, k), .parent = id};
+      const Instance& one = consumers[k];
+      if (is_drain) {
+        branch.own.emplace_back([this, one, address] { return entries.drain(one, address); });
+        branch.own.emplace_back([this, one, about, address] { return entries.mark(one, about, address); });
+      } else {
+        branch.own.emplace_back([this, one, about] { return entries.unmark(one, about); });
+        branch.own.emplace_back([this, one, about] { return entries.undrain(one, about); });
+      }
+      next_own(spawn(std::move(branch)));
+    }
+  }
+  /// Where consumers reach the service now: as it was before, if it was.
+  std::string address_of(const Step& about, const Definition& given) const {
+    const Definition& there = about.old_definition && about.old_definition->service == given.service ? *about.old_definition : given;
+    const Host& host = plan.fleet.at(about.host);
+    const std::string& address = host.address.empty() ? host.name : host.address;
+    std::vector<std::string> all;
+    for (const auto& [name, port] : there.endpoints) all.push_back(address + ":" + port);
+    return all.empty() ? address : fmt::format("{}", fmt::join(all, " "));
+  }
+  void branch_answered(TaskId id, const Result& result) {
+    Task& task = at(id);
+    if (!result.succeeded)
+      return branch_over(id, fmt::format("{}: {}: {}", task.request.host, task.text, result.error.empty() ? result.how : result.error));
+    if (task.own.empty()) return branch_over(id, "");
+    if (interrupts > 0) return park(task.step, fmt::format("interrupted after: {} on {}", task.text, task.request.host));
+    next_own(id);
+  }
+  void branch_over(TaskId id, const std::string& failure) {
+    at(id).live = false;
+    const TaskId parent = at(id).parent;
+    Task& task = at(parent);
+    if (!failure.empty()) task.failures += (task.failures.empty() ? "" : "; ") + failure;
+    if (--task.branches == 0) branches_over(parent);
+  }
+  void branches_over(TaskId id) {
+    Task& task = at(id);
+    task.waiting = false;
+    at(task.step).branches.clear();
+    Result result{.succeeded = task.failures.empty(), .status = task.failures.empty() ? 0 : 1, .error = task.failures};
+    write(Record::Type::outcome, task.step, task.path, task.sequence, "", result.status, outcome_json(result));
+    ++task.sequence;
+    at(task.step).effects.push_back(task.text + (result.succeeded ? "" : " ✗"));
+    tell(Progress::Kind::effect, task.step, at(task.step).effects.back());
+    ready.push_back(ResumeTask{id, std::move(result)});
+    ++unanswered;
   }
 
   // -- answers of the driver
@@ -306,6 +392,7 @@ struct Executor::Impl {
     if (interrupts > 0)
       return park(task.step, fmt::format("interrupted before: {}", request.describe()));
     at(task.step).touched = true;
+    if (request.operation == Operation::drain || request.operation == Operation::undrain) return take_apart(id, std::move(request));
     if (task.kind == Task::Kind::body && task.body == TaskKind::compensation) request.idempotent = true;
     send(id, std::move(request));
   }
@@ -363,7 +450,7 @@ struct Executor::Impl {
       to_ask.pop_front();
       Answer answer;
       try {
-        answer = policy(scheduler, plan.fleet.at(host));
+        answer = policy(scheduler, scheduler.host(host));
       } catch (const std::exception& e) {
         return halt(fmt::format("the policy failed: {}", e.what()));
       }

@@ -84,7 +84,7 @@ std::optional<std::string> Preview::next() {
       p.over = !p.end_wave();
       continue;
     }
-    const Answer answer = p.policy(p.scheduler, p.plan.fleet.at(p.queue.back()));
+    const Answer answer = p.policy(p.scheduler, p.scheduler.host(p.queue.back()));
     if (answer.kind == Answer::Kind::yes && p.policy.asks_driver()) return p.asked = p.queue.back();
     p.take(answer);
   }

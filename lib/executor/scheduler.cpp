@@ -29,14 +29,14 @@ std::vector<Host> Rollout::hosts_in(std::initializer_list<HostState> states) con
 Scheduler::Scheduler(const Plan& plan, const Clock& clock, bool simulated)
     : plan_(plan), clock_(clock), simulated_(simulated), progress_(plan.steps.size()), waiting_for_(plan.steps.size()),
       after_(plan.steps.size()) {
-  for (const Host& host : plan.fleet.hosts) slots_.emplace(host.name, Slot{});
+  for (const Host& host : plan.fleet.hosts) slots_[host.name].host = &host;
   for (const auto& [host, reading] : plan.readings) {
     const auto found = slots_.find(host);
     if (found == slots_.end()) continue;
     found->second.unreachable = !reading.reached;
     for (const HostReading::Entry& entry : reading.entries)
       if (entry.life == HostReading::Life::dead || entry.entry.state != ManifestEntry::State::deployed)
-        found->second.down = true;
+        found->second.down.insert(entry.entry.service);
   }
   for (const Edge& edge : plan.edges) {
     after_[static_cast<std::size_t>(edge.before)].push_back(edge.after);
@@ -81,8 +81,7 @@ void Scheduler::change(const std::string& name, F f) {
   f(host);
   in_transition_ += host.in_transition;
   if (host.unavailable() == before) return;
-  const Host& whole = plan_.fleet.at(name);
-  for (auto& [key, values] : counts_) values[key == "site" ? "" : whole.label(key)].unavailable += before ? -1 : 1;
+  for (auto& [key, values] : counts_) values[key == "site" ? "" : host.host->label(key)].unavailable += before ? -1 : 1;
 }
 
 void Scheduler::admit(const std::string& host) {
@@ -119,11 +118,17 @@ std::vector<Scheduler::Skipped> Scheduler::end(StepId id, Outcome outcome) {
   change(step.host, [&](Slot& slot) {
     --slot.open;
     switch (outcome) {
-      case Outcome::upgraded: slot.down = false; break;
-      case Outcome::unchanged:
-      case Outcome::rolled_back: slot.failed = true; break;
+      case Outcome::upgraded: slot.down.erase(step.service); break;
+      case Outcome::unchanged: slot.failed = true; break;
+      case Outcome::rolled_back:
+        slot.failed = true;
+        slot.down.erase(step.service);
+        break;
       case Outcome::roll_back_failed:
-      case Outcome::failed: slot.failed = slot.down = true; break;
+      case Outcome::failed:
+        slot.failed = true;
+        slot.down.insert(step.service);
+        break;
       case Outcome::unknown:
       case Outcome::unreachable: slot.unreachable = true; break;
       case Outcome::skipped:
@@ -164,19 +169,21 @@ std::vector<StepId> Scheduler::not_begun() const {
   return steps;
 }
 
+const Scheduler::Slot& Scheduler::slot(const std::string& host) const {
+  const auto found = slots_.find(host);
+  if (found == slots_.end()) (void)plan_.fleet.at(host);  // throws, with the nearest name
+  return found->second;
+}
+
 HostState Scheduler::state(const std::string& host) const {
-  (void)plan_.fleet.at(host);
-  const Slot& slot = slots_.at(host);
+  const Slot& slot = this->slot(host);
   if (slot.unreachable) return HostState::unreachable;
   if (slot.in_transition) return HostState::in_transition;
   if (slot.failed) return HostState::failed;
   return slot.open > 0 ? HostState::pending : HostState::done;
 }
 
-bool Scheduler::unavailable(const std::string& host) const {
-  (void)plan_.fleet.at(host);
-  return slots_.at(host).unavailable();
-}
+bool Scheduler::unavailable(const std::string& host) const { return slot(host).unavailable(); }
 
 const std::map<std::string, Scheduler::Count>& Scheduler::index(const std::string& key) const {
   const auto [values, fresh] = counts_.try_emplace(key);

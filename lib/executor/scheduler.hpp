@@ -39,6 +39,7 @@ class Scheduler final : public Rollout {
 
   // Rollout
   [[nodiscard]] const std::vector<Host>& hosts() const override { return plan_.fleet.hosts; }
+  [[nodiscard]] const Host& host(const std::string& name) const { return *slot(name).host; }
   [[nodiscard]] HostState state(const std::string& host) const override;
   [[nodiscard]] bool unavailable(const std::string& host) const override;
   [[nodiscard]] int unavailable(const std::string& key, const std::string& value) const override;
@@ -49,10 +50,12 @@ class Scheduler final : public Rollout {
 
  private:
   struct Slot {  // one host
-    bool in_transition = false, down = false, failed = false, unreachable = false;
+    const Host* host = nullptr;
+    bool in_transition = false, failed = false, unreachable = false;
+    std::set<std::string> down = {};  // services that are
     int phase = 0;
     int open = 0;  // steps that have not ended
-    [[nodiscard]] bool unavailable() const { return in_transition || down || unreachable; }
+    [[nodiscard]] bool unavailable() const { return in_transition || !down.empty() || unreachable; }
   };
   struct Count {
     int all = 0, unavailable = 0;
@@ -60,6 +63,7 @@ class Scheduler final : public Rollout {
   enum class Progress : std::uint8_t { waiting, ready, begun, ended };
 
   Slot& slot(const std::string& host) { return slots_.at(host); }
+  [[nodiscard]] const Slot& slot(const std::string& host) const;  // throws Error
   template <class F>
   void change(const std::string& host, F f);  // keeps the counts
   void ready(StepId);

@@ -2,6 +2,7 @@
 // What the executor keeps of a step that is under way, and of the bodies that run for it.
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,15 +17,19 @@ enum class Phase : std::uint8_t { pending, beginning, running, compensating, ver
 /// The work of a step between two answers of its host: a body of the driver, or the executor's own.
 struct Task {
   StepId step{};
-  enum class Kind : std::uint8_t { begin, body, end } kind = Kind::body;
+  enum class Kind : std::uint8_t { begin, body, end, branch } kind = Kind::body;
   TaskKind body = TaskKind::transition;
   std::uint32_t serial = 0;   // of a compensation
-  std::string path;           // b, t, cN, v, e
+  std::string path;           // b, t, cN, v, e, and PATH.SEQUENCE.K for branch K of an effect taken apart
   std::uint32_t sequence = 0; // of its next effect or registration
   bool live = true;
   bool waiting = false;       // an effect is under way
   Request request = {};       // that effect
   std::string text = {};      // and how people read it
+  std::vector<std::function<Request()>> own = {};  // begin, end, branch: what is still to be sent, last first
+  TaskId parent{};            // branch
+  std::size_t branches = 0;   // that have not ended
+  std::string failures = {};  // of branches
 };
 
 struct Running {
@@ -36,8 +41,8 @@ struct Running {
   bool touched = false;                      // an effect of a body was sent
   std::uint32_t serials = 0;                 // compensations ever registered
   std::vector<std::uint32_t> compensations;  // registered and not yet done, ascending
-  std::vector<Request> own;                  // begin, end: what is still to be sent, last first
   std::optional<TaskId> task;                // the one that is live
+  std::vector<TaskId> branches;              // of its effect
   Outcome ending = Outcome::none;            // what it is once its end is written
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <set>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -68,21 +69,53 @@ void check_service(const Service& s) {
   if (s.one_shot && !s.start) wrong("it is one-shot but has no start");
   const auto programs = std::to_array<std::pair<const char*, const Program*>>(
       {{"prepare", &s.prepare}, {"start", &s.start}, {"stop", &s.stop}, {"reload", &s.reload}, {"alive?", &s.alive},
-       {"validate", &s.validate}, {"backup", &s.backup}, {"restore", &s.restore}, {"migrate", &s.migrate}});
+       {"validate", &s.validate}, {"drain", &s.drain}, {"undrain", &s.undrain}, {"backup", &s.backup}, {"restore", &s.restore}, {"migrate", &s.migrate},
+       {"migrate-back", &s.migrate_back}});
+  const auto check_limit = [&](const std::string& name, const Program& program) {
+    if (program.limit && !(*program.limit > 0 && *program.limit <= 7 * 86400))
+      wrong(fmt::format("#:limit of {} is a number of seconds, more than 0 and at most a week", name));
+  };
   for (const auto& [name, program] : programs) {
     if (program != &s.start && program->is_daemon) wrong(fmt::format("{} can't be a daemon: only start can", name));
-    if (program->limit && !(*program->limit > 0 && *program->limit <= 7 * 86400))
-      wrong(fmt::format("#:limit of {} is a number of seconds, more than 0 and at most a week", name));
+    check_limit(name, *program);
   }
+  if (static_cast<bool>(s.drain) != static_cast<bool>(s.undrain))
+    wrong(fmt::format("it has {} without {}: give both, so that what is held back is let go again", s.drain ? "drain" : "undrain",
+                      s.drain ? "undrain" : "drain"));
   static const std::set<std::string> own_fields{"prepare", "start",  "stop",    "reload",  "alive",   "validate",    "drain",
                                                 "undrain", "backup", "restore", "migrate", "migrate-back"};
   for (const auto& [name, program] : s.hooks) {
     if (!is_name(name)) wrong(fmt::format("hook '{}': {}", escaped(name), name_rule));
     if (own_fields.contains(name)) wrong(fmt::format("hook '{}' has a field of its own: ({} …)", name, name));
     if (program.is_daemon) wrong(fmt::format("hook '{}' can't be a daemon: only start can", name));
+    check_limit(fmt::format("hook '{}'", name), program);
   }
+  for (const TransitionProcedure* procedure : {&s.switch_to_service, &s.switch_back, &s.remove_service})
+    if (!is_printable(procedure->name)) wrong(fmt::format("'{}' can't name a transition", escaped(procedure->name)));
   check_relations(s, s.requirements, "requirement");
   check_relations(s, s.connections, "connection");
+}
+
+/// Whether two declarations say the same, as far as that can be compared: functions can't be.
+bool is_same(const Service& a, const Service& b) {
+  const auto names = [](const std::vector<Requirement>& relations) {
+    std::set<std::string> all;
+    for (const Requirement& one : relations) all.insert(one.service);
+    return all;
+  };
+  const auto fields = [](const Service& s) {
+    return std::tie(s.version, s.payload, s.settings.fixed(), s.environment, s.user, s.slots, s.prepare, s.start, s.stop, s.reload,
+                    s.one_shot, s.alive, s.validate, s.drain, s.undrain, s.backup, s.restore, s.migrate, s.migrate_back, s.hooks,
+                    s.switch_to_service.name, s.switch_back.name, s.remove_service.name, s.limit);
+  };
+  const auto same_file = [](const File& x, const File& y) {
+    return std::tie(x.path, x.content, x.mode, x.owner) == std::tie(y.path, y.content, y.mode, y.owner);
+  };
+  const auto same_endpoint = [](const Endpoint& x, const Endpoint& y) { return std::tie(x.name, x.port) == std::tie(y.name, y.port); };
+  return a.declared.at == b.declared.at && fields(a) == fields(b) && names(a.requirements) == names(b.requirements) &&
+         names(a.connections) == names(b.connections) &&
+         std::equal(a.files.begin(), a.files.end(), b.files.begin(), b.files.end(), same_file) &&
+         std::equal(a.endpoints.begin(), a.endpoints.end(), b.endpoints.begin(), b.endpoints.end(), same_endpoint);
 }
 
 void check_loops(const ServiceIndex& index, const std::string& site) {
@@ -135,8 +168,8 @@ ServiceIndex check(const Site& site) {
       auto [entry, fresh] = index.services.try_emplace(service.name, ServiceIndex::Entry{&service, {}});
       const Service& first = *entry->second.service;
       const bool in_this_class = !fresh && entry->second.classes.back() == host_class.name;
-      // One service may be listed in several classes: it is the same when it was declared at one place.
-      if (in_this_class || (!fresh && (first.declared.at != service.declared.at || first.version != service.version)))
+      // One service may be listed in several classes; a procedure may have made several at one place.
+      if (in_this_class || (!fresh && !is_same(first, service)))
         misuse(service.declared, fmt::format("service '{}' is declared twice{}, here and at {}: give one another name",
                                              service.name, in_this_class ? fmt::format(" in class '{}'", host_class.name) : "",
                                              first.declared.at.empty() ? "another place" : first.declared.at));

@@ -105,6 +105,15 @@ Definition from_json(const Json& json) {
   return d;
 }
 
+/// The number of a run: one that can be counted on from.
+int counted(const Json& json, const char* key) {
+  constexpr std::int64_t most = 1'000'000'000;
+  const Json number = json.value(key, Json(0));
+  if (!number.is_number_integer() || number < 0 || number > most)
+    throw Error(ErrorCode::misuse, fmt::format("a manifest entry whose {} is {}", key, escaped(number.dump())));
+  return number.get<int>();
+}
+
 const char* to_string(ManifestEntry::State state) {
   switch (state) {
     case ManifestEntry::State::deployed: return "deployed";
@@ -124,6 +133,14 @@ Command Definition::hook(const std::string& name) const {
   const std::string near = nearest(name, known);
   throw Error(ErrorCode::misuse, fmt::format("{} has no hook '{}'; it has {}.{}", title(), escaped(name), list,
                                              near.empty() ? "" : fmt::format(" Did you mean '{}'?", near)));
+}
+
+Command Definition::hook_about(const std::string& name, const std::string& address) const {
+  Command command = hook(name);
+  for (std::string& word : command.argv)
+    for (auto at = word.find(drained_mark); at != std::string::npos; at = word.find(drained_mark, at + address.size()))
+      word.replace(at, drained_mark.size(), address);
+  return command;
 }
 
 bool Definition::is_daemon() const {
@@ -155,6 +172,7 @@ Definition definition_from_json(std::string_view text) {
 std::string ManifestEntry::to_json() const {
   Json json{{"format", format},     {"service", service}, {"state", to_string(state)}, {"transition", transition},
             {"lineage", lineage},   {"run", run},         {"generation", generation},  {"time", time}};
+  if (!drained.empty()) json["drained"] = drained;
   if (old_definition) json["old"] = whole(*old_definition);
   if (new_definition) json["new"] = whole(*new_definition);
   return json.dump();
@@ -170,9 +188,10 @@ ManifestEntry ManifestEntry::from_json(std::string_view text) {
     ManifestEntry entry{.service = json.at("service"),
                         .transition = json.value("transition", ""),
                         .lineage = json.value("lineage", ""),
-                        .run = json.value("run", 0),
-                        .generation = json.value("generation", 0),
+                        .run = counted(json, "run"),
+                        .generation = counted(json, "generation"),
                         .time = json.value("time", 0.0)};
+    entry.drained = json.value("drained", entry.drained);
     const std::string state = json.at("state");
     entry.state = state == "deployed"   ? State::deployed
                   : state == "changing" ? State::changing
@@ -182,6 +201,13 @@ ManifestEntry ManifestEntry::from_json(std::string_view text) {
     };
     entry.old_definition = definition("old");
     entry.new_definition = definition("new");
+    // What a host says is only what a host says.
+    if (entry.state == State::deployed && !entry.new_definition)
+      throw Error(ErrorCode::misuse, "a manifest entry says `deployed`, and not what");
+    for (const DefinitionPtr& one : {entry.old_definition, entry.new_definition})
+      if (one && one->service != entry.service)
+        throw Error(ErrorCode::misuse, fmt::format("the manifest entry of '{}' holds a definition of '{}'", escaped(entry.service),
+                                                   escaped(one->service)));
     return entry;
   } catch (const Json::exception& e) {
     throw Error(ErrorCode::misuse, fmt::format("malformed manifest entry: {}", e.what()));

@@ -108,6 +108,8 @@ struct Elaboration::Impl {
       settle(instance, source.function() ? source.function()(SiteView(self, instance.service), *late.host) : source.fixed());
     } catch (Error& error) {
       throw error.in(fmt::format("settings of '{}' on host '{}'", instance.service, instance.host));
+    } catch (const std::exception& error) {
+      throw Error(ErrorCode::misuse, fmt::format("settings of '{}' on host '{}': {}", instance.service, instance.host, error.what()));
     }
     return *late.settings;
   }

@@ -55,6 +55,7 @@ class Renderer {
   }
   /// Remembers an item's content, returns its name in the store.
   std::string put(const Item& item) {
+    if (!is_item_name(item.name) || !item.content) wrong(fmt::format("'{}' can't name an item, or it has no content", escaped(item.name)));
     std::string rendered = bytes(*item.content);
     const ItemContent content{.bytes = std::move(rendered), .executable = item.executable};
     std::string name = item_name(item.name, content);
@@ -66,6 +67,7 @@ class Renderer {
 
  private:
   std::string value(const std::string& key) const {
+    if (key == "drained" && (field_ == "drain" || field_ == "undrain")) return std::string(drained_mark);
     if (const auto found = settings_.find(key); found != settings_.end()) return found->second;
     std::vector<std::string> known;
     for (const auto& [name, ignored] : settings_) known.push_back(name);
@@ -96,6 +98,7 @@ std::string absolute(const Renderer& renderer, const Layout& layout, const std::
     renderer.wrong(fmt::format("'{}' is relative: on a real host a file needs an absolute path, or one that begins with "
                                "a (data-directory …)", escaped(path)));
   const std::filesystem::path whole = (std::filesystem::path(layout.root) / given).lexically_normal();
+  if (!whole.has_filename()) renderer.wrong(fmt::format("'{}' is no path of a file", escaped(path)));
   if (layout.confined) {
     const std::filesystem::path inside = whole.lexically_relative(layout.root);
     if (inside.empty() || *inside.begin() == "..")

@@ -44,7 +44,7 @@ Text text_from_json(const Json& json, const std::string& where) {
     return text;
   }
   if (!json.is_object())
-    throw Error(ErrorCode::misuse, fmt::format("{}: {} stands where a string is wanted", where, json.dump()));
+    throw Error(ErrorCode::misuse, fmt::format("{}: {} stands where a string is wanted", where, escaped(json.dump())));
   for (const char* later : {"secret", "by_slot", "guix_package", "nix_package"})
     if (json.contains(later)) not_built(where, fmt::format("({} …)", as_written(later)));
   const Reader reader(json, where, {"setting", "data_directory", "item"});
@@ -86,7 +86,7 @@ std::map<std::string, std::string> strings_from_json(const Json& object, const s
   std::map<std::string, std::string> strings;
   for (const auto& [key, value] : object.items()) {
     if (!value.is_string())
-      throw Error(ErrorCode::misuse, fmt::format("{}: '{}' is {}; a string is wanted", where, escaped(key), value.dump()));
+      throw Error(ErrorCode::misuse, fmt::format("{}: '{}' is {}; a string is wanted", where, escaped(key), escaped(value.dump())));
     strings.emplace(key, value.get<std::string>());
   }
   return strings;
@@ -113,7 +113,7 @@ Service service_from_json(const Json& json) {
     const Reader file(one, where("files"), {"path", "content", "mode", "owner"});
     service.files.push_back({.path = text_from_json(file.at("path"), where("files")),
                              .content = text_from_json(file.at("content"), where("files")),
-                             .mode = static_cast<unsigned>(file.integer("mode", 0644)),
+                             .mode = static_cast<unsigned>(file.integer("mode", 0644, 0, 07777)),
                              .owner = file.text("owner", "")});
   }
   service.settings = reader.flag("late_settings", false)
@@ -126,7 +126,7 @@ Service service_from_json(const Json& json) {
     const Reader endpoint(one, where("endpoints"), {"name", "port"});
     service.endpoints.push_back({endpoint.text("name"), text_from_json(endpoint.at("port"), where("endpoints"))});
   }
-  service.slots = static_cast<int>(reader.integer("slots", 1));
+  service.slots = static_cast<int>(reader.integer("slots", 1, 1, 100));
   service.one_shot = reader.flag("one_shot", false);
   const std::array<std::pair<const char*, Program*>, 12> programs{{{"prepare", &service.prepare},
                                                                    {"start", &service.start},
@@ -163,7 +163,10 @@ HostClass host_class_from_json(const Json& json) {
     if (reader.has(later)) not_built(where, as_written(later));
   host_class.declared = Declared(reader.text("declared", ""));
   for (const Json& service : reader.array("services")) host_class.services.push_back(service_from_json(service));
-  for (const Json& name : reader.array("requirements")) host_class.requirements.push_back(name.get<std::string>());
+  for (const Json& name : reader.array("requirements")) {
+    if (!name.is_string()) reader.wrong("requirements", "a list of class names");
+    host_class.requirements.push_back(name.get<std::string>());
+  }
   host_class.labels = strings_from_json(reader.object("labels"), where + ": labels");
   return host_class;
 }
@@ -185,8 +188,9 @@ Policy policy_from_json(const Json& json) {
     }
     const double bound = reader.number("at_most", 0);
     const std::string of = reader.text("of", "class");
-    const Policy policy = reader.flag("percent", false) ? at_most_percent(bound, of)
-                                                        : at_most(static_cast<int>(bound), of);
+    const bool percent = reader.flag("percent", false);
+    const Policy policy = percent ? at_most_percent(bound, of)
+                                  : at_most(static_cast<int>(reader.integer("at_most", 0, 1, 1'000'000'000)), of);
     terms.insert(terms.end(), policy.terms().begin(), policy.terms().end());
   }
   return Policy(std::move(terms));
@@ -201,7 +205,7 @@ Host host_from_json(const Json& json, const std::string& where) {
   const Reader again(json, named, {"name", "class", "address", "port", "user", "become", "labels"});
   host.host_class = again.text("class");
   host.address = again.text("address", "");
-  host.port = static_cast<int>(again.integer("port", 0));
+  host.port = static_cast<int>(again.integer("port", 0, 0, 65535));
   host.user = again.text("user", "");
   host.become = again.text("become", "");
   host.labels = strings_from_json(again.object("labels"), named + ": labels");

@@ -147,6 +147,15 @@ std::vector<Step> diff(const Desired& desired, const std::map<std::string, HostR
       steps.push_back(std::move(step));
     }
     for (const auto& [service, have] : here) {
+      const auto want = wanted[host.name].find(service);
+      if (have.entry.drained.empty() || want == wanted[host.name].end() || !want->second->has_hook("undrain")) continue;
+      std::vector<std::string> about;
+      for (const auto& [who, address] : have.entry.drained) about.push_back(who);
+      steps.push_back({.action = Action::undrain, .service = service, .host = host.name, .new_definition = want->second,
+                       .unreachable = unreachable,
+                       .why = fmt::format("a run that ended left it holding back for {}", fmt::join(about, ", "))});
+    }
+    for (const auto& [service, have] : here) {
       if (wanted[host.name].contains(service)) continue;
       Step step{.service = service, .host = host.name, .unreachable = unreachable};
       if (auto found = removal(std::move(step), desired, have, notes)) steps.push_back(std::move(*found));

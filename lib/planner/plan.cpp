@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <ostream>
 #include <set>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -24,34 +25,54 @@ std::string versions(const Step& step) {
   return from == to ? to : from + " → " + to;
 }
 
-/// The steps that a step waits for, joins looked through, with why.
-std::vector<std::pair<std::string, std::string>> waits_for(const Plan& plan, StepId id) {
-  std::vector<std::pair<std::string, std::string>> found;
-  std::set<std::string> seen;
-  for (const Edge& edge : plan.edges) {
-    if (edge.after != id) continue;
-    std::vector<StepId> reach{edge.before};
-    while (!reach.empty()) {
-      const StepId before = reach.back();
-      reach.pop_back();
-      if (plan.at(before).action != Action::join) {
-        if (seen.insert(title(plan.at(before))).second) found.emplace_back(title(plan.at(before)), edge.why);
-        continue;
-      }
-      for (const Edge& other : plan.edges)
-        if (other.after == before) reach.push_back(other.before);
-    }
+/// The steps that a step waits for, joins looked through, with why. The steps of a service come
+/// after the same joins, so each list is made once.
+class WaitsFor {
+ public:
+  using List = std::vector<std::pair<std::string, std::string>>;
+  explicit WaitsFor(const Plan& plan) : plan_(plan) {}
+
+  const List& of(StepId id) {
+    std::vector<StepId> key;
+    for (const Edge& edge : edges_to(id)) key.push_back(edge.before);
+    const auto [list, fresh] = known_.try_emplace(std::move(key));
+    if (fresh) list->second = make(id);
+    return list->second;
   }
-  std::sort(found.begin(), found.end());
-  return found;
-}
+
+ private:
+  [[nodiscard]] std::span<const Edge> edges_to(StepId id) const {
+    const auto [first, last] = std::equal_range(plan_.edges.begin(), plan_.edges.end(), Edge{{}, id, {}},
+                                                [](const Edge& a, const Edge& b) { return a.after < b.after; });
+    return {first, last};
+  }
+  [[nodiscard]] List make(StepId id) const {
+    List found;
+    std::set<StepId> seen;
+    for (const Edge& edge : edges_to(id)) {
+      std::vector<StepId> reach{edge.before};
+      while (!reach.empty()) {
+        const StepId before = reach.back();
+        reach.pop_back();
+        if (!seen.insert(before).second) continue;
+        if (plan_.at(before).action != Action::join) found.emplace_back(title(plan_.at(before)), edge.why);
+        else
+          for (const Edge& other : edges_to(before)) reach.push_back(other.before);
+      }
+    }
+    std::sort(found.begin(), found.end());
+    return found;
+  }
+
+  const Plan& plan_;
+  std::map<std::vector<StepId>, List> known_;
+};
 
 /// "after db@db1: 'web' requires 'db'"; many are counted.
-std::string after(const Plan& plan, StepId id) {
+std::string after(const WaitsFor::List& all) {
   std::string text;
   std::string why;
   int n = 0;
-  const auto all = waits_for(plan, id);
   for (const auto& [step, reason] : all) {
     if (++n <= 2) text += (n > 1 ? ", " : "") + step;
     why = reason;
@@ -71,6 +92,7 @@ const char* to_string(Action action) noexcept {
     case Action::remove: return "remove";
     case Action::repair: return "repair";
     case Action::record: return "record";
+    case Action::undrain: return "undrain";
     case Action::join: return "join";
   }
   return "?";
@@ -86,6 +108,7 @@ std::vector<std::string> Plan::unreachable() const {
 std::string Plan::explain(const std::string& service) const {
   std::string text;
   std::vector<std::string> known;
+  WaitsFor waits_for(*this);
   for (std::uint32_t i = 0; i < steps.size(); ++i) {
     const Step& step = steps[i];
     if (step.action == Action::join) continue;
@@ -93,9 +116,9 @@ std::string Plan::explain(const std::string& service) const {
     if (step.service != service && title(step) != service) continue;
     text += fmt::format("{}: {} {}, because {}\n", title(step), to_string(step.action), versions(step), step.why);
     if (!step.transition.empty()) text += fmt::format("  by {} ({})\n", step.transition, step.transition_from);
-    for (const auto& [before, why] : waits_for(*this, StepId{i})) text += fmt::format("  after {}: {}\n", before, why);
+    for (const auto& [before, why] : waits_for.of(StepId{i})) text += fmt::format("  after {}: {}\n", before, why);
   }
-  if (!text.empty()) return text;
+  if (!text.empty()) return escaped(text, true);
   std::sort(known.begin(), known.end());
   known.erase(std::unique(known.begin(), known.end()), known.end());
   throw Error(ErrorCode::misuse, fmt::format("the plan has no step for '{}'.{}", escaped(service),
@@ -113,16 +136,17 @@ std::string Plan::to_text() const {
   for (const Step& step : steps)
     if (step.action != Action::join) ++counts[to_string(step.action)];
   std::vector<std::string> summary;
-  for (const char* action : {"install", "upgrade", "reload", "repair", "remove", "record"})
+  for (const char* action : {"install", "upgrade", "reload", "repair", "remove", "record", "undrain"})
     if (counts.contains(action)) summary.push_back(fmt::format("{} {}", counts[action], action));
   text += fmt::format("plan for {}: {}{}; policy: {}\n", site, fmt::join(summary, ", "),
                       waves.empty() ? "" : fmt::format(", {} wave{}", waves.size(), waves.size() == 1 ? "" : "s"), policy);
 
   Table table({"wave", "instance", "action", "version", "transition", "why"});
+  WaitsFor waits_for(*this);
   const auto add = [&](const std::string& wave, StepId id) {
     const Step& step = at(id);
     std::string why = step.why;
-    if (const std::string order = after(*this, id); !order.empty()) why += "; " + order;
+    if (const std::string order = after(waits_for.of(id)); !order.empty()) why += "; " + order;
     if (step.unreachable) why += "; its host does not answer";
     table.row({wave, title(step), to_string(step.action), versions(step),
                step.transition.empty() ? "" : fmt::format("{}{}", step.transition, step.transition_from == "built in" ? "" : " (site)"),

@@ -14,10 +14,11 @@
 namespace tutti {
 namespace {
 
-/// All changes of a service, or all its removals: what joins stand between.
+/// What joins stand between: all changes of a service, all its removals, all that of it is let go.
+enum class Part { change, removal, undrain };
 struct Group {
   std::string service;
-  bool removal = false;
+  Part part = Part::change;
   std::vector<std::uint32_t> steps = {};  // index into the diff
   std::vector<std::pair<std::uint32_t, std::string>> after = {};  // groups before this one, and why
   bool is_live = false;      // has steps, or comes after a group that is live
@@ -28,15 +29,29 @@ struct Group {
 class Order {
  public:
   Order(const Desired& desired, const std::vector<Step>& steps, std::vector<std::string>& notes) {
-    for (const auto& [name, service] : desired.services) (void)group(name, false);
-    for (std::uint32_t i = 0; i < steps.size(); ++i)
-      if (steps[i].action != Action::record)
-        groups_[group(steps[i].service, steps[i].action == Action::remove)].steps.push_back(i);
+    for (const auto& [name, service] : desired.services) (void)group(name, Part::change);
+    for (std::uint32_t i = 0; i < steps.size(); ++i) {
+      const Action action = steps[i].action;
+      if (action == Action::record) continue;
+      const Part part = action == Action::remove ? Part::removal : action == Action::undrain ? Part::undrain : Part::change;
+      groups_[group(steps[i].service, part)].steps.push_back(i);
+    }
+    // Who was held back is let go once it is changed itself, and all that it uses are.
+    for (const Group& one : std::vector<Group>(groups_)) {
+      if (one.part != Part::undrain) continue;
+      const std::uint32_t self = group(one.service, Part::undrain);
+      edge(group(one.service, Part::change), self, fmt::format("'{}' is let go once it is as it should be", one.service));
+      const auto found = desired.services.find(one.service);
+      if (found == desired.services.end()) continue;
+      for (const auto* relations : {&found->second->requirements, &found->second->connections})
+        for (const Requirement& used : *relations)
+          edge(group(used.service, Part::change), self, fmt::format("'{}' uses '{}'", one.service, used.service));
+    }
 
     for (const auto& [name, service] : desired.services)
       for (const Requirement& one : service->requirements)
         if (one.service != name)
-          edge(group(one.service, false), group(name, false),
+          edge(group(one.service, Part::change), group(name, Part::change),
                fmt::format("'{}' requires '{}'{}", name, one.service,
                            one.declared.at.empty() ? "" : fmt::format(" ({})", one.declared.at)));
     recorded(steps, notes);
@@ -46,9 +61,9 @@ class Order {
   std::vector<Group>& groups() noexcept { return groups_; }
 
  private:
-  std::uint32_t group(const std::string& service, bool removal) {
-    const auto [found, fresh] = index_.emplace(std::pair(service, removal), static_cast<std::uint32_t>(groups_.size()));
-    if (fresh) groups_.push_back({.service = service, .removal = removal});
+  std::uint32_t group(const std::string& service, Part part) {
+    const auto [found, fresh] = index_.emplace(std::pair(service, part), static_cast<std::uint32_t>(groups_.size()));
+    if (fresh) groups_.push_back({.service = service, .part = part});
     return found->second;
   }
 
@@ -70,21 +85,21 @@ class Order {
     }
     std::set<std::string> removed;
     for (const Group& one : std::vector<Group>(groups_))
-      if (one.removal) removed.insert(one.service);
+      if (one.part == Part::removal) removed.insert(one.service);
     for (const std::string& service : removed)
-      edge(group(service, false), group(service, true), fmt::format("'{}' goes where it is not wanted once it is where it is", service));
+      edge(group(service, Part::change), group(service, Part::removal), fmt::format("'{}' goes where it is not wanted once it is where it is", service));
     for (const auto& [from, to] : relations) {
       if (!removed.contains(to)) continue;
       const std::string why = fmt::format("'{}' required '{}', as recorded on {}", from, to, seen_on.at(from + " " + to));
-      edge(group(from, false), group(to, true), why);
+      edge(group(from, Part::change), group(to, Part::removal), why);
       if (!removed.contains(from)) continue;
       Graph graph(groups_.size());  // hosts at different versions may have required each other both ways
       for (std::uint32_t g = 0; g < groups_.size(); ++g)
         for (const auto& [before, ignored] : groups_[g].after) graph.add_edge(before, g);
-      if (graph.reaches(group(to, true), group(from, true)))
+      if (graph.reaches(group(to, Part::removal), group(from, Part::removal)))
         notes.push_back(fmt::format("{}; but that would close a loop of removals: left out", why));
       else
-        edge(group(from, true), group(to, true), why);
+        edge(group(from, Part::removal), group(to, Part::removal), why);
     }
   }
 
@@ -102,7 +117,7 @@ class Order {
   }
 
   std::vector<Group> groups_;
-  std::map<std::pair<std::string, bool>, std::uint32_t> index_;
+  std::map<std::pair<std::string, Part>, std::uint32_t> index_;
 };
 
 /// Lays steps and joins out: ids follow phase, then fleet, then name.
@@ -113,7 +128,7 @@ void lay_out(Plan& plan, std::vector<Step> steps, std::vector<Group>& groups) {
     if (!groups[g].has_join) continue;
     join_of[g] = static_cast<std::uint32_t>(steps.size());
     steps.push_back({.action = Action::join, .service = groups[g].service,
-                     .why = groups[g].removal ? "all that go are gone" : "all that change are ready"});
+                     .why = groups[g].part == Part::removal ? "all that go are gone" : "all that change are ready"});
   }
 
   struct Raw {

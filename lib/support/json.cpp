@@ -51,6 +51,14 @@ std::int64_t Reader::integer(const char* key, std::int64_t otherwise) const {
   return at(key).get<std::int64_t>();
 }
 
+std::int64_t Reader::integer(const char* key, std::int64_t otherwise, std::int64_t least, std::int64_t most) const {
+  const std::int64_t value = integer(key, otherwise);
+  const Json* given = has(key) ? &at(key) : nullptr;
+  if (given && (value < least || value > most || (given->is_number_unsigned() && given->get<std::uint64_t>() > static_cast<std::uint64_t>(most))))
+    wrong(key, fmt::format("{} to {}", least, most).c_str());
+  return value;
+}
+
 double Reader::number(const char* key, double otherwise) const {
   if (!has(key)) return otherwise;
   if (!at(key).is_number()) wrong(key, "a number");

@@ -15,6 +15,8 @@ DefinitionPtr shared(Definition definition) { return std::make_shared<const Defi
 Transition stop_again(Context c, Definition service) { co_await c.stop(service); }
 Transition start_again(Context c, Definition service) { co_await c.start(service); }
 
+Transition undrain_again(Context c, Definition service) { co_await c.undrain(service); }
+
 [[noreturn]] void not_built(const char* operation, const Definition& service) {
   throw Error(ErrorCode::not_built, fmt::format("{} {} is not built yet: leave it out", operation, service.title()));
 }
@@ -78,15 +80,24 @@ Context::Effect<void> Context::sleep(double seconds) const {
   return {*this, Request{.operation = Operation::sleep, .every = seconds}};
 }
 Context::Effect<double> Context::now() const { return {*this, Request{.operation = Operation::now}}; }
-Context::Effect<void> Context::drain(Definition service) const { not_built("drain", service); }
-Context::Effect<void> Context::undrain(Definition service) const { not_built("undrain", service); }
+Context::Effect<void> Context::drain(Definition service) const {
+  register_compensation([service](Context c) { return undrain_again(std::move(c), service); });
+  return {*this, Request{.operation = Operation::drain, .definition = shared(std::move(service))}};
+}
+Context::Effect<void> Context::undrain(Definition service) const {
+  return {*this, Request{.operation = Operation::undrain, .definition = shared(std::move(service))}};
+}
 Context::Effect<void> Context::switch_over(Definition service) const { not_built("switch-over", service); }
 
 Transition replace_service(Context c, Change change) {
-  if (change.old_service) co_await c.stop(*change.old_service);
+  if (change.old_service) {
+    co_await c.drain(change.new_service);
+    co_await c.stop(*change.old_service);
+  }
   if (!change.old_service && change.new_service.has_hook("prepare")) co_await c.run(change.new_service.hook("prepare"));
   co_await c.start(change.new_service);
   co_await c.validate(change.new_service);
+  if (change.old_service) co_await c.undrain(change.new_service);
 }
 
 Transition reload_service(Context c, Change change) {

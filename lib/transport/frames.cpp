@@ -283,6 +283,7 @@ std::string encode(const Unput& unput) {
 }
 
 std::string encode(const Entry& entry) {
+  if (!(entry.limit > 0)) refuse("a probe without a limit");
   return Frame("ENTRY", entry.id, entry.token)
       .option("service", word(entry.service, "service"))
       .option("probe", std::string(probe_name(entry.probe)))

@@ -55,6 +55,7 @@
 // START ID TOKEN limit=60 user=- cwd=- service= def=- daemon=0 already=0 grace=2
 //       dirs=0 files=0 env=0 argv=0 check=0
 //     lines: dirs "OWNER|- PATH"; files "MODE OWNER|- ITEM PATH"; env; argv; the argv of check.
+//     OWNER: a user, whose login group the group becomes. PATH: absolute; may hold spaces.
 //   Makes the directories, installs the items as files, then starts argv.
 //   daemon=1: detached, logging to the service's log. One that lives already: HOW is already if
 //     already=1 and def= is that one's, else busy. One that does not live for 0.15 s: died.

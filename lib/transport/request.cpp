@@ -25,6 +25,8 @@ const char* word(Operation operation) {
     case Operation::get_file: return "get-file";
     case Operation::sleep: return "sleep";
     case Operation::now: return "now";
+    case Operation::drain: return "drain";
+    case Operation::undrain: return "undrain";
     case Operation::begin: return "begin";
     case Operation::settle: return "settle";
     case Operation::end: return "end";
@@ -46,6 +48,7 @@ std::string short_name(const std::string& path) {
 
 std::string described(const Command& command) {
   std::string text = command.service;
+  if (!command.hook.empty()) return text + " " + command.hook;
   for (std::size_t i = 0; i < command.argv.size(); ++i) {
     if (!text.empty()) text += ' ';
     const std::string& argument = command.argv[i];

@@ -36,7 +36,7 @@ main() {
 '
   preview=${TUTTI_PREVIEW:-4096}
   number "$preview" || preview=4096
-  held='' entered='' known_user='' lineage='' epoch='' nonce='' try=0
+  held='' entered='' known_user='' own_name='' wrap='' lineage='' epoch='' nonce='' try=0
   exec 8>&1 >/dev/null                  # replies, and nothing else, go to descriptor 8
   trap ':' HUP PIPE                     # not '': children must get the default back
   [ -r /proc/self/stat ] && read -r boot </proc/sys/kernel/random/boot_id || die baseline no-proc
@@ -90,6 +90,7 @@ dispatch() {                            # OPERATION ID [TOKEN] KEY=VALUE...
       ;;
   esac
   input=/dev/null how=exit status=0 trouble=''
+  unrecorded="cannot write the record of ${token-} in $state/site-$site (is the disk full?)"
   [ -n "$entered" ] || enter || :
   case $operation in
     READ) op_read "$@" ;;
@@ -239,6 +240,11 @@ receive() {
   [ "$value" -eq "$1" ] || { rm -f "$2"; exit 1; }
 }
 
+discard() {                             # FILE...: no fork where there is nothing
+  for file; do
+    if [ -e "$file" ] || [ -L "$file" ]; then rm -f "$file"; fi
+  done 2>/dev/null
+}
 writable() { { true; } 2>/dev/null >>"$1"; }    # FILE: it can be opened, and exists from now on
 size_of() { set -- $(wc -c <"$1"); value=$1; }            # -> $value
 sha_of() { set -- $(sha256sum <"$1"); value=$1; }         # -> $value
@@ -526,7 +532,7 @@ effect() {
       reply
     else
       rm -f "$t.s"
-      fail "cannot write the record of $token in $state/site-$site (is the disk full?)"
+      fail "$unrecorded"
     fi
   fi
   case $input in *.in) rm -f "$input" ;; esac
@@ -540,7 +546,7 @@ supervise() {                           # lives on when the runner is killed
   me
   supervisor=$pid
   set -C
-  { printf '%s %s %s %s %s .\n' "$pid" "$start" "$boot" "$lineage" "$epoch" >"$t.s"; } || exit 75
+  { print_started >"$t.s"; } || exit 75
   set +C
   sync "$t.s" e || exit 75              # STARTED is durable, ...
   record_of fence
@@ -553,8 +559,11 @@ supervise() {                           # lives on when the runner is killed
   outcome
 }
 
-outcome() {                             # DONE is durable before anybody hears of it
-  osize=0 osha=- esize=0 esha=-
+print_started() { printf '%s %s %s %s %s .\n' "$pid" "$start" "$boot" "$lineage" "$epoch"; }
+
+# outcome [STARTED]: DONE is durable before anybody hears of it; STARTED, if it is to be written, is after it.
+outcome() {
+  late=${1-} osize=0 osha=- esize=0 esha=-
   set --
   if [ -s "$t.o" ] || [ -s "$t.e" ]; then
     { true; } >>"$t.o" >>"$t.e"
@@ -566,19 +575,17 @@ outcome() {                             # DONE is durable before anybody hears o
     [ "$esize" -le "$preview" ] || { sha_of "$t.e"; esha=$value; }
     set -- "$t.o" "$t.e"
   fi
-  printf '%s %s %s %s %s %s .\n' "$how" "$status" "$osize" "$osha" "$esize" "$esha" >"$t.d"
-  sync "$@" "$t.d" e || rm -f "$t.d"
+  printf '%s %s %s %s %s %s .\n' "$how" "$status" "$osize" "$osha" "$esize" "$esha" >"$t.d" &&
+    { [ -z "$late" ] || print_started >"$late"; } &&
+    sync "$@" "$t.d" $late e || rm -f "$t.d" $late
 }
 
 # settle: DONE of what needs no supervisor: it is done under the lock, and may be done again as long as it
 # has no STARTED, which is therefore written last.
 settle() {
-  outcome 2>/dev/null
   me
-  [ -e "$t.d" ] &&
-    { printf '%s %s %s %s %s .\n' "$pid" "$start" "$boot" "$lineage" "$epoch" >"$t.s"; } 2>/dev/null &&
-    sync "$t.s" e || { rm -f "$t.s" "$t.d"; fail "cannot write the record of $token"; return; }
-  reply
+  outcome "$t.s" 2>/dev/null
+  if [ -e "$t.d" ]; then reply; else fail "$unrecorded"; fi
 }
 
 oops() {                                # SENTENCE: our own preparation failed; always fails
@@ -643,7 +650,7 @@ ready() {
 
 identity() {
   if [ "$k_user" != "$known_user" ]; then
-    own_name=${own_name-$(id -un 2>/dev/null)}
+    own_name=${own_name:-$(id -un 2>/dev/null)}
     [ "$k_user" != "$own_name" ] || return 0
     [ "$uid" = 0 ] || { trouble="cannot run programs as user $k_user: we are not root"; return; }
     account || { trouble="there is no user $k_user on this host"; return; }
@@ -737,15 +744,13 @@ was_killed() { record_of "$t.x" && how=$record; }
 
 watch() {                               # LIMIT WHY
   trap '' HUP PIPE INT QUIT
-  sleeper=
-  trap 'kill $sleeper; exit' TERM
+  before=$!                             # KILL: a fresh fork of ours would swallow TERM
+  trap '[ "$!" = "$before" ] || kill -KILL $!; exit' TERM
   seconds_text "$1"
   sleep "$value" &
-  sleeper=$!
-  if ! wait "$sleeper"; then            # where sleep knows no decimals
+  if ! wait $!; then                    # where sleep knows no decimals
     sleep $((($1 + 99) / 100)) &
-    sleeper=$!
-    wait "$sleeper"
+    wait $!
   fi
   trap '' TERM
   tries=0
@@ -788,7 +793,7 @@ run_lines() {
     bytes:*)
       number "${k_input#*:}" || die protocol input
       input=$t.in
-      if [ -z "$held" ] || performed; then input=/dev/null; else rm -f "$input"; fi
+      if [ -z "$held" ] || performed; then input=/dev/null; else discard "$input"; fi
       receive "${k_input#*:}" "$input" || trouble="cannot write the input of the program (is the disk full?)"
       ;;
     blob:*)
@@ -906,9 +911,9 @@ install_file() {                        # 'MODE OWNER|- ITEM PATH'
     step mkdir -p "${path%/*}" || { oops "cannot make the directory ${path%/*}: $detail"; return; }
     umask 077
   fi
-  rm -f "$temporary" 2>/dev/null
+  discard "$temporary"
   step cp "$store/$item" "$temporary" && replace "$owner" "$file_mode" && return
-  rm -f "$temporary"
+  discard "$temporary"
   [ "$how" = error ] || oops "cannot write $path: $detail"
 }
 
@@ -1044,11 +1049,11 @@ put_file() {
 }
 
 put_steps() {
-  rm -f "$t.e"
+  discard "$t.e"
   if ! replaceable "$1"; then receive "$k_len" /dev/null; return; fi
-  rm -f "$temporary" 2>/dev/null
+  discard "$temporary"
   if ! receive "$k_len" "$temporary"; then
-    rm -f "$temporary" 2>/dev/null
+    discard "$temporary"
     oops "cannot write in ${path%/*}/"
     return
   fi
@@ -1062,14 +1067,14 @@ put_steps() {
   else
     [ "$how" = error ] || oops "cannot write $path: $detail"
   fi
-  rm -f "$temporary" 2>/dev/null
+  discard "$temporary"
 }
 
 # What was there before the first attempt is kept: a second one finds our own.
 keep_former() {
   if [ -e "$t.none" ] || [ -e "$t.prev" ] || [ -L "$t.prev" ]; then return 0; fi
   if [ -e "$path" ] || [ -L "$path" ]; then
-    rm -f "$t.prev.new"
+    discard "$t.prev.new"
     step cp -pP "$path" "$t.prev.new" && { [ -L "$path" ] || step sync "$t.prev.new"; } &&
       step mv -f "$t.prev.new" "$t.prev"
   else
@@ -1091,13 +1096,13 @@ unput_file() {
 }
 
 unput_steps() {
-  rm -f "$t.e"
+  discard "$t.e"
   replaceable "$1" || return
   if [ -e "e/$k_of.prev" ] || [ -L "e/$k_of.prev" ]; then
-    rm -f "$temporary" 2>/dev/null
+    discard "$temporary"
     step cp -pP "e/$k_of.prev" "$temporary" && { [ -L "$temporary" ] || step sync "$temporary"; } &&
       step mv -f "$temporary" "$path" && step sync "${path%/*}/" && return
-    rm -f "$temporary" 2>/dev/null
+    discard "$temporary"
     oops "cannot put back $path: $detail"
   elif [ -e "e/$k_of.none" ]; then
     [ -d "${path%/*}/" ] || return 0
@@ -1211,7 +1216,7 @@ op_item() {
   if [ -z "$held" ] || [ -e "$store/$k_name" ] || [ -n "$problem" ]; then
     receive "$k_len" /dev/null
   else
-    store_item || rm -f "$temporary" 2>/dev/null
+    store_item || discard "$temporary"
   fi
   unlocked && return
   if [ -n "$problem" ]; then fail "$problem"; else say "R $id item"; fi
@@ -1219,7 +1224,7 @@ op_item() {
 
 store_item() {
   problem="cannot write in $store"
-  rm -f "$temporary" 2>/dev/null
+  discard "$temporary"
   receive "$k_len" "$temporary" || return
   sha_of "$temporary"
   problem="item $k_name arrived damaged"
@@ -1233,8 +1238,8 @@ store_item() {
 
 op_entry() {
   keys 'service= probe=none limit=10 user=- cwd=- env=0 argv=0 json=0' "$@"
-  word "$k_service" && hundredths "$k_limit" && word_or_none "$k_user" && number "$k_env" &&
-    number "$k_argv" && number "$k_json" || die protocol entry
+  word "$k_service" && hundredths "$k_limit" && [ "$value" -gt 0 ] && word_or_none "$k_user" &&
+    number "$k_env" && number "$k_argv" && number "$k_json" || die protocol entry
   case $k_probe in none | daemon | run | drop) ;; *) die protocol probe ;; esac
   with_lines $((k_env + k_argv)) raw entry_lines
 }
@@ -1246,7 +1251,7 @@ entry_lines() {
     return
   fi
   entry=m/$k_service new=m/.$k_service.new json=m/.$k_service.json
-  rm -f "$new" "$json" "$t.e"
+  discard "$new" "$json" "$t.e"
   if [ "$k_probe" = drop ]; then
     receive "$k_json" /dev/null
     step rm -f "$entry" && step sync m || oops "cannot remove the entry of $k_service: $detail"
@@ -1256,7 +1261,7 @@ entry_lines() {
   else
     oops "cannot write the entry of $k_service (is the disk full?)"
   fi
-  rm -f "$new" "$json"
+  discard "$new" "$json"
   settle
 }
 

@@ -29,6 +29,7 @@
   #:use-module (tutti records)
   #:use-module (tutti transitions)
   #:export (open-site
+            site-names
             close-site!
             site-name
             site-file
@@ -102,6 +103,12 @@
     (_ (if (unspecified? value)
            (fail "~a: ~a; its last line gives nothing: write the name of the site there" file what)
            (fail "~a: ~a, not ~s" file what value)))))
+
+(define (site-names program)
+  "Return the names of the sites that the site program called PROGRAM has."
+  (match (loaded-value (load-program program))
+    (((? site-configuration? sites) ..1) (map site-configuration-name sites))
+    (site (list (site-configuration-name (choose-site site #f program))))))
 
 (define (host-table handle)
   (let ((table (make-hash-table)))
@@ -321,13 +328,17 @@ is the name of the file in which its state is kept."
   (make-plan (in-use site)))
 
 (define (print-event event)
+  "Print EVENT, of progress, as a line."
   (match event
-    (#('progress 'run _ _ text _) (format #t "~a~%" text))
-    (#('progress 'host host _ text _) (format #t "~a  ~a~%" host text))
-    (#('progress 'outcome host service text outcome)
-     (format #t "~a@~a  ~a~%" service host text))
-    (#('progress _ host service text _)
-     (format #t "~a@~a  ~a~%" service host text))))
+    (#('progress kind host service text outcome)
+     (format #t "~a~a~a~a~%"
+             (if (string-null? service) "" (string-append service "@"))
+             host
+             (if (string-null? host) "" "  ")
+             (string-join (filter (lambda (part) (not (string-null? part)))
+                                  (list (if (eq? kind 'outcome) (symbol->string outcome) "")
+                                        (escape-controls text)))
+                          ": ")))))
 
 (define* (execute plan #:optional (site #f) #:key (take-over? #f))
   "Execute PLAN, record a generation, and return the report."

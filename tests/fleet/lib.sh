@@ -8,5 +8,5 @@ clean_up() {
   done
 }
 # manifest FLEET HOST SITE SERVICE: the JSON of the entry, as it is on the host
-manifest() { "$fleet" exec "$1" "$2" -- cat "/var/lib/tutti/site-$3/m/$4" | sed -n 's/^.*\({"format":.*\)$/\1/p'; }
+manifest() { "$fleet" exec "$1" "$2" -- cat "/var/lib/tutti/site-$3/m/$4" 2>/dev/null | tail -n 1; }
 address() { python3 -c 'import json,sys; print(next(h["address"] for h in json.load(open(sys.argv[1]+"/hosts.json"))["hosts"] if h["name"]==sys.argv[2]))' "$1" "$2"; }

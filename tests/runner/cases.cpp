@@ -22,15 +22,14 @@ namespace fs = std::filesystem;
 namespace {
 
 /// A case that runs under every shell, each time on a host of its own: `Host& host` is in its scope.
-#define RUNNER_CASE_NAMED(title, function)            \
-  void function(Host& host);                          \
-  TEST_CASE(title) {                                  \
-    for (const auto& shell : shells())                \
-      SUBCASE(shell.name.c_str()) {                   \
-        Host host(shell);                             \
-        function(host);                               \
-      }                                               \
-  }                                                   \
+#define RUNNER_CASE_NAMED(title, function)                                                                   \
+  void function(Host& host);                                                                                 \
+  TEST_CASE(title) {                                                                                         \
+    for (const auto& shell : shells()) SUBCASE(shell.name.c_str()) {                                         \
+        Host host(shell);                                                                                    \
+        function(host);                                                                                      \
+      }                                                                                                      \
+  }                                                                                                          \
   void function([[maybe_unused]] Host& host)
 #define RUNNER_CASE(title) RUNNER_CASE_NAMED(title, DOCTEST_ANONYMOUS(runner_case_))
 
@@ -43,7 +42,11 @@ bool is_root() {
 
 Put put_of(std::string token, std::string path, std::string bytes, unsigned mode = 0644) {
   const auto digest = tutti::sha256(bytes);
-  return {.token = std::move(token), .path = std::move(path), .bytes = std::move(bytes), .sha256 = digest, .mode = mode};
+  return {.token = std::move(token),
+          .path = std::move(path),
+          .bytes = std::move(bytes),
+          .sha256 = digest,
+          .mode = mode};
 }
 
 Item item_of(std::string name, std::string bytes, unsigned mode = 0444) {
@@ -52,8 +55,12 @@ Item item_of(std::string name, std::string bytes, unsigned mode = 0444) {
 }
 
 Start daemon_of(std::string token, std::string script, std::string definition = "d1") {
-  return {.token = std::move(token), .service = "web", .definition = std::move(definition), .daemon = true,
-          .program = {.argv = {"sh", "-c", std::move(script)}}, .limit = 20};
+  return {.token = std::move(token),
+          .service = "web",
+          .definition = std::move(definition),
+          .daemon = true,
+          .program = {.argv = {"sh", "-c", std::move(script)}},
+          .limit = 20};
 }
 
 Stop stop_of(std::string token) {
@@ -61,8 +68,12 @@ Stop stop_of(std::string token) {
 }
 
 Entry entry_of(std::string token, std::string service, Probe probe, std::vector<std::string> argv = {}) {
-  return {.token = std::move(token), .service = service, .json = "{\"service\": \"" + service + "\"}",
-          .probe = probe, .program = {.argv = std::move(argv)}, .limit = 5};
+  return {.token = std::move(token),
+          .service = service,
+          .json = "{\"service\": \"" + service + "\"}",
+          .probe = probe,
+          .program = {.argv = std::move(argv)},
+          .limit = 5};
 }
 
 Life life_of(const Manifest& manifest, std::string_view service) {
@@ -72,7 +83,7 @@ Life life_of(const Manifest& manifest, std::string_view service) {
 }
 
 unsigned mode_of(const std::string& path) {
-  struct stat status{};
+  struct stat status {};
   REQUIRE(lstat(path.c_str(), &status) == 0);
   return status.st_mode & 07777U;
 }
@@ -103,7 +114,8 @@ RUNNER_CASE("runner: it greets, and leaves no trace of that") {
   CHECK(manifest.entries.empty());
   CHECK(runner.state("t1") == TokenState::absent);
   CHECK(runner.call<LogTail>(Log{.service = "web", .max = 10}).bytes.empty());
-  CHECK(runner.call<Refused>(Run{.token = "t1", .program = {.argv = {"true"}}, .input = "bytes"}).why == "unlocked");
+  CHECK(runner.call<Refused>(Run{.token = "t1", .program = {.argv = {"true"}}, .input = "bytes"}).why ==
+        "unlocked");
   CHECK(runner.call<Refused>(put_of("t2", "/x", "bytes\nof mine")).why == "unlocked");
   CHECK(runner.call<Refused>(item_of("a", "bytes")).why == "unlocked");
   CHECK(runner.call<Refused>(entry_of("t3", "web", Probe::none)).why == "unlocked");
@@ -162,11 +174,13 @@ RUNNER_CASE("runner: an entry's probe tells whether it lives") {
   runner.call<Done>(entry_of("e2", "no", Probe::run, {"false"}));
   runner.call<Done>(entry_of("e3", "not-there", Probe::run, {"/no/such program"}));
   runner.call<Done>(entry_of("e4", "web", Probe::daemon));
-  auto slow = entry_of("e5", "slow", Probe::run, shell("echo $$ >>'" + host.path("pids") + "'; sleep 300 & wait"));
+  auto slow =
+      entry_of("e5", "slow", Probe::run, shell("echo $$ >>'" + host.path("pids") + "'; sleep 300 & wait"));
   slow.limit = 0.5;
   runner.call<Done>(slow);
   fs::create_directory(host.path("a folder"));
-  auto exact = entry_of("e6", "exact", Probe::run, shell("test \"$A b\" = 'x%\n y b' && pwd | grep -q '/a folder$'"));
+  auto exact =
+      entry_of("e6", "exact", Probe::run, shell("test \"$A b\" = 'x%\n y b' && pwd | grep -q '/a folder$'"));
   exact.program.env = {{"A b", "x"}};
   CHECK_THROWS_AS((void)encode(exact), std::invalid_argument);
   exact.program.argv = shell("test \"$A\" = \"x%\n y\" && pwd | grep -q '/a folder$'");
@@ -334,7 +348,8 @@ RUNNER_CASE("runner: of eight contenders one holds the lock") {
     runners.clear();
     // Rising epochs: whoever comes later displaces who is there, so at most one is left.
     for (int i = 0; i < 8; ++i) runners.push_back(std::make_unique<Runner>(host.connect()));
-    for (int i = 0; i < 8; ++i) (void)runners[static_cast<std::size_t>(i)]->post(host.authority(round * 100 + 1 + i));
+    for (int i = 0; i < 8; ++i)
+      (void)runners[static_cast<std::size_t>(i)]->post(host.authority(round * 100 + 1 + i));
     int answered = 0;
     for (auto& runner : runners) {
       const auto reply = runner->next();
@@ -344,7 +359,8 @@ RUNNER_CASE("runner: of eight contenders one holds the lock") {
     }
     CHECK(answered >= 1);
     CHECK(eventually([&] {
-      return std::count_if(runners.begin(), runners.end(), [](auto& runner) { return runner->living(); }) <= 1;
+      return std::count_if(runners.begin(), runners.end(), [](auto& runner) { return runner->living(); }) <=
+             1;
     }));
   }
 }
@@ -365,15 +381,16 @@ RUNNER_CASE("runner: sites on one host know nothing of each other") {
 
 RUNNER_CASE("runner: arguments arrive byte for byte") {
   auto runner = host.lock();
-  std::vector<std::string> argv = {"printf", "%s\\0", every_byte(), "", "-n", "a\nb\n", "%0A%25%20",
-                                   "  sp  ", "$(id) `x` \"' \\", "a=b"};
+  std::vector<std::string> argv = {"printf",    "%s\\0",  every_byte(),       "",   "-n", "a\nb\n",
+                                   "%0A%25%20", "  sp  ", "$(id) `x` \"' \\", "a=b"};
   auto done = runner.run("t1", argv);
   auto printed = split(done.output.preview, '\0');
   printed.pop_back();
   CHECK(printed == std::vector<std::string>(argv.begin() + 2, argv.end()));
 }
 
-RUNNER_CASE("runner: status, output and errors come back, and a token that is done is answered from its record") {
+RUNNER_CASE(
+    "runner: status, output and errors come back, and a token that is done is answered from its record") {
   auto runner = host.lock();
   const auto script = "echo x >>'" + host.path("log") + "'; echo out; echo err >&2; exit 7";
   for (int i = 0; i < 3; ++i) {
@@ -393,10 +410,12 @@ RUNNER_CASE("runner: status, output and errors come back, and a token that is do
 
 RUNNER_CASE("runner: input of any size arrives, and is skipped when the token is done") {
   auto runner = host.lock();
-  for (const std::size_t size : {std::size_t{1}, std::size_t{70'000}, std::size_t{1} << 20, (std::size_t{5} << 20) + 777}) {
+  for (const std::size_t size :
+       {std::size_t{1}, std::size_t{70'000}, std::size_t{1} << 20, (std::size_t{5} << 20) + 777}) {
     const auto bytes = noise(size);
     Run run{.token = "t" + std::to_string(size), .program = {.argv = {"sha256sum"}}, .input = bytes};
-    for (int i = 0; i < 2; ++i) CHECK(words(runner.call<Done>(run).output.preview)[0] == tutti::sha256(bytes));
+    for (int i = 0; i < 2; ++i)
+      CHECK(words(runner.call<Done>(run).output.preview)[0] == tutti::sha256(bytes));
   }
   CHECK(runner.run("last", {"cat"}).output.size == 0);
 }
@@ -404,7 +423,8 @@ RUNNER_CASE("runner: input of any size arrives, and is skipped when the token is
 RUNNER_CASE("runner: large output stays on the host, and can be fetched or used as input") {
   auto runner = host.lock();
   const auto bytes = noise(300'000);
-  const auto done = runner.call<Done>(Run{.token = "t1", .program = {.argv = {"sh", "-c", "cat; printf oh >&2"}}, .input = bytes});
+  const auto done = runner.call<Done>(
+      Run{.token = "t1", .program = {.argv = {"sh", "-c", "cat; printf oh >&2"}}, .input = bytes});
   CHECK(done.output.size == bytes.size());
   CHECK(done.output.sha256 == tutti::sha256(bytes));
   CHECK(done.output.preview == bytes.substr(0, 4096));
@@ -417,11 +437,14 @@ RUNNER_CASE("runner: large output stays on the host, and can be fetched or used 
     fetched += part.bytes;
   }
   CHECK(fetched == bytes);
-  CHECK(runner.call<OutputPart>(Out{.token = "t1", .stream = Stream::err, .offset = 1, .max = 9}).bytes == "h");
+  CHECK(runner.call<OutputPart>(Out{.token = "t1", .stream = Stream::err, .offset = 1, .max = 9}).bytes ==
+        "h");
   CHECK(runner.call<Failed>(Out{.token = "t9", .max = 9}).why == "there is no effect t9");
-  const auto used = runner.call<Done>(Run{.token = "t2", .program = {.argv = {"sha256sum"}}, .input = Blob{"t1"}});
+  const auto used =
+      runner.call<Done>(Run{.token = "t2", .program = {.argv = {"sha256sum"}}, .input = Blob{"t1"}});
   CHECK(words(used.output.preview)[0] == tutti::sha256(bytes));
-  const auto unknown = runner.call<Done>(Run{.token = "t3", .program = {.argv = {"cat"}}, .input = Blob{"t9"}});
+  const auto unknown =
+      runner.call<Done>(Run{.token = "t3", .program = {.argv = {"cat"}}, .input = Blob{"t9"}});
   CHECK(unknown.how == How::error);
   CHECK(unknown.status == 125);
   CHECK(unknown.error.preview == "there is no output of effect t9 on this host\n");
@@ -432,10 +455,19 @@ RUNNER_CASE("runner: large output stays on the host, and can be fetched or used 
 RUNNER_CASE("runner: the environment is what came, what was asked for, and our mark") {
   host.environment = {"LC_ALL=C.UTF-8", "CAME=along"};
   auto runner = host.lock();
-  Run run{.token = "t1", .program = {.argv = {"env", "-0"}, .env = {{"FOO", "a\nb $x=1"}, {"BYTES", "\xff\xfe\xe9"}, {"t", "ours"}, {"nonce", "too"}, {"IFS", ","}, {"UID", "5"}, {"EMPTY", ""}}}};
+  Run run{.token = "t1",
+          .program = {.argv = {"env", "-0"},
+                      .env = {{"FOO", "a\nb $x=1"},
+                              {"BYTES", "\xff\xfe\xe9"},
+                              {"t", "ours"},
+                              {"nonce", "too"},
+                              {"IFS", ","},
+                              {"UID", "5"},
+                              {"EMPTY", ""}}}};
   const auto printed = split(runner.call<Done>(run).output.preview, '\0');
   const std::set<std::string> all(printed.begin(), printed.end());
-  for (const auto* variable : {"FOO=a\nb $x=1", "BYTES=\xff\xfe\xe9", "t=ours", "nonce=too", "IFS=,", "UID=5", "EMPTY=", "LC_ALL=C.UTF-8", "CAME=along"})
+  for (const auto* variable : {"FOO=a\nb $x=1", "BYTES=\xff\xfe\xe9", "t=ours", "nonce=too", "IFS=,", "UID=5",
+                               "EMPTY=", "LC_ALL=C.UTF-8", "CAME=along"})
     CHECK_MESSAGE(all.count(variable) == 1, variable);
   CHECK(all.count("TUTTI_EFFECT=" + host.nonce + "/t1/") == 1);
   const auto path = runner.run_script("t2", "echo $PATH").output.preview;
@@ -488,7 +520,11 @@ RUNNER_CASE("runner: a program that is not there or cannot be run says so") {
 RUNNER_CASE("runner: programs run as another user") {
   if (!is_root()) return;
   auto runner = host.lock();
-  Run run{.token = "t1", .program = {.argv = {"sh", "-c", "id -un; id -gn; echo $HOME $USER $LOGNAME $A; cat; exit 3"}, .env = {{"A", "b c"}}, .user = "nobody"}, .input = "in"};
+  Run run{.token = "t1",
+          .program = {.argv = {"sh", "-c", "id -un; id -gn; echo $HOME $USER $LOGNAME $A; cat; exit 3"},
+                      .env = {{"A", "b c"}},
+                      .user = "nobody"},
+          .input = "in"};
   const auto done = runner.call<Done>(run);
   CHECK(done.how == How::exit);
   CHECK(done.status == 3);
@@ -533,9 +569,8 @@ RUNNER_CASE("runner: what a program leaves running survives its success") {
 
 RUNNER_CASE("runner: when its limit is over, a program and all it started are killed") {
   auto runner = host.lock();
-  const auto script =
-      "trap '' TERM; echo $$; (trap '' TERM; sleep 301; sleep 302) & echo $!; "
-      "setsid sh -c 'echo $$; trap : TERM; sleep 303; sleep 304' & wait";
+  const auto script = "trap '' TERM; echo $$; (trap '' TERM; sleep 301; sleep 302) & echo $!; "
+                      "setsid sh -c 'echo $$; trap : TERM; sleep 303; sleep 304' & wait";
   const auto done = runner.call<Done>(
       Run{.token = "t1", .program = {.argv = {"sh", "-c", script}}, .limit = 1, .grace = 0.5});
   CHECK(done.how == How::timeout);
@@ -544,7 +579,9 @@ RUNNER_CASE("runner: when its limit is over, a program and all it started are ki
   CHECK(pids.size() == 3);
   for (const auto& pid : pids) CHECK_FALSE(is_alive(pid_in(pid)));
   const auto polite = runner.call<Done>(
-      Run{.token = "t2", .program = {.argv = {"sh", "-c", "trap 'echo bye; exit 4' TERM; sleep 300 & wait"}}, .limit = 0.25});
+      Run{.token = "t2",
+          .program = {.argv = {"sh", "-c", "trap 'echo bye; exit 4' TERM; sleep 300 & wait"}},
+          .limit = 0.25});
   CHECK(polite.how == How::timeout);
   CHECK(polite.status == 4);
   CHECK(polite.output.preview == "bye\n");
@@ -584,7 +621,8 @@ RUNNER_CASE("runner: an effect survives its runner, and what became of it is fou
   CHECK(done.output.preview == "fin\n");
 }
 
-RUNNER_CASE("runner: one that waits for its effect on a half-open connection is displaced, and the effect can be ended") {
+RUNNER_CASE("runner: one that waits for its effect on a half-open connection is displaced, and the effect "
+            "can be ended") {
   auto first = host.lock();
   (void)first.post(Run{.token = "t1", .program = {.argv = {"sh", "-c", "echo $$; sleep 300; echo fin"}}});
   CHECK(eventually([&] { return exists(host.state("e/t1.p")); }));
@@ -605,7 +643,8 @@ RUNNER_CASE("runner: one that waits for bytes is displaced, and its effect never
   pause(200ms);
   auto second = host.lock();
   CHECK(second.state("t1") == TokenState::absent);
-  CHECK(second.call<Done>(Run{.token = "t1", .program = {.argv = {"cat"}}, .input = "mine"}).output.preview == "mine");
+  CHECK(second.call<Done>(Run{.token = "t1", .program = {.argv = {"cat"}}, .input = "mine"}).output.preview ==
+        "mine");
   second.send("PUT i2 t2 len=100 sha=x\n" + escape(host.path("file")) + "\nabc");
   pause(200ms);
   second.hang_up();
@@ -650,7 +689,8 @@ RUNNER_CASE("runner: after a power cut, what was torn never was, and what was ru
 RUNNER_CASE("runner: an effect that is ended between two tries stays ended") {
   auto runner = host.lock();
   (void)runner.post(Run{.token = "t1", .program = {.argv = {"false"}}, .limit = 300, .every = 100});
-  CHECK(eventually([&] { return exists(host.state("e/t1.p")) && !is_alive(pid_in(contents(host.state("e/t1.p")))); }));
+  CHECK(eventually(
+      [&] { return exists(host.state("e/t1.p")) && !is_alive(pid_in(contents(host.state("e/t1.p")))); }));
   auto second = host.lock();
   CHECK(second.call<Done>(End{.token = "t1"}).how == How::killed);
   CHECK(second.call<TokenState>(End{.token = "t9"}) == TokenState::absent);
@@ -666,7 +706,10 @@ RUNNER_CASE("runner: random interruptions make no effect happen twice, nor one b
   int count = 0;
   for (; std::chrono::steady_clock::now() < end; ++count) {
     auto token = "z" + std::to_string(count);
-    Run run{.token = token, .program = {.argv = {"sh", "-c", "echo " + token + " >>'" + log + "'; sleep 0.0" + std::to_string(below(6))}}};
+    Run run{
+        .token = token,
+        .program = {.argv = {"sh", "-c",
+                             "echo " + token + " >>'" + log + "'; sleep 0.0" + std::to_string(below(6))}}};
     if (const auto kind = below(4); kind > 1) run.input = noise(kind == 2 ? 100 : 200'000);
     (void)runner->post(run);
     pause(std::chrono::milliseconds(below(45)));
@@ -696,11 +739,13 @@ RUNNER_CASE("runner: random interruptions make no effect happen twice, nor one b
 
 RUNNER_CASE("runner: a daemon is started, found alive, and stopped with all it started") {
   auto runner = host.lock();
-  auto start = daemon_of("t1", "echo $$; sleep 300 & echo $!; setsid sleep 300 & echo said >&2; grep SigIgn /proc/self/status; env | grep ^TUTTI_; wait");
+  auto start = daemon_of("t1", "echo $$; sleep 300 & echo $!; setsid sleep 300 & echo said >&2; grep SigIgn "
+                               "/proc/self/status; env | grep ^TUTTI_; wait");
   CHECK(runner.call<Done>(start).succeeded());
   runner.call<Done>(entry_of("e1", "web", Probe::daemon));
   CHECK(life_of(runner.call<Manifest>(Read{}), "web") == Life::alive);
-  CHECK(eventually([&] { return contents(host.state("s/web.log")).find("TUTTI_SERVICE") != std::string::npos; }));
+  CHECK(eventually(
+      [&] { return contents(host.state("s/web.log")).find("TUTTI_SERVICE") != std::string::npos; }));
   const auto log = runner.call<LogTail>(Log{.service = "web", .max = 10'000}).bytes;
   CHECK(log.find("said\n") != std::string::npos);
   CHECK(log.find("TUTTI_SERVICE=" + host.nonce + "/web/\n") != std::string::npos);
@@ -726,7 +771,8 @@ RUNNER_CASE("runner: a daemon is started, found alive, and stopped with all it s
 
 RUNNER_CASE("runner: a daemon that ignores TERM is killed, and so is what left its session") {
   auto runner = host.lock();
-  auto start = daemon_of("t1", "trap '' TERM; echo $$; setsid sh -c 'trap \"\" TERM; echo $$; sleep 300; sleep 300' & sleep 300; sleep 300");
+  auto start = daemon_of("t1", "trap '' TERM; echo $$; setsid sh -c 'trap \"\" TERM; echo $$; sleep 300; "
+                               "sleep 300' & sleep 300; sleep 300");
   CHECK(runner.call<Done>(start).succeeded());
   CHECK(eventually([&] { return words(contents(host.state("s/web.log"))).size() == 2; }));
   CHECK(runner.call<Done>(stop_of("t2")).succeeded());
@@ -746,7 +792,8 @@ RUNNER_CASE("runner: a daemon that dies at once is no success, and its log says 
   CHECK(done.how == How::died);
   CHECK(done.status == 127);
   CHECK(done.error.preview.find("/no/such") != std::string::npos);
-  done = runner.call<Done>(daemon_of("t3", "i=0; while [ $i -lt 1000 ]; do echo line $i; i=$((i+1)); done; exit 0"));
+  done = runner.call<Done>(
+      daemon_of("t3", "i=0; while [ $i -lt 1000 ]; do echo line $i; i=$((i+1)); done; exit 0"));
   CHECK(done.how == How::died);
   CHECK(done.status == 0);
   CHECK_FALSE(done.succeeded());
@@ -781,7 +828,11 @@ RUNNER_CASE("runner: a daemon that lives already is not started twice") {
 RUNNER_CASE("runner: waiting for a service ends when its daemon died") {
   auto runner = host.lock();
   CHECK(runner.call<Done>(daemon_of("t1", "sleep 0.5; echo out of memory; exit 1")).succeeded());
-  Run run{.token = "t2", .program = {.argv = {"sh", "-c", "echo not yet >&2; exit 1"}}, .limit = 300, .every = 0.1, .service = "web"};
+  Run run{.token = "t2",
+          .program = {.argv = {"sh", "-c", "echo not yet >&2; exit 1"}},
+          .limit = 300,
+          .every = 0.1,
+          .service = "web"};
   const auto done = runner.call<Done>(run);
   CHECK(done.how == How::died);
   CHECK(done.error.preview == "not yet\nout of memory\n");
@@ -799,12 +850,14 @@ RUNNER_CASE("runner: a long log is put aside when a daemon starts, and only its 
 
 RUNNER_CASE("runner: starting makes directories and installs items") {
   auto runner = host.lock();
-  CHECK(runner.call<Missing>(Items{.names = {"aaa-conf", "bbb-tool"}}).names == std::vector<std::string>{"aaa-conf", "bbb-tool"});
+  CHECK(runner.call<Missing>(Items{.names = {"aaa-conf", "bbb-tool"}}).names ==
+        std::vector<std::string>{"aaa-conf", "bbb-tool"});
   runner.call<ItemStored>(item_of("aaa-conf", "port = 80\n"));
   runner.call<ItemStored>(item_of("bbb-tool", "#!/bin/sh\necho tool\n", 0555));
   const auto conf = host.path("etc/a folder/web.conf");
   Start start{.token = "t1", .service = "web", .directories = {{.path = host.path("data/of web")}}};
-  start.files = {{.item = "aaa-conf", .path = conf, .mode = 0640}, {.item = "bbb-tool", .path = host.path("tool"), .mode = 0755}};
+  start.files = {{.item = "aaa-conf", .path = conf, .mode = 0640},
+                 {.item = "bbb-tool", .path = host.path("tool"), .mode = 0755}};
   if (geteuid() == 0) {
     start.directories[0].owner = "nobody";
     start.files[0].owner = "nobody";
@@ -816,7 +869,7 @@ RUNNER_CASE("runner: starting makes directories and installs items") {
   CHECK(mode_of(host.path("data/of web")) == 0755);
   CHECK(mode_of(host.path("etc/a folder")) == 0755);
   if (geteuid() == 0) {
-    struct stat status{};
+    struct stat status {};
     REQUIRE(stat(conf.c_str(), &status) == 0);
     CHECK(status.st_uid == 65534);
     CHECK(status.st_gid == 65534);
@@ -844,7 +897,11 @@ RUNNER_CASE("runner: starting makes directories and installs items") {
 RUNNER_CASE("runner: a service that is a program is started unless its check says it runs") {
   auto runner = host.lock();
   const auto flag = host.path("is up");
-  Start start{.token = "t1", .service = "db", .already = true, .program = {.argv = {"sh", "-c", "echo up; : >\"$F\""}, .env = {{"F", flag}}}, .check = {"sh", "-c", "test -e \"$F\" && echo checked"}};
+  Start start{.token = "t1",
+              .service = "db",
+              .already = true,
+              .program = {.argv = {"sh", "-c", "echo up; : >\"$F\""}, .env = {{"F", flag}}},
+              .check = {"sh", "-c", "test -e \"$F\" && echo checked"}};
   auto done = runner.call<Done>(start);
   CHECK(done.how == How::exit);
   CHECK(done.output.preview == "up\n");
@@ -867,7 +924,12 @@ RUNNER_CASE("runner: a service that is a program is started unless its check say
 RUNNER_CASE("runner: a service that is a program is stopped, and seen to be gone") {
   auto runner = host.lock();
   const auto flag = host.path("is up");
-  Stop stop{.token = "t1", .service = "db", .gone = true, .program = {.argv = {"sh", "-c", "(sleep 0.5; rm \"$F\") & echo down"}, .env = {{"F", flag}}}, .check = {"sh", "-c", "test -e \"$F\""}, .limit = 20};
+  Stop stop{.token = "t1",
+            .service = "db",
+            .gone = true,
+            .program = {.argv = {"sh", "-c", "(sleep 0.5; rm \"$F\") & echo down"}, .env = {{"F", flag}}},
+            .check = {"sh", "-c", "test -e \"$F\""},
+            .limit = 20};
   write(flag, "");
   auto done = runner.call<Done>(stop);
   CHECK(done.how == How::exit);
@@ -914,14 +976,17 @@ RUNNER_CASE("runner: a file is put in one step and fetched again") {
   const auto got = runner.call<Got>(Get{.path = path, .max = std::size_t{1} << 30});
   CHECK(got.bytes == bytes);
   CHECK(got.sha256 == tutti::sha256(bytes));
-  CHECK(runner.call<Failed>(Get{.path = path, .max = 1000}).why.find("larger than the limit of 1000 bytes") != std::string::npos);
-  CHECK(runner.call<Failed>(Get{.path = "/no/such file%\n", .max = 1000}).why.find("cannot read /no/such file%\n:") == 0);
+  CHECK(runner.call<Failed>(Get{.path = path, .max = 1000}).why.find("larger than the limit of 1000 bytes") !=
+        std::string::npos);
+  CHECK(runner.call<Failed>(Get{.path = "/no/such file%\n", .max = 1000})
+            .why.find("cannot read /no/such file%\n:") == 0);
   write(host.path("empty"), "");
   CHECK(runner.call<Got>(Get{.path = host.path("empty"), .max = 0}).bytes.empty());
   auto done = runner.call<Done>(put_of("p2", host.path("nodir/x"), bytes));
   CHECK(done.how == How::error);
   CHECK(done.error.preview == "cannot write in " + host.path("nodir/") + "\n");
-  CHECK(runner.call<Done>(put_of("p3", host.folder(), "x")).error.preview == host.folder() + " is a directory\n");
+  CHECK(runner.call<Done>(put_of("p3", host.folder(), "x")).error.preview ==
+        host.folder() + " is a directory\n");
   auto damaged = put_of("p4", path, "abc");
   damaged.bytes = "abd";
   done = runner.call<Done>(damaged);
@@ -1013,7 +1078,8 @@ RUNNER_CASE("runner: what is forgotten may happen again") {
 // ------------------------------------------------------------------ bootstrap
 
 RUNNER_CASE("runner: the bootstrap brings it to a host once") {
-  const auto folder = fs::canonical(fs::temp_directory_path()).string() + "/tutti-bootstrap-" + std::to_string(getpid());
+  const auto folder =
+      fs::canonical(fs::temp_directory_path()).string() + "/tutti-bootstrap-" + std::to_string(getpid());
   const auto text = contents(TUTTI_SOURCE_DIR "/lib/transport/runner.sh");
   const auto command = bootstrap(folder, tutti::sha256(text), text.size());
   CHECK(command.find('\'') == std::string::npos);

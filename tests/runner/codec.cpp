@@ -60,8 +60,9 @@ TEST_CASE("frames: what cannot be sent is refused before anything is") {
                   std::invalid_argument);
   CHECK_THROWS_AS((void)encode(Run{.id = "1", .token = "t", .program = {.env = {{"a-b", ""}}}}),
                   std::invalid_argument);
-  CHECK_THROWS_AS((void)encode(Run{.id = "1", .token = "t", .program = {.cwd = "/" + std::string(5000, 'x')}}),
-                  std::invalid_argument);
+  CHECK_THROWS_AS(
+      (void)encode(Run{.id = "1", .token = "t", .program = {.cwd = "/" + std::string(5000, 'x')}}),
+      std::invalid_argument);
   CHECK_THROWS_AS((void)bootstrap("/a b", digest, 1), std::invalid_argument);
   CHECK_THROWS_AS((void)bootstrap("/a$(id)", digest, 1), std::invalid_argument);
   CHECK_THROWS_AS((void)bootstrap("/a", "short", 1), std::invalid_argument);
@@ -74,8 +75,9 @@ TEST_CASE("frames: replies are found however the bytes are cut") {
                             digest + " 2 4\nohrror" +
                             "R 3 refused lineage L:3:anna%20k\nR 4 started\nR 5 error no%20such\n"
                             "R 6 got 3 " +
-                            digest + "\n\n\n\nR 7 items 2\na\nb\nR 8 out 9 2\nxyR 9 log 0\nR 10 item\nR 11 bye\n"
-                                     "REFUSED protocol unknown key x\n";
+                            digest +
+                            "\n\n\n\nR 7 items 2\na\nb\nR 8 out 9 2\nxyR 9 log 0\nR 10 item\nR 11 bye\n"
+                            "REFUSED protocol unknown key x\n";
   for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, bytes.size()}) {
     const auto replies = parse(bytes, piece);
     REQUIRE(replies.size() == 14);
@@ -101,13 +103,27 @@ TEST_CASE("frames: replies are found however the bytes are cut") {
 }
 
 TEST_CASE("frames: what a host must not answer is an error that says so") {
-  const std::string cases[] = {
-      "hello\n", "OK 3 boot dash 0\n", "R 1\n", "R 1 sings\n", "R  1 bye\n", "R 1 bye now\n", "R ../1 bye\n",
-      "R 1 done exit 256 0 - 0 - 0 0\n", "R 1 done won 0 0 - 0 - 0 0\n", "R 1 done exit 0 0 - 0 - 1 0\n",
-      "R 1 done exit 0 0 - 0 - 0\n", "R 1 done exit -1 0 - 0 - 0 0\n", "R 1 got 1 nothash\n",
-      "R 1 done exit 0 99999999 - 0 - 99999999 0\n", "R 1 got 99999999999999999999 " + digest + "\n",
-      "R 1 read L 3 - - 1\nX web alive 0\n", "R 1 read L 3 - - 1\nE web well 0\n", "R 1 read L 3 - - 99999999\n",
-      "R 1 items 1\n../x\n", "R 1 error 100%\n", std::string(5000, 'x')};
+  const std::string cases[] = {"hello\n",
+                               "OK 3 boot dash 0\n",
+                               "R 1\n",
+                               "R 1 sings\n",
+                               "R  1 bye\n",
+                               "R 1 bye now\n",
+                               "R ../1 bye\n",
+                               "R 1 done exit 256 0 - 0 - 0 0\n",
+                               "R 1 done won 0 0 - 0 - 0 0\n",
+                               "R 1 done exit 0 0 - 0 - 1 0\n",
+                               "R 1 done exit 0 0 - 0 - 0\n",
+                               "R 1 done exit -1 0 - 0 - 0 0\n",
+                               "R 1 got 1 nothash\n",
+                               "R 1 done exit 0 99999999 - 0 - 99999999 0\n",
+                               "R 1 got 99999999999999999999 " + digest + "\n",
+                               "R 1 read L 3 - - 1\nX web alive 0\n",
+                               "R 1 read L 3 - - 1\nE web well 0\n",
+                               "R 1 read L 3 - - 99999999\n",
+                               "R 1 items 1\n../x\n",
+                               "R 1 error 100%\n",
+                               std::string(5000, 'x')};
   for (const auto& bytes : cases) {
     CAPTURE(bytes.substr(0, 80));
     CHECK_THROWS_AS((void)parse(bytes, 3), ProtocolError);

@@ -70,13 +70,13 @@ std::vector<Shell> find_shells() {
   static const Applets applets;
   std::vector<Shell> all = {{"dash", {"dash"}, usual_path},
                             {"bash", {"bash"}, usual_path},
+                            {"posix", {"bash", "--posix"}, usual_path},
                             {"busybox", {applets.folder() + "/sh"}, applets.folder()}};
-  if (const char* selected = std::getenv("TUTTI_SHELLS")) {
-    const auto names = words(selected);
-    std::erase_if(all, [&](const Shell& shell) {
-      return std::find(names.begin(), names.end(), shell.name) == names.end();
-    });
-  }
+  const char* selected = std::getenv("TUTTI_SHELLS");
+  const auto names = words(selected != nullptr ? selected : "dash bash busybox");
+  std::erase_if(all, [&](const Shell& shell) {
+    return std::find(names.begin(), names.end(), shell.name) == names.end();
+  });
   return all;
 }
 
@@ -117,9 +117,9 @@ Runner::Runner(const std::vector<std::string>& command, const std::vector<std::s
 }
 
 Runner::Runner(Runner&& other) noexcept
-  : pid_(std::exchange(other.pid_, -1)), input_(std::exchange(other.input_, -1)),
-    output_(std::exchange(other.output_, -1)), status_(other.status_), frames_(other.frames_),
-    parser_(std::move(other.parser_)) {}
+    : pid_(std::exchange(other.pid_, -1)), input_(std::exchange(other.input_, -1)),
+      output_(std::exchange(other.output_, -1)), status_(other.status_), frames_(other.frames_),
+      parser_(std::move(other.parser_)) {}
 
 Runner::~Runner() {
   hang_up();
@@ -183,7 +183,8 @@ std::string Runner::describe(const Reply& reply) {
   if (const auto* refused = std::get_if<Refused>(&reply.answer))
     return "refused " + refused->why + ' ' + refused->detail;
   if (const auto* failed = std::get_if<Failed>(&reply.answer)) return "error " + failed->why;
-  if (const auto* ended = std::get_if<Ended>(&reply.answer)) return "REFUSED " + ended->why + ' ' + ended->detail;
+  if (const auto* ended = std::get_if<Ended>(&reply.answer))
+    return "REFUSED " + ended->why + ' ' + ended->detail;
   if (const auto* done = std::get_if<Done>(&reply.answer))
     return std::string(name(done->how)) + ' ' + std::to_string(done->status) + ' ' + done->error.preview;
   if (const auto* state = std::get_if<TokenState>(&reply.answer)) return std::string(name(*state));

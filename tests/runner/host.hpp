@@ -24,7 +24,8 @@ struct Shell {
   std::string path;  ///< the PATH the runner gets
 };
 
-/// dash, bash, and busybox with a PATH of its applets only. TUTTI_SHELLS="dash bash" selects.
+/// dash, bash, and busybox with a PATH of its applets only; or what TUTTI_SHELLS="dash posix" names (posix:
+/// bash as it is where it is sh).
 [[nodiscard]] const std::vector<Shell>& shells();
 
 /// A runner, and our end of its standard input and output. Ends, at the latest, with this object.
@@ -47,22 +48,19 @@ class Runner {
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
 
   /// Sends a frame and waits for its reply, which must be an A.
-  template <typename A, typename Frame>
-  A call(Frame frame) {
-    return expect<A>(post(std::move(frame)));
-  }
+  template <typename A, typename Frame> A call(Frame frame) { return expect<A>(post(std::move(frame))); }
   /// Sends a frame; its id.
-  template <typename Frame>
-  std::string post(Frame frame) {
+  template <typename Frame> std::string post(Frame frame) {
     if (frame.id.empty()) frame.id = "i" + std::to_string(++frames_);
     send(encode(frame));
     return frame.id;
   }
-  template <typename A>
-  A expect(const std::string& id) {
+  template <typename A> A expect(const std::string& id) {
     auto reply = next();
     if (!reply) throw std::runtime_error("the runner ended instead of answering " + id);
-    if (reply->id != id) throw std::runtime_error("the reply to " + reply->id + " (" + describe(*reply) + ") came, not that to " + id);
+    if (reply->id != id)
+      throw std::runtime_error("the reply to " + reply->id + " (" + describe(*reply) +
+                               ") came, not that to " + id);
     auto* answer = std::get_if<A>(&reply->answer);
     if (answer == nullptr) throw std::runtime_error("another reply to " + id + ": " + describe(*reply));
     return std::move(*answer);
@@ -100,7 +98,9 @@ class Host {
   [[nodiscard]] std::string path(std::string_view name) const { return folder_ + '/' + std::string(name); }
   [[nodiscard]] std::string store() const { return path("the store"); }
   /// A file of the site's state.
-  [[nodiscard]] std::string state(std::string_view name) const { return path("state/site-shop/") + std::string(name); }
+  [[nodiscard]] std::string state(std::string_view name) const {
+    return path("state/site-shop/") + std::string(name);
+  }
   [[nodiscard]] const Shell& shell() const noexcept { return shell_; }
 
   /// A new runner that was greeted. `prefix`: a command to run it under.
@@ -127,12 +127,10 @@ void write(const std::string& path, std::string_view bytes);
 [[nodiscard]] std::vector<std::string> words(std::string_view text);
 [[nodiscard]] pid_t pid_in(std::string_view text);  ///< the first word, as a number
 /// Waits until `condition` holds, half a minute at most.
-template <typename Condition>
-[[nodiscard]] bool eventually(Condition condition);
+template <typename Condition> [[nodiscard]] bool eventually(Condition condition);
 void pause(std::chrono::milliseconds);
 
-template <typename Condition>
-bool eventually(Condition condition) {
+template <typename Condition> bool eventually(Condition condition) {
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   while (!condition()) {
     if (std::chrono::steady_clock::now() > end) return false;

@@ -13,6 +13,10 @@
 
 namespace tutti {
 
+/// Stands, in the drain and undrain programs of a definition, for the "ADDRESS:PORT" of whom they
+/// are about: `(setting 'drained)`. Characters of Unicode's private use, so that no text has it by chance.
+inline constexpr std::string_view drained_mark = "\uE000drained\uE001";
+
 /// A program with nothing left to bind. Runs on a host as `user` in `directory`.
 struct Command {
   std::vector<std::string> argv = {};
@@ -74,6 +78,8 @@ struct TUTTI_EXPORT Definition {
   [[nodiscard]] bool is_daemon() const;
   /// "web 7"
   [[nodiscard]] std::string title() const { return service + " " + version; }
+  /// The drain or undrain program (`name`) about `address`. Throws Error when there is none.
+  [[nodiscard]] Command hook_about(const std::string& name, const std::string& address) const;
   /// Items that must be in the host's store, sorted, unique.
   [[nodiscard]] std::vector<std::string> items() const;
   bool operator==(const Definition&) const = default;
@@ -97,6 +103,9 @@ struct TUTTI_EXPORT ManifestEntry {
   int run = 0;
   int generation = 0;
   double time = 0;  ///< seconds since the epoch, the coordinator's clock
+  /// Whom this instance holds back from, by "SERVICE@HOST", and the address that it was told: marks
+  /// that outlive the run which set them.
+  std::map<std::string, std::string> drained = {};
 
   [[nodiscard]] std::string to_json() const;
   /// Throws Error.

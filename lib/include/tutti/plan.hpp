@@ -21,6 +21,7 @@ enum class Action : std::uint8_t {
   remove,   ///< nothing shall be there
   repair,   ///< dead, failed, or left half-done by a run that ended
   record,   ///< only handling data changed: the manifest is rewritten
+  undrain,  ///< it holds back for a service whose run ended: it is let go
   join,     ///< no work: all its predecessors are done
 };
 [[nodiscard]] TUTTI_EXPORT const char* to_string(Action) noexcept;

@@ -85,8 +85,10 @@ class TUTTI_EXPORT Context {
   Effect<void> wait_until(Command command, double every = 1, double limit = 60) const;
   Effect<void> sleep(double seconds) const;
   Effect<double> now() const;
-  Effect<void> drain(Definition service) const;       ///< not built yet: throws Error
-  Effect<void> undrain(Definition service) const;     ///< not built yet: throws Error
+  /// Runs the `drain` hook of all that require or connect to the service, on their hosts, about the
+  /// address it has here; on failure they are undrained. Marks in their manifests outlive the run.
+  Effect<void> drain(Definition service) const;
+  Effect<void> undrain(Definition service) const;
   Effect<void> switch_over(Definition service) const; ///< not built yet: throws Error
 
   /// `body` is a coroutine function `Transition body(Context, arguments…)` without captures; the

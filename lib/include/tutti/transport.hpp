@@ -30,6 +30,7 @@ using Input = std::variant<std::string, Output>;
 
 enum class Operation : std::uint8_t {
   run, wait_until, start, stop, reload, validate, put_file, get_file, sleep, now,
+  drain, undrain,  // many, on other hosts: the executor takes them apart
   // the executor's own
   begin, settle, end, sweep, restore_file,
 };

@@ -130,7 +130,8 @@ Result FakeTransport::act(Machine& machine, const Pending& done) {
     }
     case Operation::restore_file: {
       const auto kept = kept_.find(request.of);
-      if (kept == kept_.end()) return {.how = "absent"};
+      if (kept == kept_.end()) result.how = "absent";
+      if (kept == kept_.end()) break;
       if (kept->second)
         machine.files[request.path] = *kept->second;
       else

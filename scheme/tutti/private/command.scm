@@ -1,0 +1,271 @@
+;;; (tutti private command) --- the command `tutti'.
+;;;
+;;; Commentary:
+;;;
+;;; `main' takes the command line and returns the exit status.  Whatever is wrong is told in one sentence.
+;;;
+;;; Code:
+
+(define-module (tutti private command)
+  #:use-module (ice-9 exceptions)
+  #:use-module (ice-9 format)
+  #:use-module (ice-9 match)
+  #:use-module (ice-9 rdelim)
+  #:use-module (srfi srfi-1)
+  #:use-module (system repl debug)
+  #:use-module (tutti config)
+  #:use-module (tutti errors)
+  #:use-module (tutti private bindings)
+  #:use-module (tutti private options)
+  #:use-module (tutti private progress)
+  #:use-module (tutti private repl)
+  #:use-module (tutti site)
+  #:export (main))
+
+(define %done 0)
+(define %wrong-use 1)
+(define %changes 2)
+(define %unreachable 5)
+(define %locked 6)
+
+(define (one-file command arguments)
+  (match arguments
+    ((file) file)
+    (() (fail "tutti ~a: the file of a site program is missing: tutti ~a FILE" command command))
+    ((_ other . _) (fail "tutti ~a: one site program is wanted; what is '~a'?" command other))))
+
+(define (open-from command options arguments)
+  "Return the site that OPTIONS and ARGUMENTS of COMMAND name."
+  (open-site (one-file command arguments)
+             #:name (option-ref options "site")
+             #:inventory (option-ref options "inventory")
+             #:state (option-ref options "state")))
+
+(define (unreachable-hosts plan)
+  (match (%plan-summary plan)
+    (#(_ _ _ _ unreachable _ _) unreachable)))
+
+(define (unchanged? plan)
+  (null? (%plan-steps plan)))
+
+(define (print-nothing-to-do site plan)
+  "Say that PLAN has no step, and what it took to know that."
+  (let ((hosts (site-host-count site))
+        (frames (frames-sent site)))
+    (match (%plan-summary plan)
+      (#(_ _ _ notes _ _ _)
+       (for-each (lambda (note) (format #t "~a~%" note)) notes)))
+    (match (unreachable-hosts plan)
+      (() #f)
+      (unreachable (format #t "unreachable:~{ ~a~}~%" unreachable)))
+    (format #t "nothing to do (~a host~:p asked, ~a request frame~:p)~%" hosts frames)))
+
+(define (check options arguments)
+  (let ((file (one-file "check" arguments)))
+    (for-each
+     (lambda (name)
+       (let* ((site (open-site file
+                               #:name name
+                               #:inventory (option-ref options "inventory")))
+              (plan (check-site site)))
+         (format #t "~a~%"
+                 (match (%plan-summary plan)
+                   (#(name _ _ notes _ _ hosts)
+                    (string-append
+                     (format #f "site ~a: ~a host~:p, ~a instance~:p: no mistake found" name hosts
+                             (count (lambda (step) (not (eq? (vector-ref step 0) 'join)))
+                                    (%plan-steps plan)))
+                     (string-concatenate
+                      (map (lambda (note) (string-append "\n  " note)) notes))))))))
+     (match (option-ref options "site")
+       (#f (site-names file))
+       (name (list name))))
+    %done))
+
+(define (plan-command options arguments)
+  (let* ((site (open-from "plan" options arguments))
+         (plan (make-plan site)))
+    (cond
+     ((option-ref options "json") (format #t "~a~%" (%plan-json plan)))
+     ((unchanged? plan) (print-nothing-to-do site plan))
+     (else (display (%plan-text plan))))
+    (close-site! site)
+    (if (and (option-ref options "detailed-exitcode") (not (unchanged? plan)))
+        %changes
+        %done)))
+
+(define (confirmed? question)
+  "Ask QUESTION at the terminal and return true if the answer is yes."
+  (unless (isatty? (current-input-port))
+    (fail "nobody can be asked, since standard input is no terminal: give --yes to act without asking"))
+  (format #t "~a [y/N] " question)
+  (force-output)
+  (match (read-line)
+    ((? eof-object?) #f)
+    (answer (and (member (string-downcase (string-trim-both answer)) '("y" "yes")) #t))))
+
+(define (host-count plan)
+  "Return how many hosts the steps of PLAN are on."
+  (length (delete-duplicates
+           (filter (lambda (host) (not (string-null? host)))
+                   (map (lambda (step) (vector-ref step 2)) (%plan-steps plan))))))
+
+(define (deploy-command options arguments)
+  (let* ((site (open-from "deploy" options arguments))
+         (plan (make-plan site))
+         (take-over? (option-ref options "take-over"))
+         (json? (option-ref options "json")))
+    (define (finish status)
+      (close-site! site)
+      status)
+    (cond
+     ((unchanged? plan)
+      (if json?
+          (format #t "~a~%" (%plan-json plan))
+          (print-nothing-to-do site plan))
+      (finish (if (null? (unreachable-hosts plan)) %done %unreachable)))
+     (else
+      (unless json?
+        (display (%plan-text plan))
+        (newline))
+      (when take-over?
+        (for-each (lambda (line) (format (if json? (current-error-port) #t) "displaces: ~a~%" line))
+                  (%deployment-foreign (site-deployment site) plan)))
+      (cond
+       ((or (option-ref options "yes")
+            (confirmed? (format #f "Execute this plan on ~a host~:p?" (host-count plan))))
+        (let ((report (execute-plan site plan
+                                    #:take-over? take-over?
+                                    #:on-progress (if json? (const #f) (make-progress)))))
+          (if json?
+              (format #t "~a~%" (%report-json report))
+              (format #t "~%~a" (%report-text report)))
+          (finish (%report-exit-status report))))
+       (else
+        (format #t "nothing was done~%")
+        (finish %wrong-use)))))))
+
+(define (abandon-command options arguments)
+  (let* ((site (open-from "abandon" options arguments))
+         (open (abandon site)))
+    (match open
+      (() (format #t "there is no unfinished run to abandon~%"))
+      ((run . steps)
+       (format #t "abandoned ~a~%~{  ~a~%~}The next plan repairs what it left.~%" run steps)))
+    (close-site! site)
+    %done))
+
+(define (status-command options arguments)
+  (let ((site (open-from "status" options arguments)))
+    (match (%deployment-status (site-deployment site))
+      ((text . unreachable)
+       (display text)
+       (close-site! site)
+       (if (null? unreachable) %done %unreachable)))))
+
+(define (history-command options arguments)
+  (let ((site (open-from "history" options arguments)))
+    (if (file-exists? (site-state-file site))
+        (history site)
+        (format #t "nothing was deployed with the state file ~a~%" (site-state-file site)))
+    (close-site! site)
+    %done))
+
+(define (repl-command options arguments)
+  (match arguments
+    (() (run-repl #f))
+    (_ (run-repl (lambda ()
+                   (use-site (one-file "repl" arguments)
+                             #:name (option-ref options "site")
+                             #:inventory (option-ref options "inventory")
+                             #:state (option-ref options "state"))))))
+  %done)
+
+(define %commands
+  (let ((common '("site" "inventory" "state")))
+    (list (make-command "check" "FILE" "Is the program right?  Touches no host."
+                        '("site" "inventory") check)
+          (make-command "plan" "FILE" "What would change, in which waves, and why."
+                        (append common '("json" "detailed-exitcode")) plan-command)
+          (make-command "deploy" "FILE" "Plan, confirm, execute, and record a generation."
+                        (append common '("yes" "take-over" "json")) deploy-command)
+          (make-command "abandon" "FILE" "End an unfinished run without touching hosts."
+                        common abandon-command)
+          (make-command "status" "FILE" "What runs where, and whether it lives."
+                        common status-command)
+          (make-command "history" "FILE" "The generations, newest first."
+                        common history-command)
+          (make-command "repl" "[FILE]" "Look at a site and deploy it from a Guile REPL."
+                        common repl-command))))
+
+(define %later
+  '("build" "resume" "roll-back" "log" "run" "requisites" "graph" "explain" "agent"))
+
+(define (print-error text)
+  (force-output (current-output-port))
+  (format (current-error-port) "tutti: ~a~%"
+          (if (string-prefix? "tutti" text)
+              (string-drop text (match (string-contains text ": ")
+                                  (#f 0)
+                                  (end (+ end 2))))
+              text)))
+
+(define (error-status exception)
+  (if (and (tutti-error? exception) (eq? (tutti-error-code exception) 'locked))
+      %locked
+      %wrong-use))
+
+(define (call-with-errors-told verbose? thunk)
+  "Call THUNK, which returns an exit status.  Tell what it raises as one sentence, and return its status."
+  (with-exception-handler
+      (lambda (exception)
+        (cond
+         ((quit-exception? exception)
+          (match (exception-args exception)
+            (((? exact-integer? status) . _) status)
+            ((#f . _) 1)
+            (_ 0)))
+         (else
+          (print-error (describe exception))
+          (error-status exception))))
+    (lambda ()
+      (with-exception-handler
+          (lambda (exception)
+            (when verbose?
+              (print-frames (stack->vector (make-stack #t)) (current-error-port)))
+            (raise-continuable exception))
+        thunk))
+    #:unwind? #t))
+
+(define (dispatch arguments)
+  (match arguments
+    (() (print-help %commands (current-error-port)) %wrong-use)
+    (((or "--help" "-h" "help")) (print-help %commands (current-output-port)) %done)
+    (("--version") (format #t "tutti ~a~%" %version) %done)
+    (("help" name)
+     (print-command-help (find-command name %commands) (current-output-port))
+     %done)
+    (((? (lambda (name) (member name %later)) name) . _)
+     (not-built-yet (format #f "'tutti ~a'" name)))
+    ((name . rest)
+     (let ((command (find-command name %commands)))
+       (call-with-values (lambda () (parse-options command rest))
+         (lambda (options arguments)
+           (if (option-ref options "help")
+               (begin (print-command-help command (current-output-port)) %done)
+               ((command-procedure command) options arguments))))))))
+
+(define (main arguments)
+  "Do what the command line ARGUMENTS, a list whose first member is the program, asks for, and return the
+exit status."
+  (false-if-exception (setlocale LC_ALL ""))
+  (sigaction SIGPIPE SIG_IGN)               ; a closed pipe must not end a run
+  (for-each (lambda (port)
+              (set-port-encoding! port "UTF-8")
+              (set-port-conversion-strategy! port 'substitute))
+            (list (current-input-port) (current-output-port) (current-error-port)))
+  (let ((arguments (match arguments ((_ . rest) rest))))
+    (let ((status (call-with-errors-told (member "--verbose" arguments)
+                    (lambda () (dispatch arguments)))))
+      (false-if-exception (force-output (current-output-port)))
+      status)))

@@ -1,0 +1,125 @@
+;;; (tutti private progress) --- tells how a run goes on.
+;;;
+;;; Commentary:
+;;;
+;;; For a terminal: one line for each host that is in transition, updated in place, and a line for good for
+;;; each instance that has ended.  For anything else: a line for each event.
+;;;
+;;; Code:
+
+(define-module (tutti private progress)
+  #:use-module (ice-9 format)
+  #:use-module (ice-9 match)
+  #:use-module (srfi srfi-1)
+  #:use-module (tutti errors)
+  #:use-module (tutti private bindings)
+  #:export (make-progress
+            terminal?
+            colour?
+            paint))
+
+(define (terminal?)
+  "Return true if what is printed goes to a terminal that can move its cursor."
+  (and (isatty? (current-output-port))
+       (not (member (getenv "TERM") '(#f "" "dumb")))))
+
+(define (colour?)
+  "Return true if what is printed may have colours."
+  (and (terminal?)
+       (member (getenv "NO_COLOR") '(#f ""))
+       #t))
+
+(define %colours
+  '((upgraded . "32") (unchanged . "33") (rolled-back . "33") (skipped . "2") (unreachable . "35")
+    (unknown . "35") (failed . "31") (roll-back-failed . "31")))
+
+(define (paint text outcome)
+  "Return TEXT in the colour of OUTCOME, a symbol, where colours may be."
+  (match (and (colour?) (assq-ref %colours outcome))
+    (#f text)
+    (code (string-append "\x1b[" code "m" text "\x1b[0m"))))
+
+(define (one-line text)
+  "Return TEXT without controls, in one line."
+  (string-join (string-split (escape-controls text) #\newline) " "))
+
+(define (event-line kind service text outcome)
+  "Return what an event says about its host."
+  (let ((text (one-line text)))
+    (match kind
+      ('outcome
+       (string-append service " " (symbol->string outcome)
+                      (if (string-null? text) "" (string-append ": " text))))
+      (_ (if (string-null? service)
+             text
+             (string-append service ": " text))))))
+
+(define (make-log)
+  "Return a procedure that prints each event as a line."
+  (match-lambda
+    (#('progress kind host service text outcome)
+     (format #t "~a~a~%"
+             (if (string-null? host) "" (string-append host "  "))
+             (event-line kind service text outcome))
+     (force-output))))
+
+(define (fit text width)
+  (if (<= (string-length text) width)
+      text
+      (string-append (string-take text (max 0 (- width 1))) "…")))
+
+(define (make-display)
+  "Return a procedure that keeps a line for each host in transition at the end of the terminal."
+  (define lines '())                        ; (HOST . TEXT), in order of their beginning
+  (define shown 0)                          ; how many lines the block has now
+
+  (define (erase!)
+    (when (positive? shown)
+      (format #t "\x1b[~aA\x1b[J" shown)
+      (set! shown 0)))
+
+  (define (draw!)
+    (match (%terminal-size)
+      ((columns . rows)
+       (let* ((most (max 1 (- rows 2)))
+              (visible (if (> (length lines) most) (take lines (- most 1)) lines))
+              (hidden (- (length lines) (length visible))))
+         (for-each (match-lambda
+                     ((host . text)
+                      (display (fit (format #f "  ~a  ~a" host text) (- columns 1)))
+                      (newline)))
+                   visible)
+         (when (positive? hidden)
+           (format #t "  … and ~a more~%" hidden))
+         (set! shown (+ (length visible) (if (positive? hidden) 1 0)))
+         (force-output)))))
+
+  (define (keep! text)
+    (display text)
+    (newline))
+
+  (lambda (event)
+    (match event
+      (#('progress kind host service text outcome)
+       (erase!)
+       (match kind
+         ('effect
+          (let ((line (event-line kind service text outcome)))
+            (if (assoc host lines)
+                (set! lines (map (match-lambda
+                                   ((name . old) (cons name (if (string=? name host) line old))))
+                                 lines))
+                (set! lines (append lines (list (cons host line)))))))
+         ('outcome
+          (set! lines (remove (match-lambda ((name . _) (string=? name host))) lines))
+          (keep! (string-append (paint (format #f "~a@~a  ~a" service host outcome) outcome)
+                                (if (string-null? text) "" (string-append "  " (one-line text))))))
+         (_ (keep! (string-append (if (string-null? host) "" (string-append host "  "))
+                                  (event-line kind service text outcome)))))
+       (draw!)))))
+
+(define (make-progress)
+  "Return a procedure that tells about each event of progress that it is called with."
+  (if (terminal?)
+      (make-display)
+      (make-log)))

@@ -1,0 +1,148 @@
+// Who says which hosts there are: files, lists, and what a fleet can't be.
+#include <doctest/doctest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "unit/support/fakes.hpp"
+
+using namespace tutti;
+using namespace tutti::fake;
+
+namespace {
+
+/// hosts.json in a folder of its own, gone with the test.
+struct HostsFile {
+  explicit HostsFile(const std::string& text) {
+    char name[] = "/tmp/tutti-inventory.XXXXXX";
+    folder = ::mkdtemp(name);
+    std::ofstream(path()) << text;
+  }
+  ~HostsFile() { std::filesystem::remove_all(folder); }
+  HostsFile(const HostsFile&) = delete;
+  HostsFile& operator=(const HostsFile&) = delete;
+  [[nodiscard]] std::string path() const { return (folder / "hosts.json").string(); }
+  std::filesystem::path folder;
+};
+
+/// The error of asking that file, without the folder's name.
+std::string error(const std::string& text) {
+  const HostsFile file(text);
+  std::string message = error_of([&] { (void)inventory_file(file.path())("front"); });
+  if (const auto at = message.find(file.folder.string()); at != std::string::npos) message.erase(at, file.folder.string().size() + 1);
+  return message;
+}
+std::string one_host(const std::string& members) { return R"({"format_version": 1, "hosts": [{)" + members + "}]}"; }
+
+Site asking(Inventory inventory, const std::vector<std::string>& classes = {"front", "data"}) {
+  std::vector<Class> all;
+  for (const std::string& name : classes) all.push_back({name, {}, {}});
+  Site made = site(all);
+  made.host_class_to_hosts = std::move(inventory);
+  return made;
+}
+
+}  // namespace
+
+TEST_CASE("inventory file: its hosts are found by class, in its order") {
+  const HostsFile file(R"({"format_version": 1, "hosts": [
+    {"name": "h2", "class": "front", "address": "10.0.0.2", "port": 22, "user": "root", "become": "doas", "labels": {"datacenter": "east"}},
+    {"name": "d1", "class": "data"}, {"name": "h1", "class": "front"}]})");
+  const Fleet fleet = look_up(asking(inventory_file(file.path())));
+  REQUIRE(fleet.hosts.size() == 3);
+  CHECK(fleet.hosts[0] == Host{"h2", "10.0.0.2", 22, "root", "doas", {{"datacenter", "east"}}, "front"});
+  CHECK(fleet.hosts[1].name == "h1");
+  CHECK(fleet.hosts[2].host_class == "data");
+  CHECK(fleet.at("h2").label("datacenter") == "east");
+  CHECK(fleet.at("h2").label("class") == "front");
+  CHECK(fleet.at("h1").label("datacenter").empty());
+  CHECK(error_of([&] { (void)fleet.at("h3"); }) == "no host 'h3' in the fleet. Did you mean 'h2'?");
+}
+
+TEST_CASE("inventory file: what is wrong in it is named with file, host and key") {
+  CHECK(error("{\n\"hosts\": [,]}").starts_with("hosts.json: line 2 is no JSON"));
+  CHECK(error("[]") == "hosts.json: an object is wanted here");
+  CHECK(error(R"({"format_version": 1, "host": []})") == "hosts.json: unknown key 'host'. Did you mean 'hosts'?");
+  CHECK(error(R"({"hosts": []})") == "hosts.json: 'format_version' must be 1");
+  CHECK(error(R"({"format_version": 2, "hosts": []})") == "hosts.json: 'format_version' must be 1");
+  CHECK(error(R"({"format_version": 1})") == "hosts.json: 'hosts' is missing");
+  CHECK(error(R"({"format_version": 1, "hosts": [1]})") == "hosts.json: host 1: an object is wanted here");
+  CHECK(error(one_host(R"("class": "front")")) == "hosts.json: host 1: 'name' is missing");
+  CHECK(error(one_host(R"("name": "h1")")) == "hosts.json: host 1 ('h1'): 'class' is missing");
+  CHECK(error(one_host(R"("name": "h1", "class": "front", "adress": "x")")) ==
+        "hosts.json: host 1: unknown key 'adress'. Did you mean 'address'?");
+  CHECK(error(one_host(R"("name": "h1", "class": "front", "port": "22")")) ==
+        "hosts.json: host 1 ('h1'): 'port' is \"22\"; a whole number is wanted");
+  CHECK(error(one_host(R"("name": "h1", "class": "front", "labels": {"dc": 1})")) ==
+        "hosts.json: host 1 ('h1'): labels: 'dc' is 1; a string is wanted");
+}
+
+TEST_CASE("inventory file: one that is not there is named") {
+  CHECK(error_of([] { (void)inventory_file("/nowhere/hosts.json")("front"); }) ==
+        "inventory '/nowhere/hosts.json' can't be read: does it exist?");
+  CHECK(!error_of([] { (void)inventory_file("/tmp")("front"); }).empty());  // a folder
+}
+
+TEST_CASE("inventory file: an answer that failed is not remembered as an empty one") {
+  const HostsFile file(one_host(R"("name": "h1", "class": "front"}, {"name": 1)"));
+  const Inventory inventory = inventory_file(file.path());
+  CHECK(!error_of([&] { (void)inventory("front"); }).empty());
+  std::ofstream(file.path()) << one_host(R"("name": "h1", "class": "front")");
+  CHECK(inventory("front").size() == 1);
+}
+
+TEST_CASE("fleet: a host has exactly one class, and is named once") {
+  CHECK(error_of([] { (void)look_up(asking(inventory_list({{"front", {{.name = "h1"}}}, {"data", {{.name = "h1"}}}}))); }) ==
+        "host 'h1' is in two classes, 'front' and 'data': a host has exactly one. Make one class of both roles, or take the host out of one");
+  CHECK(error_of([] { (void)look_up(asking(inventory_list({{"front", {{.name = "h1"}, {.name = "h1"}}}}))); }) ==
+        "the inventory names host 'h1' of class 'front' twice");
+}
+
+TEST_CASE("fleet: what an inventory says of a host is checked before anything is made of it") {
+  const auto broken = [](Host host) { return error_of([&] { (void)look_up(asking(inventory_list({{"front", {host}}}))); }); };
+  CHECK(broken({.name = "h1"}).empty());
+  CHECK(has(broken({.name = "-oProxyCommand=evil"}), "a name has letters"));
+  CHECK(has(broken({.name = "h1\x1b[2J"}), "host 'h1\\x1b[2J' of class 'front'"));
+  CHECK(has(broken({.name = "h1", .address = "-oProxyCommand=evil"}), "is no address"));
+  CHECK(has(broken({.name = "h1", .address = "a b"}), "is no address"));
+  CHECK(has(broken({.name = "h1", .port = 70000}), "70000 is no port"));
+  CHECK(has(broken({.name = "h1", .port = -1}), "-1 is no port"));
+  CHECK(has(broken({.name = "h1", .user = "-l"}), "is no user name"));
+  CHECK(has(broken({.name = "h1", .become = "su"}), "'sudo' or 'doas' is wanted"));
+}
+
+TEST_CASE("fleet: without an inventory the remedy is said") {
+  CHECK(has(error_of([] { (void)look_up(asking({})); }), "has no inventory: give host-class->hosts"));
+}
+
+TEST_CASE("fleet: labels of the class are those of its hosts, unless a host says otherwise") {
+  Site shop = asking(inventory_list({{"front", {{.name = "h1", .labels = {{"rack", "own"}}}, {.name = "h2"}}}}));
+  shop.host_classes[0].labels = {{"rack", "r1"}, {"tier", "1"}};
+  const Fleet fleet = look_up(shop);
+  CHECK(fleet.at("h1").labels == std::map<std::string, std::string>{{"rack", "own"}, {"tier", "1"}});
+  CHECK(fleet.at("h2").label("rack") == "r1");
+}
+
+TEST_CASE("fleet: on the local platform host N is 127.0.1.N, and no two are the same") {
+  std::vector<Host> many(300);
+  for (std::size_t i = 0; i < many.size(); ++i) many[i].name = "h" + std::to_string(i + 1);
+  many[6].address = "localhost";
+  Site shop = asking(inventory_list({{"front", many}}));
+  shop.platform = local_platform("/tmp/nowhere");
+  const Fleet fleet = look_up(shop);
+  CHECK(fleet.at("h1").address == "127.0.1.1");
+  CHECK(fleet.at("h7").address == "localhost");
+  CHECK(fleet.at("h8").address == "127.0.1.8");
+  CHECK(fleet.at("h254").address == "127.0.1.254");
+  CHECK(fleet.at("h255").address == "127.0.2.1");
+}
+
+TEST_CASE("inventory: appended ones answer in order, and a host of both is still an error") {
+  const Inventory both = inventory_append({inventory_list({{"front", {{.name = "h2"}}}}), inventory_list({{"front", {{.name = "h1"}}}})});
+  const Fleet fleet = look_up(asking(both));
+  CHECK(fleet.hosts.at(0).name == "h2");
+  CHECK(fleet.hosts.at(1).name == "h1");
+  const Inventory twice = inventory_append({inventory_list({{"front", {{.name = "h1"}}}}), inventory_list({{"data", {{.name = "h1"}}}})});
+  CHECK(has(error_of([&] { (void)look_up(asking(twice)); }), "is in two classes"));
+}

@@ -32,6 +32,7 @@ Name names[] = {
     {"now", Operation::now},           {"sleep", Operation::sleep},
     {"get-file", Operation::get_file}, {"wait-until", Operation::wait_until},
     {"restore-file", Operation::restore_file},
+    {"drain", Operation::drain},       {"undrain", Operation::undrain},
 };
 
 SCM s_resume, s_exit;
@@ -108,6 +109,8 @@ Request to_request(SCM operation, SCM subject, SCM a, SCM b, SCM c, SCM host, in
     case Operation::start:
     case Operation::stop:
     case Operation::reload:
+    case Operation::drain:
+    case Operation::undrain:
     case Operation::validate:
       request.definition = unwrap<const Definition>(subject, at);
       request.idempotent = scm_is_true(a);

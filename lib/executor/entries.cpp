@@ -6,11 +6,14 @@
 namespace tutti {
 namespace {
 
-/// Files of `from` at paths that `to` does not have.
-std::vector<std::string> orphans(const DefinitionPtr& from, const DefinitionPtr& to) {
-  std::set<std::string> kept;
-  if (to)
-    for (const InstalledFile& file : to->files) kept.insert(file.path);
+void add_paths(std::set<std::string>& paths, const DefinitionPtr& of) {
+  if (of)
+    for (const InstalledFile& file : of->files) paths.insert(file.path);
+}
+
+/// Files of `from` at paths that neither `to` has nor others do.
+std::vector<std::string> orphans(const DefinitionPtr& from, const DefinitionPtr& to, std::set<std::string> kept) {
+  add_paths(kept, to);
   std::vector<std::string> paths;
   if (from)
     for (const InstalledFile& file : from->files)
@@ -85,13 +88,24 @@ std::optional<ManifestEntry> Entries::final_entry(StepId id, Outcome outcome, do
   }
 }
 
+/// A file may move from one service to another.
+std::set<std::string> Entries::files_of_others(const Step& step) const {
+  std::set<std::string> paths;
+  for (const HostReading::Entry& one : reading(step.host).entries) {
+    if (one.entry.service == step.service) continue;
+    add_paths(paths, one.entry.new_definition);
+    if (one.entry.state != ManifestEntry::State::deployed) add_paths(paths, one.entry.old_definition);
+  }
+  return paths;
+}
+
 std::vector<Request> Entries::end(StepId id, Outcome outcome, double now) const {
   const Step& step = plan_.at(id);
   const auto final = final_entry(id, outcome, now);
   std::vector<Request> requests;
   std::vector<std::string> paths;
-  if (outcome == Outcome::upgraded) paths = orphans(step.old_definition, step.new_definition);
-  if (outcome == Outcome::rolled_back) paths = orphans(step.new_definition, step.old_definition);
+  if (outcome == Outcome::upgraded) paths = orphans(step.old_definition, step.new_definition, files_of_others(step));
+  if (outcome == Outcome::rolled_back) paths = orphans(step.new_definition, step.old_definition, files_of_others(step));
   if (!paths.empty()) requests.push_back({.operation = Operation::sweep, .paths = std::move(paths)});
   const DefinitionPtr any = step.new_definition ? step.new_definition : step.old_definition;
   requests.push_back({.operation = Operation::end, .definition = any, .content = final ? final->to_json() : ""});

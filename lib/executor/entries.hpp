@@ -2,6 +2,7 @@
 // The manifest entries that a run writes, and the requests that write them.
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,7 @@ class Entries {
   /// What the entry will be: nothing when it goes.
   [[nodiscard]] std::optional<ManifestEntry> final_entry(StepId, Outcome, double now) const;
   [[nodiscard]] const HostReading::Entry* recorded(const Step&) const;
+  [[nodiscard]] std::set<std::string> files_of_others(const Step&) const;
   [[nodiscard]] const HostReading& reading(const std::string& host) const;  ///< as of now
   [[nodiscard]] const ManifestEntry* current(const Instance&) const;
   [[nodiscard]] Request rewrite(ManifestEntry, const std::string& host);

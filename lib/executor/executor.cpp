@@ -17,11 +17,13 @@
 #include "executor/task.hpp"
 #include "support/json.hpp"
 #include "support/text.hpp"
+#include "transition/describe.hpp"
 
 namespace tutti {
 namespace {
 
 constexpr std::size_t flush_after = 512;   // intents gathered before a commit is forced
+constexpr double soonest = 0.05;           // seconds; when it said `not before` a time that is past by now
 constexpr double ask_again_after = 1.0;    // seconds; when a policy says `wait` and nothing is under way
 
 std::string outcome_json(const Result& result) {
@@ -69,6 +71,7 @@ struct Executor::Impl {
   bool waits = false;              // the policy said `wait`
   std::optional<double> not_before;
   std::string halted;
+  std::optional<StepId> culprit;   // whose failure halted it
   bool finished = false;
   std::atomic<int> interrupts{0};
   bool said_interrupted = false;
@@ -157,6 +160,7 @@ struct Executor::Impl {
   // -- one step
   void begin(StepId id) {
     Running& running = at(id);
+    running.begun = true;
     running.started = clock.now();
     phase(id, Phase::beginning);
     std::vector<Request> requests;
@@ -229,9 +233,9 @@ struct Executor::Impl {
     ask_round = true;
     const bool is_failure = running.outcome == Outcome::rolled_back || running.outcome == Outcome::roll_back_failed ||
                             running.outcome == Outcome::failed || running.outcome == Outcome::unchanged;
-    if (is_failure && halted.empty())
+    if (is_failure && (halted.empty() || culprit == id))
       halt(fmt::format("{}@{} is {}: {}", step(id).service, step(id).host, to_string(running.outcome), running.message));
-    if (running.started > 0) go_on(step(id).host);
+    if (running.begun) go_on(step(id).host);
   }
   void skip(StepId id, const std::string& why) {
     Running& running = at(id);
@@ -374,12 +378,15 @@ struct Executor::Impl {
   void branches_over(TaskId id) {
     Task& task = at(id);
     task.waiting = false;
+    const bool told_somebody = !at(task.step).branches.empty();
     at(task.step).branches.clear();
     Result result{.succeeded = task.failures.empty(), .status = task.failures.empty() ? 0 : 1, .error = task.failures};
     write(Record::Type::outcome, task.step, task.path, task.sequence, "", result.status, outcome_json(result));
     ++task.sequence;
-    at(task.step).effects.push_back(task.text + (result.succeeded ? "" : " ✗"));
-    tell(Progress::Kind::effect, task.step, at(task.step).effects.back());
+    if (told_somebody) {
+      at(task.step).effects.push_back(task.text + (result.succeeded ? "" : " ✗"));
+      tell(Progress::Kind::effect, task.step, at(task.step).effects.back());
+    }
     ready.push_back(ResumeTask{id, std::move(result)});
     ++unanswered;
   }
@@ -407,6 +414,11 @@ struct Executor::Impl {
         if (succeeded) return finish(task.step, Outcome::upgraded);
         running.message = std::move(message);
         tell(Progress::Kind::effect, task.step, "rolling back: " + running.message);
+        // Nothing new starts while it is rolled back, nor when its host is lost meanwhile.
+        if (halted.empty()) {
+          halt(fmt::format("{}@{} failed: {}", step(task.step).service, step(task.step).host, running.message));
+          culprit = task.step;
+        }
         if (interrupts > 0) return park(task.step, "interrupted before it was rolled back");
         return compensate(task.step);
       case TaskKind::compensation:
@@ -415,8 +427,9 @@ struct Executor::Impl {
         return finish(task.step, Outcome::roll_back_failed);
       case TaskKind::verify:
         if (succeeded) return finish(task.step, Outcome::rolled_back);
-        running.message += fmt::format("; after rolling back, {} does not validate: {}",
-                                       step(task.step).old_definition ? step(task.step).old_definition->title() : "nothing", message);
+        running.message += step(task.step).old_definition
+                               ? fmt::format("; after rolling back, {} does not validate: {}", step(task.step).old_definition->title(), message)
+                               : fmt::format("; after rolling back, something of {} is left: {}", step(task.step).new_definition->title(), message);
         return finish(task.step, Outcome::roll_back_failed);
     }
   }
@@ -451,8 +464,8 @@ struct Executor::Impl {
       Answer answer;
       try {
         answer = policy(scheduler, scheduler.host(host));
-      } catch (const std::exception& e) {
-        return halt(fmt::format("the policy failed: {}", e.what()));
+      } catch (...) {
+        return halt("the policy failed: " + describe(std::current_exception()));
       }
       if (answer.kind == Answer::Kind::yes && policy.asks_driver()) {
         asked = host;
@@ -521,7 +534,7 @@ struct Executor::Impl {
       }
       std::optional<double> seconds;
       if (waits) seconds = ask_again_after;
-      if (not_before) seconds = std::clamp(*not_before - clock.now(), 0.0, seconds.value_or(3600.0));
+      if (not_before) seconds = std::clamp(*not_before - clock.now(), soonest, seconds.value_or(3600.0));
       wait(seconds);
     }
   }
@@ -594,7 +607,7 @@ Report Executor::report() const {
                             .old_version = step.old_definition ? step.old_definition->version : "",
                             .new_version = step.new_definition ? step.new_definition->version : "",
                             .outcome = running.outcome, .message = running.message, .effects = running.effects,
-                            .seconds = running.started > 0 ? running.ended - running.started : 0});
+                            .seconds = running.begun ? running.ended - running.started : 0});
   }
   report.unreachable = impl_->plan.unreachable();
   report.halted = impl_->halted;

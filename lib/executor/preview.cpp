@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "executor/scheduler.hpp"
+#include "transition/describe.hpp"
 
 namespace tutti {
 
@@ -84,7 +85,14 @@ std::optional<std::string> Preview::next() {
       p.over = !p.end_wave();
       continue;
     }
-    const Answer answer = p.policy(p.scheduler, p.scheduler.host(p.queue.back()));
+    Answer answer;
+    try {
+      answer = p.policy(p.scheduler, p.scheduler.host(p.queue.back()));
+    } catch (...) {
+      p.stuck = "the policy failed: " + describe(std::current_exception());
+      p.over = true;
+      break;
+    }
     if (answer.kind == Answer::Kind::yes && p.policy.asks_driver()) return p.asked = p.queue.back();
     p.take(answer);
   }

@@ -37,6 +37,7 @@ struct Running {
   Outcome outcome = Outcome::none;
   std::string message;
   std::vector<std::string> effects;
+  bool begun = false;
   double started = 0, ended = 0;
   bool touched = false;                      // an effect of a body was sent
   std::uint32_t serials = 0;                 // compensations ever registered

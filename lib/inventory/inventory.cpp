@@ -2,6 +2,7 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <sstream>
 
 #include <fmt/format.h>
 
@@ -36,15 +37,18 @@ Inventory inventory_file(std::string path) {
   return [path = std::move(path), hosts, is_read](const std::string& host_class) {
     if (!*is_read) {
       std::ifstream file(path, std::ios::binary);
-      if (!file) throw Error(ErrorCode::misuse, fmt::format("inventory '{}' can't be read: does it exist?", path));
-      const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+      std::ostringstream bytes;  // a folder opens, and only reading it fails
+      if (!file || !(bytes << file.rdbuf()))
+        throw Error(ErrorCode::misuse, fmt::format("inventory '{}' can't be read: is there such a file?", path));
+      const std::string text = std::move(bytes).str();
       const Json json = parse_json(text, path);
       const Reader reader(json, path, {"format_version", "hosts"});
       if (!reader.has("format_version") || reader.integer("format_version", 0) != 1)
         throw Error(ErrorCode::misuse, fmt::format("{}: 'format_version' must be 1", path));
       if (!reader.has("hosts")) throw Error(ErrorCode::misuse, fmt::format("{}: 'hosts' is missing", path));
-      std::size_t n = 0;
-      for (const Json& host : reader.array("hosts")) hosts->push_back(host_from_json(host, fmt::format("{}: host {}", path, ++n)));
+      std::vector<Host> all;
+      for (const Json& host : reader.array("hosts")) all.push_back(host_from_json(host, fmt::format("{}: host {}", path, all.size() + 1)));
+      *hosts = std::move(all);
       *is_read = true;
     }
     std::vector<Host> answer;

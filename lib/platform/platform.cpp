@@ -53,9 +53,17 @@ std::vector<std::string> fixed_options() {
 
 Layout Platform::layout(const Host& host) const {
   if (kind == Kind::ssh)
-    return {.state = "/var/lib/tutti", .store = "/tutti/store", .data = "/var/lib/tutti-data", .root = "/", .confined = false};
+    return {.state = "/var/lib/tutti",
+            .store = "/tutti/store",
+            .data = "/var/lib/tutti-data",
+            .root = "/",
+            .confined = false};
   const std::string root = (std::filesystem::absolute(directory).lexically_normal() / host.name).string();
-  return {.state = root + "/.tutti", .store = root + "/store", .data = root + "/data", .root = root, .confined = true};
+  return {.state = root + "/.tutti",
+          .store = root + "/store",
+          .data = root + "/data",
+          .root = root,
+          .confined = true};
 }
 
 std::vector<std::string> Platform::reach(const Host& host, const std::string& script) const {
@@ -65,7 +73,8 @@ std::vector<std::string> Platform::reach(const Host& host, const std::string& sc
   argv.emplace_back("-T");
   for (std::string& option : fixed_options()) argv.push_back(std::move(option));
   if (host.port != 0) argv.insert(argv.end(), {"-p", std::to_string(host.port)});
-  if (const std::string& login = host.user.empty() ? user : host.user; !login.empty()) argv.insert(argv.end(), {"-l", login});
+  if (const std::string& login = host.user.empty() ? user : host.user; !login.empty())
+    argv.insert(argv.end(), {"-l", login});
   // The login shell may be any: all of them take `exec`, words and single quotes.
   std::string command = "exec ";
   if (!host.become.empty()) command += host.become + " -n ";  // -n: fail rather than ask for a password
@@ -75,7 +84,8 @@ std::vector<std::string> Platform::reach(const Host& host, const std::string& sc
 }
 
 Platform local_platform(std::filesystem::path directory) {
-  return {.kind = Platform::Kind::local, .directory = std::filesystem::absolute(directory).lexically_normal()};
+  return {.kind = Platform::Kind::local,
+          .directory = std::filesystem::absolute(directory).lexically_normal()};
 }
 
 Platform ssh_platform(std::string user, std::filesystem::path config) {

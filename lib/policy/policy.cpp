@@ -14,11 +14,13 @@ namespace {
 /// The hosts that share `of` with this one: a label and its value; "site" is one for all.
 std::string group(const std::string& of, const Host& host) { return of == "site" ? "" : host.label(of); }
 
+constexpr double rounding = 1e-9;  // 33.3% of 1000 is 333, whatever binary fractions say
+
 Answer decide(const Policy::AtMost& term, const Rollout& rollout, const Host& host) {
   if (rollout.unavailable(host.name)) return true;  // it makes nothing worse
   const std::string value = group(term.of, host);
   const double bound =
-      term.percent ? std::max(1.0, std::floor(rollout.hosts(term.of, value) * term.bound / 100)) : term.bound;
+      term.percent ? std::max(1.0, std::floor(rollout.hosts(term.of, value) * term.bound / 100 + rounding)) : term.bound;
   return rollout.unavailable(term.of, value) + 1 <= bound;
 }
 

@@ -59,6 +59,10 @@ void Driver::run(const std::function<void(const Progress&)>& on_progress) {
     const auto handle = body.frame->handle_;
     handle.resume();
     if (body.dropped) return void(impl_->running.erase(id));
+    if (!handle.done() && !body.awaited) {
+      impl_->running.erase(id);
+      return impl_->executor.raised(id, "the transition waits for something that is no effect: it would never go on");
+    }
     if (!handle.done()) return impl_->executor.perform(id, *body.awaited->request_);
     const std::exception_ptr failure = handle.promise().failure;
     impl_->running.erase(id);

@@ -30,10 +30,10 @@ std::string describe(const std::exception_ptr& failure) noexcept {
     } catch (const std::exception& e) {
       return e.what();
     } catch (...) {
-      return "the transition threw something that is no std::exception";
+      return "something was thrown that is no std::exception";
     }
   } catch (...) {
-    return "the transition threw, and what can't be said";
+    return "something was thrown, and what can't be said";
   }
 }
 

@@ -13,10 +13,10 @@
 namespace tutti {
 namespace {
 
-constexpr double stop_grace_seconds = 10;    ///< of a daemon, between TERM and KILL
-constexpr double probe_seconds = 10;         ///< at most, of judging that an instance lives
-constexpr double try_again_seconds = 1;      ///< between tries to validate
-constexpr double answer_seconds = 30;        ///< for the reply, besides what the effect itself may take
+constexpr double stop_grace_seconds = 10;  ///< of a daemon, between TERM and KILL
+constexpr double probe_seconds = 10;       ///< at most, of judging that an instance lives
+constexpr double try_again_seconds = 1;    ///< between tries to validate
+constexpr double answer_seconds = 30;      ///< for the reply, besides what the effect itself may take
 constexpr std::size_t running_hash_length = 32;
 
 /// A request and what every case below needs of it.
@@ -27,25 +27,38 @@ class Compiler {
 
   Compiled compile() {
     switch (request_.operation) {
-      case Operation::run: return run(0);
-      case Operation::wait_until: return run(request_.every > 0 ? request_.every : try_again_seconds);
-      case Operation::start: return start();
-      case Operation::stop: return stop();
-      case Operation::reload: return reload();
-      case Operation::validate: return validate();
-      case Operation::put_file: return put();
-      case Operation::get_file:
-        return frame(frames::Get{.id = {}, .path = path(), .max = most_file_bytes}, 0);
-      case Operation::restore_file:
-        return frame(frames::Unput{.id = {}, .token = token_, .of = request_.of, .path = path()}, 0);
-      case Operation::sleep: return {.answer = Result{}, .pause = std::max(0.0, request_.every)};
-      case Operation::now: return now();
-      case Operation::begin:
-      case Operation::end: return entry();
-      case Operation::settle: return settle();
-      case Operation::sweep: return sweep();
-      case Operation::drain:
-      case Operation::undrain: break;  // the executor takes them apart
+    case Operation::run:
+      return run(0);
+    case Operation::wait_until:
+      return run(request_.every > 0 ? request_.every : try_again_seconds);
+    case Operation::start:
+      return start();
+    case Operation::stop:
+      return stop();
+    case Operation::reload:
+      return reload();
+    case Operation::validate:
+      return validate();
+    case Operation::put_file:
+      return put();
+    case Operation::get_file:
+      return frame(frames::Get{.id = {}, .path = path(), .max = most_file_bytes}, 0);
+    case Operation::restore_file:
+      return frame(frames::Unput{.id = {}, .token = token_, .of = request_.of, .path = path()}, 0);
+    case Operation::sleep:
+      return {.answer = Result{}, .pause = std::max(0.0, request_.every)};
+    case Operation::now:
+      return now();
+    case Operation::begin:
+    case Operation::end:
+      return entry();
+    case Operation::settle:
+      return settle();
+    case Operation::sweep:
+      return sweep();
+    case Operation::drain:
+    case Operation::undrain:
+      break;  // the executor takes them apart
     }
     return {.answer = failed("an operation that this version does not know")};
   }
@@ -57,7 +70,9 @@ class Compiler {
   }
   static Compiled nothing_to_do() { return {.answer = Result{}}; }
 
-  [[nodiscard]] double limit(double otherwise) const { return request_.limit > 0 ? request_.limit : otherwise; }
+  [[nodiscard]] double limit(double otherwise) const {
+    return request_.limit > 0 ? request_.limit : otherwise;
+  }
 
   [[nodiscard]] const Definition& definition() const {
     if (!request_.definition)
@@ -70,7 +85,8 @@ class Compiler {
     namespace fs = std::filesystem;
     const fs::path root(layout_.root);
     const fs::path whole = (root / request_.path).lexically_normal();
-    if (request_.path.empty() || (layout_.confined && whole.lexically_relative(root).string().starts_with("..")))
+    if (request_.path.empty() ||
+        (layout_.confined && whole.lexically_relative(root).string().starts_with("..")))
       throw Error(ErrorCode::misuse, fmt::format("`{}`: on {} paths are below {}; write a relative path",
                                                  request_.describe(), host_, layout_.root));
     return whole.string();
@@ -86,7 +102,8 @@ class Compiler {
   /// What tells that the service is up, and may be run at any time; none when nothing does.
   static const Command* check(const Definition& definition) {
     for (const char* name : {"alive", "validate"})
-      if (const auto found = definition.programs.find(name); found != definition.programs.end()) return &found->second;
+      if (const auto found = definition.programs.find(name); found != definition.programs.end())
+        return &found->second;
     return nullptr;
   }
 
@@ -98,10 +115,12 @@ class Compiler {
     }
     if (!output->cut) return output->text;
     if (output->host != host_)
-      throw Error(ErrorCode::not_built,
-                  fmt::format("the output of {} ({} bytes) is on {}: carrying more than its beginning from host to host is "
-                              "not built yet; write it to where {} can read it",
-                              output->token, output->size, output->host, host_));
+      throw Error(
+          ErrorCode::not_built,
+          fmt::format(
+              "the output of {} ({} bytes) is on {}: carrying more than its beginning from host to host is "
+              "not built yet; write it to where {} can read it",
+              output->token, output->size, output->host, host_));
     return frames::Blob{output->token};
   }
 
@@ -147,8 +166,12 @@ class Compiler {
   }
 
   frames::Start bare_start(const Definition& d) const {
-    frames::Start start{.id = {}, .token = token_, .service = d.service, .definition = running_hash(d).substr(0, running_hash_length)};
-    for (const std::string& path : d.data_directories) start.directories.push_back({.path = path, .owner = d.user});
+    frames::Start start{.id = {},
+                        .token = token_,
+                        .service = d.service,
+                        .definition = running_hash(d).substr(0, running_hash_length)};
+    for (const std::string& path : d.data_directories)
+      start.directories.push_back({.path = path, .owner = d.user});
     return start;
   }
   static Compiled started(frames::Start start, const Definition& d) {
@@ -172,7 +195,8 @@ class Compiler {
       start.daemon = found->second.is_daemon;
       start.program = program(found->second);
       start.limit = limit(found->second.limit);
-      if (const Command* how = request_.idempotent && !start.daemon ? check(d) : nullptr) start.check = how->argv;
+      if (const Command* how = request_.idempotent && !start.daemon ? check(d) : nullptr)
+        start.check = how->argv;
     }
     return started(std::move(start), d);
   }
@@ -234,7 +258,8 @@ class Compiler {
     }
     const ManifestEntry manifest = ManifestEntry::from_json(request_.content);
     entry.service = manifest.service;
-    if (const DefinitionPtr d = manifest.new_definition ? manifest.new_definition : manifest.old_definition) set_probe(entry, *d);
+    if (const DefinitionPtr d = manifest.new_definition ? manifest.new_definition : manifest.old_definition)
+      set_probe(entry, *d);
     Compiled compiled = frame(std::move(entry), 0);
     if (manifest.new_definition) compiled.items = manifest.new_definition->items();
     // A first entry promises what is to come. A last one may bring hooks that changed alone, or take
@@ -278,7 +303,8 @@ class Compiler {
 
 }  // namespace
 
-Compiled compile(const std::string& token, const std::string& host, const Layout& layout, const Request& request) {
+Compiled compile(const std::string& token, const std::string& host, const Layout& layout,
+                 const Request& request) {
   try {
     return Compiler(token, host, layout, request).compile();
   } catch (const Error& e) {

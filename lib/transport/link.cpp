@@ -55,7 +55,8 @@ void Link::read(std::function<void(HostReading)> then) {
 void Link::send(std::string token, Request request, Compiled compiled) {
   request.content = {};  // it is in the frame
   request.input = {};
-  queue_.emplace_back(Effect{.token = std::move(token), .request = std::move(request), .compiled = std::move(compiled)});
+  queue_.emplace_back(
+      Effect{.token = std::move(token), .request = std::move(request), .compiled = std::move(compiled)});
   pump();
 }
 
@@ -122,7 +123,11 @@ void Link::ask_next(Effect& effect) {
   const std::string id = next_id();
   try {
     if (!locked_) {
-      frames::Lock lock{.id = id, .lineage = authority_->lineage, .epoch = authority_->epoch, .seen = authority_->seen, .holder = authority_->holder};
+      frames::Lock lock{.id = id,
+                        .lineage = authority_->lineage,
+                        .epoch = authority_->epoch,
+                        .seen = authority_->seen,
+                        .holder = authority_->holder};
       if (authority_->displace && !authority_->displace->lineage.empty())
         lock.expect = frames::Fence{authority_->displace->lineage, authority_->displace->epoch};
       return ask(Stage::lock, id, frames::encode(lock), lock_seconds);
@@ -131,7 +136,8 @@ void Link::ask_next(Effect& effect) {
       std::vector<std::string> unsure;
       for (const std::string& item : effect.compiled.items)
         if (!present_.contains(item)) unsure.push_back(item);
-      if (!unsure.empty()) return ask(Stage::items, id, frames::encode(frames::Items{.id = id, .names = unsure}), items_seconds);
+      if (!unsure.empty())
+        return ask(Stage::items, id, frames::encode(frames::Items{.id = id, .names = unsure}), items_seconds);
       effect.missing.emplace();
     }
     if (!effect.missing->empty()) return upload(effect.missing->back());
@@ -145,30 +151,39 @@ void Link::ask_next(Effect& effect) {
 void Link::upload(const std::string& item) {
   const ItemContent* content = shared_.offer.find(item);
   if (!content)
-    return complete(failed(fmt::format("item {} is not in the store of {}, and this program does not have it either", item, host_.name)));
+    return complete(failed(fmt::format(
+        "item {} is not in the store of {}, and this program does not have it either", item, host_.name)));
   busy_ = true;  // what is encoded is a copy: only so many of them at once
   shared_.uploading.enter(content->bytes.size(), [this, item, content](Gate::Pass pass) {
     pass_ = std::move(pass);
     busy_ = false;
-    if (is_connected()) try {
-      const std::string id = next_id();
-      ask(Stage::item, id,
-          frames::encode(frames::Item{.id = id, .name = item, .bytes = content->bytes, .sha256 = shared_.offer.sha256_of(item),
-                                      .mode = content->executable ? 0555U : 0444U}),
-          items_seconds);
-    } catch (const std::invalid_argument& e) {
-      complete(failed(e.what()));
-    }
+    if (is_connected()) send_item(item, *content);
     if (busy_) return;
     pass_.drop();
     pump();
   });
 }
 
+void Link::send_item(const std::string& item, const ItemContent& content) {
+  const std::string id = next_id();
+  try {
+    ask(Stage::item, id,
+        frames::encode(frames::Item{.id = id,
+                                    .name = item,
+                                    .bytes = content.bytes,
+                                    .sha256 = shared_.offer.sha256_of(item),
+                                    .mode = content.executable ? 0555U : 0444U}),
+        items_seconds);
+  } catch (const std::invalid_argument& e) {
+    complete(failed(e.what()));
+  }
+}
+
 void Link::ask(Stage stage, const std::string& id, std::string frame, double seconds) {
   busy_ = true;
   ++shared_.frames;
-  session_->ask(id, std::move(frame), seconds, [this, stage](Session::Reply reply) { answered(stage, std::move(reply)); });
+  session_->ask(id, std::move(frame), seconds,
+                [this, stage](Session::Reply reply) { answered(stage, std::move(reply)); });
 }
 
 // ------------------------------------------------------------------ what came of it
@@ -181,12 +196,22 @@ void Link::answered(Stage stage, Session::Reply reply) {
   } else {
     const frames::Answer& answer = std::get<frames::Answer>(reply);
     switch (stage) {
-      case Stage::read: take_read(answer); break;
-      case Stage::lock: take_lock(answer); break;
-      case Stage::items:
-      case Stage::item: take_items(stage, answer); break;
-      case Stage::effect: take_effect(answer); break;
-      case Stage::error_tail: take_error_tail(answer); break;
+    case Stage::read:
+      take_read(answer);
+      break;
+    case Stage::lock:
+      take_lock(answer);
+      break;
+    case Stage::items:
+    case Stage::item:
+      take_items(stage, answer);
+      break;
+    case Stage::effect:
+      take_effect(answer);
+      break;
+    case Stage::error_tail:
+      take_error_tail(answer);
+      break;
     }
     fresh_ = false;
   }
@@ -214,9 +239,12 @@ void Link::lost(Stage stage, const std::string& why) {
 void Link::take_read(const frames::Answer& answer) {
   const auto then = std::move(std::get<Reading>(queue_.front()).then);
   queue_.pop_front();
-  if (const auto* manifest = std::get_if<frames::Manifest>(&answer)) return then(to_reading(host_.name, *manifest));
+  if (const auto* manifest = std::get_if<frames::Manifest>(&answer))
+    return then(to_reading(host_.name, *manifest));
   const auto* failed = std::get_if<frames::Failed>(&answer);
-  then({.host = host_.name, .why = failed ? whereabouts(host_) + ": its manifest can't be read: " + escaped(failed->why) : out_of_turn()});
+  then({.host = host_.name,
+        .why = failed ? whereabouts(host_) + ": its manifest can't be read: " + escaped(failed->why)
+                      : out_of_turn()});
 }
 
 void Link::take_lock(const frames::Answer& answer) {
@@ -238,13 +266,15 @@ void Link::take_items(Stage stage, const frames::Answer& answer) {
           (first.compiled.items_required || shared_.offer.find(item)))
         first.missing->push_back(item);
     for (const std::string& item : asked)
-      if (std::find(missing->names.begin(), missing->names.end(), item) == missing->names.end()) present_.insert(item);
+      if (std::find(missing->names.begin(), missing->names.end(), item) == missing->names.end())
+        present_.insert(item);
   } else if (std::holds_alternative<frames::ItemStored>(answer) && stage == Stage::item) {
     present_.insert(first.missing->back());
     first.missing->pop_back();
   } else if (const auto* why = std::get_if<frames::Failed>(&answer)) {
     const std::string what = stage == Stage::item ? "item " + first.missing->back() : "items";
-    complete(failed(fmt::format("{} can't be put into the store of {}: {}", what, host_.name, escaped(why->why))));
+    complete(
+        failed(fmt::format("{} can't be put into the store of {}: {}", what, host_.name, escaped(why->why))));
   } else {
     complete(failed(out_of_turn()));
   }
@@ -254,7 +284,8 @@ void Link::take_effect(const frames::Answer& answer) {
   Effect& first = effect();
   if (const auto* done = std::get_if<frames::Done>(&answer)) {
     if (done->how == frames::How::fenced)
-      return complete(Completion::Kind::refused, fmt::format("{}: another deployment took the host over", host_.name));
+      return complete(Completion::Kind::refused,
+                      fmt::format("{}: another deployment took the host over", host_.name));
     const bool is_cut = done->error.size > done->error.preview.size();
     if (done->succeeded() || !is_cut || !is_connected())
       return complete(to_result(first.request, first.token, host_.name, *done));
@@ -262,20 +293,32 @@ void Link::take_effect(const frames::Answer& answer) {
     const std::string id = next_id();
     const std::uint64_t offset = done->error.size - std::min<std::uint64_t>(done->error.size, error_bytes);
     return ask(Stage::error_tail, id,
-               frames::encode(frames::Out{.id = id, .token = first.token, .stream = frames::Stream::err, .offset = offset, .max = error_bytes}),
+               frames::encode(frames::Out{.id = id,
+                                          .token = first.token,
+                                          .stream = frames::Stream::err,
+                                          .offset = offset,
+                                          .max = error_bytes}),
                items_seconds);
   }
   if (const auto* got = std::get_if<frames::Got>(&answer)) {
-    if (sha256(got->bytes) != got->sha256) return complete(failed(first.request.path + " changed on the way"));
+    if (sha256(got->bytes) != got->sha256)
+      return complete(failed(first.request.path + " changed on the way"));
     Result result;
-    result.output = {.text = got->bytes, .cut = false, .size = got->bytes.size(), .sha256 = {}, .host = host_.name, .token = first.token};
+    result.output = {.text = got->bytes,
+                     .cut = false,
+                     .size = got->bytes.size(),
+                     .sha256 = {},
+                     .host = host_.name,
+                     .token = first.token};
     return complete(std::move(result));
   }
   if (const auto* why = std::get_if<frames::Failed>(&answer)) return complete(failed(escaped(why->why)));
   if (const auto* refused = std::get_if<frames::Refused>(&answer))
     return complete(Completion::Kind::refused, why_refused(host_, *refused));
   if (const auto* state = std::get_if<frames::TokenState>(&answer))
-    return complete(Completion::Kind::lost, fmt::format("{}: what became of it is not known (the host says: {})", host_.name, frames::name(*state)));
+    return complete(Completion::Kind::lost,
+                    fmt::format("{}: what became of it is not known (the host says: {})", host_.name,
+                                frames::name(*state)));
   complete(Completion::Kind::lost, out_of_turn());
 }
 
@@ -290,7 +333,8 @@ void Link::complete(Completion::Kind kind, std::string why) {
 }
 
 void Link::complete(Result result) {
-  shared_.completed.push_back({.token = effect().token, .kind = Completion::Kind::answered, .result = std::move(result), .why = {}});
+  shared_.completed.push_back(
+      {.token = effect().token, .kind = Completion::Kind::answered, .result = std::move(result), .why = {}});
   queue_.pop_front();
 }
 

@@ -14,8 +14,8 @@
 #include <boost/asio/io_context.hpp>
 
 #include "transport/compile.hpp"
-#include "transport/session.hpp"
 #include "transport/gate.hpp"
+#include "transport/session.hpp"
 #include <tutti/site.hpp>
 #include <tutti/transport.hpp>
 
@@ -67,7 +67,7 @@ class Link {
   void read(std::function<void(HostReading)> then);
   void send(std::string token, Request request, Compiled compiled);
 
-  bool hang_up() noexcept;             ///< see Session
+  bool hang_up() noexcept;  ///< see Session
   void reap(double seconds) noexcept;
 
  private:
@@ -85,12 +85,13 @@ class Link {
   using Job = std::variant<Reading, Effect>;
   enum class Stage { read, lock, items, item, effect, error_tail };
 
-  void pump();            ///< does the next thing for the first job, if nothing is under way
-  bool is_connected();    ///< finds out about a session that ended while idle
+  void pump();          ///< does the next thing for the first job, if nothing is under way
+  bool is_connected();  ///< finds out about a session that ended while idle
   void connect();
   void opened(const std::string& why);
   void ask_next(Effect& effect);
   void upload(const std::string& item);
+  void send_item(const std::string& item, const ItemContent& content);
   void ask(Stage stage, const std::string& id, std::string frame, double seconds);
   void answered(Stage stage, Session::Reply reply);
   void lost(Stage stage, const std::string& why);
@@ -112,14 +113,14 @@ class Link {
   std::deque<Job> queue_;
   bool busy_ = false;  ///< something is under way for the first job
   std::shared_ptr<Session> session_;
-  Gate::Pass pass_;              ///< while it opens, or an item is uploaded
-  bool fresh_ = false;           ///< the session was opened for the first job
-  bool moved_ = false;           ///< the session is with where the host was before
-  bool may_connect_ = true;      ///< no attempt has failed since the last loss
-  std::string why_not_;          ///< the last attempt failed
+  Gate::Pass pass_;          ///< while it opens, or an item is uploaded
+  bool fresh_ = false;       ///< the session was opened for the first job
+  bool moved_ = false;       ///< the session is with where the host was before
+  bool may_connect_ = true;  ///< no attempt has failed since the last loss
+  std::string why_not_;      ///< the last attempt failed
   std::optional<Authority> authority_;
   bool locked_ = false;
-  std::string refused_;          ///< with this authority
+  std::string refused_;            ///< with this authority
   std::set<std::string> present_;  ///< items known to be there
   std::uint64_t last_id_ = 0;
 };

@@ -27,9 +27,10 @@ namespace tutti {
 namespace {
 
 [[noreturn]] void refuse(const std::string& what, int error) {
-  const char* remedy = error == EMFILE || error == ENFILE
-                           ? "; each host takes three open files: raise the limit (ulimit -n) or deploy to fewer hosts at once"
-                           : "";
+  const char* remedy =
+      error == EMFILE || error == ENFILE
+          ? "; each host takes three open files: raise the limit (ulimit -n) or deploy to fewer hosts at once"
+          : "";
   throw Error(ErrorCode::system, fmt::format("{}: {}{}", what, std::strerror(error), remedy));
 }
 
@@ -69,7 +70,8 @@ struct Ends {
 // part of, whatever it does with signals. A pipe would need SIGPIPE blocked around every write.
 void make_input(Ends& ends) {
   std::array<int, 2> fds{};
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) != 0) refuse("no socket for a child process", errno);
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) != 0)
+    refuse("no socket for a child process", errno);
   const int theirs = fds[1];
   try {
     ends.ours.take(fds[0]);
@@ -108,12 +110,14 @@ class Setup {
   Setup& operator=(const Setup&) = delete;
 
   pid_t spawn(const std::vector<std::string>& argv, const std::array<int, 3>& streams) {
-    for (int i = 0; i < 3; ++i) check(::posix_spawn_file_actions_adddup2(&actions_, streams[static_cast<std::size_t>(i)], i));
+    for (int i = 0; i < 3; ++i)
+      check(::posix_spawn_file_actions_adddup2(&actions_, streams[static_cast<std::size_t>(i)], i));
 #if defined(__GLIBC_PREREQ) && __GLIBC_PREREQ(2, 34)
     check(::posix_spawn_file_actions_addclosefrom_np(&actions_, 3));  // of the program that we are part of
 #endif
     // A session of its own: Ctrl-C at the terminal does not reach the child, and nothing asks there.
-    check(::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK));
+    check(::posix_spawnattr_setflags(&attributes_,
+                                     POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK));
     sigset_t set;
     ::sigfillset(&set);
     check(::posix_spawnattr_setsigdefault(&attributes_, &set));
@@ -123,7 +127,8 @@ class Setup {
     for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
     arguments.push_back(nullptr);
     pid_t pid = -1;
-    if (const int error = ::posix_spawnp(&pid, arguments[0], &actions_, &attributes_, arguments.data(), environ))
+    if (const int error =
+            ::posix_spawnp(&pid, arguments[0], &actions_, &attributes_, arguments.data(), environ))
       refuse(fmt::format("can't run '{}'", argv[0]), error);
     return pid;
   }
@@ -157,7 +162,8 @@ Child::~Child() {
     if (fd >= 0) ::close(fd);
   if (pid_ < 0 || ended_within(0)) return;
   ::kill(pid_, SIGKILL);  // only the child: what runs on the host outlives its connection
-  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {}
+  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  }
 }
 
 int Child::take_input() noexcept { return std::exchange(input_, -1); }
@@ -166,7 +172,8 @@ int Child::take_error() noexcept { return std::exchange(error_, -1); }
 
 bool Child::ended_within(double seconds) noexcept {
   using Clock = std::chrono::steady_clock;
-  const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  const auto end =
+      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
   while (pid_ >= 0) {
     const pid_t reaped = ::waitpid(pid_, nullptr, WNOHANG);
     // ECHILD: the program ignores SIGCHLD, or waits for every child itself.

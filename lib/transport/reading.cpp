@@ -12,10 +12,13 @@ namespace {
 
 HostReading::Life life(frames::Life life) {
   switch (life) {
-    case frames::Life::alive: return HostReading::Life::alive;
-    case frames::Life::dead: return HostReading::Life::dead;
-    case frames::Life::unknown:
-    case frames::Life::torn: break;
+  case frames::Life::alive:
+    return HostReading::Life::alive;
+  case frames::Life::dead:
+    return HostReading::Life::dead;
+  case frames::Life::unknown:
+  case frames::Life::torn:
+    break;
   }
   return HostReading::Life::unknown;
 }
@@ -37,11 +40,14 @@ ManifestEntry entry(const frames::ManifestEntry& raw) {
 HostReading to_reading(const std::string& host, const frames::Manifest& manifest) {
   HostReading reading{.host = host, .reached = true};
   if (manifest.fence)
-    reading.fence = {.lineage = manifest.fence->lineage, .epoch = manifest.fence->epoch, .holder = to_utf8(manifest.holder)};
+    reading.fence = {.lineage = manifest.fence->lineage,
+                     .epoch = manifest.fence->epoch,
+                     .holder = to_utf8(manifest.holder)};
   reading.nonce = manifest.nonce;
   std::vector<const frames::ManifestEntry*> sorted;
   for (const frames::ManifestEntry& one : manifest.entries) sorted.push_back(&one);
-  std::sort(sorted.begin(), sorted.end(), [](const auto* a, const auto* b) { return a->service < b->service; });
+  std::sort(sorted.begin(), sorted.end(),
+            [](const auto* a, const auto* b) { return a->service < b->service; });
   std::string all;
   for (const frames::ManifestEntry* one : sorted) {
     reading.entries.push_back({.entry = entry(*one), .life = life(one->life)});

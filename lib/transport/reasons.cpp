@@ -17,7 +17,8 @@ std::string last_lines(std::string_view text) {
     const auto begin = text.rfind('\n') + 1;  // npos + 1 is 0
     std::string_view line = text.substr(begin);
     text = begin == 0 ? std::string_view{} : text.substr(0, begin - 1);
-    while (!line.empty() && (line.back() == '\r' || line.back() == ' ' || line.back() == '.')) line.remove_suffix(1);
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' ' || line.back() == '.'))
+      line.remove_suffix(1);
     if (line.find_first_not_of("@ \t") != std::string_view::npos) lines.insert(lines.begin(), line);
   }
   std::string joined;
@@ -45,7 +46,8 @@ Standing standing(const std::string& detail) {
 }
 
 /// What ssh calls the host: its configuration may give another address than we know.
-std::string between(std::string_view text, std::string_view before, std::string_view after, const std::string& otherwise) {
+std::string between(std::string_view text, std::string_view before, std::string_view after,
+                    const std::string& otherwise) {
   const auto begin = text.find(before);
   const auto end = begin == std::string_view::npos ? begin : text.find(after, begin);
   if (end == std::string_view::npos) return otherwise;
@@ -63,9 +65,10 @@ std::string scanned(const std::string& address) {
 std::string remedy(const Host& host, const Platform& platform, std::string_view said) {
   const auto has = [&](std::string_view text) { return said.find(text) != std::string_view::npos; };
   if (has("IDENTIFICATION HAS CHANGED") || has("has changed and you have requested strict"))
-    return fmt::format("its host key is not the one in known_hosts; if the machine was made anew, remove the old one: "
-                       "ssh-keygen -R '{}'",
-                       between(said, "key for ", " has changed", address(host)));
+    return fmt::format(
+        "its host key is not the one in known_hosts; if the machine was made anew, remove the old one: "
+        "ssh-keygen -R '{}'",
+        between(said, "key for ", " has changed", address(host)));
   if (has("Host key verification failed") || has("host key is known"))
     return "check its host key and add it to known_hosts: ssh-keyscan " +
            scanned(between(said, "key is known for ", " and you", address(host)));
@@ -81,14 +84,16 @@ std::string remedy(const Host& host, const Platform& platform, std::string_view 
       return fmt::format("install {} there, or log in as root and leave `become` out", host.become);
   }
   if (has("can't run 'ssh'")) return "install the OpenSSH client on this machine";
-  if (has("Bad configuration option") || has("bad configuration options")) return "correct your ssh configuration";
+  if (has("Bad configuration option") || has("bad configuration options"))
+    return "correct your ssh configuration";
   return "";
 }
 
 }  // namespace
 
 std::string whereabouts(const Host& host) {
-  return host.address.empty() || host.address == host.name ? host.name : fmt::format("{} ({})", host.name, host.address);
+  return host.address.empty() || host.address == host.name ? host.name
+                                                           : fmt::format("{} ({})", host.name, host.address);
 }
 
 std::string why_unreachable(const Host& host, const Platform& platform, std::string_view last_words,
@@ -116,22 +121,27 @@ std::string why_refused(const Host& host, const frames::Refused& refused) {
   const std::string& why = refused.why;
   const Standing there = standing(refused.detail);
   if (why == "lineage")
-    return fmt::format("{} is held by lineage {} ({}), epoch {}: deploy --take-over displaces it", host.name, there.lineage,
-                       there.holder, there.epoch);
+    return fmt::format("{} is held by lineage {} ({}), epoch {}: deploy --take-over displaces it", host.name,
+                       there.lineage, there.holder, there.epoch);
   if (why == "epoch")
-    return fmt::format("{}: a deployment of this site with a later epoch ({}, {}) came first: is the state file an old copy?",
+    return fmt::format("{}: a deployment of this site with a later epoch ({}, {}) came first: is the state "
+                       "file an old copy?",
                        host.name, there.epoch, there.holder);
   if (why == "busy")
-    return fmt::format("{}: another deployment is running there (process {}): wait for it, or end it", host.name,
-                       escaped(refused.detail));
-  if (why == "went-back")
-    return fmt::format("{} was restored from an old image: its records are those of epoch {}, older than what this site "
-                       "did there; what it holds must be looked at before anything is deployed to it",
+    return fmt::format("{}: another deployment is running there (process {}): wait for it, or end it",
                        host.name, escaped(refused.detail));
+  if (why == "went-back")
+    return fmt::format(
+        "{} was restored from an old image: its records are those of epoch {}, older than what this site "
+        "did there; what it holds must be looked at before anything is deployed to it",
+        host.name, escaped(refused.detail));
   if (why == "nonce")
-    return fmt::format("{}: its records are not those that this run wrote: they were lost or replaced", host.name);
-  if (why == "baseline") return fmt::format("{} lacks '{}', which the runner needs", host.name, escaped(refused.detail));
-  if (why == "state") return fmt::format("{}: its state can't be used: {}", host.name, escaped(refused.detail));
+    return fmt::format("{}: its records are not those that this run wrote: they were lost or replaced",
+                       host.name);
+  if (why == "baseline")
+    return fmt::format("{} lacks '{}', which the runner needs", host.name, escaped(refused.detail));
+  if (why == "state")
+    return fmt::format("{}: its state can't be used: {}", host.name, escaped(refused.detail));
   return fmt::format("{} refused: {} {}", host.name, escaped(why), escaped(refused.detail));
 }
 

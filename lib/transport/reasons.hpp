@@ -14,8 +14,8 @@ namespace tutti {
 [[nodiscard]] std::string whereabouts(const Host& host);
 /// Why no connection came about. `last_words`: the end of ssh's (or the shell's) standard error;
 /// `otherwise`: what we know ourselves.
-[[nodiscard]] std::string why_unreachable(const Host& host, const Platform& platform, std::string_view last_words,
-                                          const std::string& otherwise);
+[[nodiscard]] std::string why_unreachable(const Host& host, const Platform& platform,
+                                          std::string_view last_words, const std::string& otherwise);
 /// The same for the host's own REFUSED.
 [[nodiscard]] std::string why_unreachable(const Host& host, const frames::Ended& ended);
 /// Why LOCK was refused.

@@ -15,23 +15,40 @@ constexpr std::size_t item_hash_length = 32;
 
 const char* word(Operation operation) {
   switch (operation) {
-    case Operation::run: return "run";
-    case Operation::wait_until: return "wait-until";
-    case Operation::start: return "start";
-    case Operation::stop: return "stop";
-    case Operation::reload: return "reload";
-    case Operation::validate: return "validate";
-    case Operation::put_file: return "put-file";
-    case Operation::get_file: return "get-file";
-    case Operation::sleep: return "sleep";
-    case Operation::now: return "now";
-    case Operation::drain: return "drain";
-    case Operation::undrain: return "undrain";
-    case Operation::begin: return "begin";
-    case Operation::settle: return "settle";
-    case Operation::end: return "end";
-    case Operation::sweep: return "sweep";
-    case Operation::restore_file: return "restore-file";
+  case Operation::run:
+    return "run";
+  case Operation::wait_until:
+    return "wait-until";
+  case Operation::start:
+    return "start";
+  case Operation::stop:
+    return "stop";
+  case Operation::reload:
+    return "reload";
+  case Operation::validate:
+    return "validate";
+  case Operation::put_file:
+    return "put-file";
+  case Operation::get_file:
+    return "get-file";
+  case Operation::sleep:
+    return "sleep";
+  case Operation::now:
+    return "now";
+  case Operation::drain:
+    return "drain";
+  case Operation::undrain:
+    return "undrain";
+  case Operation::begin:
+    return "begin";
+  case Operation::settle:
+    return "settle";
+  case Operation::end:
+    return "end";
+  case Operation::sweep:
+    return "sweep";
+  case Operation::restore_file:
+    return "restore-file";
   }
   return "?";
 }
@@ -52,7 +69,8 @@ std::string described(const Command& command) {
   for (std::size_t i = 0; i < command.argv.size(); ++i) {
     if (!text.empty()) text += ' ';
     const std::string& argument = command.argv[i];
-    const bool is_item = argument.starts_with('/') && short_name(argument).size() + item_hash_length < argument.size();
+    const bool is_item =
+        argument.starts_with('/') && short_name(argument).size() + item_hash_length < argument.size();
     text += i == 0 || is_item ? short_name(argument) : argument;
   }
   return text;
@@ -87,22 +105,29 @@ std::string Request::describe() const {
     if (!more.empty()) text += " " + more;
   };
   switch (operation) {
-    case Operation::run:
-    case Operation::wait_until: add(described(command)); break;
-    case Operation::put_file:
-    case Operation::get_file:
-    case Operation::restore_file: add(path); break;
-    case Operation::sleep: add(fmt::format("{}", every)); break;
-    case Operation::sweep:
-      for (const std::string& file : paths) add(file);
-      break;
-    default: add(definition ? definition->title() : path);
+  case Operation::run:
+  case Operation::wait_until:
+    add(described(command));
+    break;
+  case Operation::put_file:
+  case Operation::get_file:
+  case Operation::restore_file:
+    add(path);
+    break;
+  case Operation::sleep:
+    add(fmt::format("{}", every));
+    break;
+  case Operation::sweep:
+    for (const std::string& file : paths) add(file);
+    break;
+  default:
+    add(definition ? definition->title() : path);
   }
   text = escaped(text);
   if (width(text) > most_columns) {
     std::size_t end = text.size();
-    for (std::size_t columns = width(text); columns >= most_columns; --columns)
-      do --end;
+    for (std::size_t columns = width(text); columns >= most_columns; --columns) do
+        --end;
       while ((static_cast<unsigned char>(text[end]) & 0xc0) == 0x80);
     text = text.substr(0, end) + "…";
   }

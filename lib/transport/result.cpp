@@ -13,9 +13,11 @@ constexpr std::size_t most_error_lines = 12;
 
 /// The last lines of what a program wrote, fit for a terminal.
 std::string last_lines(std::string_view text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.remove_suffix(1);
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' '))
+    text.remove_suffix(1);
   std::size_t begin = text.size() > error_bytes ? text.size() - error_bytes : 0;
-  if (begin > 0) begin = std::min(text.find('\n', begin), begin + error_bytes / 2) + 1;  // at a line, if one is near
+  if (begin > 0)
+    begin = std::min(text.find('\n', begin), begin + error_bytes / 2) + 1;  // at a line, if one is near
   std::size_t lines = 0;
   for (std::size_t i = text.size(); i > begin; --i)
     if (text[i - 1] == '\n' && ++lines == most_error_lines) begin = i;
@@ -29,23 +31,29 @@ std::string with(const std::string& sentence, const std::string& said) {
 std::string why(const Request& request, const frames::Done& done, const std::string& said) {
   const std::string service = request.definition ? "'" + request.definition->service + "'" : "the service";
   switch (done.how) {
-    case frames::How::exit:
-    case frames::How::already:
-    case frames::How::absent: return said.empty() ? fmt::format("it ended with status {} and said nothing", done.status) : said;
-    case frames::How::timeout:
-      return with(request.operation == Operation::validate || request.operation == Operation::wait_until
-                      ? "it did not succeed within its limit"
-                      : "it did not end within its limit and was killed",
-                  said);
-    case frames::How::killed: return with("it was killed", said);
-    case frames::How::busy: return with(fmt::format("another daemon of {} is running there", service), said);
-    case frames::How::died:
-      return with(fmt::format("the daemon ended{}{}", done.status ? fmt::format(" with status {}", done.status) : "",
-                              request.operation == Operation::validate ? " while it was being validated" : ""),
-                  said);
-    case frames::How::lingers: return with("it was stopped, but is still up when its limit is over", said);
-    case frames::How::fenced:
-    case frames::How::error: return said.empty() ? "the host could not prepare it" : said;
+  case frames::How::exit:
+  case frames::How::already:
+  case frames::How::absent:
+    return said.empty() ? fmt::format("it ended with status {} and said nothing", done.status) : said;
+  case frames::How::timeout:
+    return with(request.operation == Operation::validate || request.operation == Operation::wait_until
+                    ? "it did not succeed within its limit"
+                    : "it did not end within its limit and was killed",
+                said);
+  case frames::How::killed:
+    return with("it was killed", said);
+  case frames::How::busy:
+    return with(fmt::format("another daemon of {} is running there", service), said);
+  case frames::How::died:
+    return with(fmt::format("the daemon ended{}{}",
+                            done.status ? fmt::format(" with status {}", done.status) : "",
+                            request.operation == Operation::validate ? " while it was being validated" : ""),
+                said);
+  case frames::How::lingers:
+    return with("it was stopped, but is still up when its limit is over", said);
+  case frames::How::fenced:
+  case frames::How::error:
+    return said.empty() ? "the host could not prepare it" : said;
   }
   return said;
 }
@@ -74,8 +82,8 @@ Result failed(std::string why) {
   return result;
 }
 
-Result to_result(const Request& request, const std::string& token, const std::string& host, const frames::Done& done,
-                 const std::string& error_tail) {
+Result to_result(const Request& request, const std::string& token, const std::string& host,
+                 const frames::Done& done, const std::string& error_tail) {
   Result result;
   result.succeeded = done.succeeded();
   result.status = done.status;

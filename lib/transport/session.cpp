@@ -41,21 +41,15 @@ frames::Limits limits() {
 }
 
 std::chrono::steady_clock::duration duration(double seconds) {
-  return std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(seconds));
+  return std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+      std::chrono::duration<double>(seconds));
 }
 
 }  // namespace
 
 Session::Session(asio::io_context& io, Host host, Platform platform, std::string site)
-    : host_(std::move(host)),
-      platform_(std::move(platform)),
-      site_(std::move(site)),
-      input_(io),
-      output_(io),
-      error_(io),
-      timer_(io),
-      last_words_(io),
-      parser_(limits()) {}
+    : host_(std::move(host)), platform_(std::move(platform)), site_(std::move(site)), input_(io), output_(io),
+      error_(io), timer_(io), last_words_(io), parser_(limits()) {}
 
 void Session::open(std::function<void(std::string)> opened) {
   opened_ = std::move(opened);
@@ -71,7 +65,8 @@ void Session::open(std::function<void(std::string)> opened) {
 void Session::start() {
   const Layout layout = platform_.layout(host_);
   if (platform_.kind == Platform::Kind::local) std::filesystem::create_directories(layout.root);
-  child_.emplace(platform_.reach(host_, frames::bootstrap(layout.state, runner_sha256(), runner_text.size())));
+  child_.emplace(
+      platform_.reach(host_, frames::bootstrap(layout.state, runner_sha256(), runner_text.size())));
   input_.assign(asio::local::stream_protocol(), child_->take_input());
   output_.assign(child_->take_output());
   error_.assign(child_->take_error());
@@ -81,32 +76,39 @@ void Session::start() {
 }
 
 void Session::read_output() {
-  output_.async_read_some(asio::buffer(output_buffer_), [self = shared_from_this()](error_code error, std::size_t size) {
-    if (self->state_ == State::ended) return;
-    if (error) return self->end(self->parser_.partial() ? "the connection ended amid an answer" : "the connection ended");
-    try {
-      self->parser_.feed({self->output_buffer_.data(), size});
-      while (auto reply = self->parser_.next()) {
-        self->take(std::move(*reply));
+  output_.async_read_some(
+      asio::buffer(output_buffer_), [self = shared_from_this()](error_code error, std::size_t size) {
         if (self->state_ == State::ended) return;
-      }
-      self->read_output();
-    } catch (const frames::ProtocolError& e) {
-      self->end(self->was_up_ ? e.what()
-                              : fmt::format("{} (start-up files of the login shell must print nothing)", e.what()));
-    }
-  });
+        if (error)
+          return self->end(self->parser_.partial() ? "the connection ended amid an answer"
+                                                   : "the connection ended");
+        try {
+          self->parser_.feed({self->output_buffer_.data(), size});
+          while (auto reply = self->parser_.next()) {
+            self->take(std::move(*reply));
+            if (self->state_ == State::ended) return;
+          }
+          self->read_output();
+        } catch (const frames::ProtocolError& e) {
+          self->end(self->was_up_
+                        ? e.what()
+                        : fmt::format("{} (start-up files of the login shell must print nothing)", e.what()));
+        }
+      });
 }
 
 void Session::read_error() {
-  error_.async_read_some(asio::buffer(error_buffer_), [self = shared_from_this()](error_code error, std::size_t size) {
-    if (error == asio::error::operation_aborted) return;
-    self->error_tail_.append(self->error_buffer_.data(), size);
-    if (self->error_tail_.size() > error_tail_bytes) self->error_tail_.erase(0, self->error_tail_.size() - error_tail_bytes);
-    if (!error) return self->read_error();
-    self->error_ended_ = true;
-    if (self->state_ == State::ended) self->last_words_.cancel();  // they have all come: finish
-  });
+  error_.async_read_some(asio::buffer(error_buffer_),
+                         [self = shared_from_this()](error_code error, std::size_t size) {
+                           if (error == asio::error::operation_aborted) return;
+                           self->error_tail_.append(self->error_buffer_.data(), size);
+                           if (self->error_tail_.size() > error_tail_bytes)
+                             self->error_tail_.erase(0, self->error_tail_.size() - error_tail_bytes);
+                           if (!error) return self->read_error();
+                           self->error_ended_ = true;
+                           if (self->state_ == State::ended)
+                             self->last_words_.cancel();  // they have all come: finish
+                         });
 }
 
 void Session::take(frames::Reply reply) {
@@ -121,7 +123,8 @@ void Session::take(frames::Reply reply) {
       if (bootstrapped->need) write(std::string(runner_text));
       return write(frames::encode(frames::Hello{.site = site_, .store = platform_.layout(host_).store}));
     }
-    if (!std::holds_alternative<frames::Greeting>(reply.answer)) return end("the runner answered out of turn");
+    if (!std::holds_alternative<frames::Greeting>(reply.answer))
+      return end("the runner answered out of turn");
     state_ = State::up;
     was_up_ = true;
     error_tail_.clear();  // greetings of the system's
@@ -136,7 +139,8 @@ void Session::take(frames::Reply reply) {
 }
 
 void Session::ask(std::string id, std::string frame, double seconds, std::function<void(Reply)> answered) {
-  if (state_ != State::up || answered_) throw std::logic_error("a connection that is not up, or busy, was asked");
+  if (state_ != State::up || answered_)
+    throw std::logic_error("a connection that is not up, or busy, was asked");
   asked_ = std::move(id);
   answered_ = std::move(answered);
   arm(seconds);
@@ -151,17 +155,19 @@ void Session::write(std::string bytes) {
 void Session::write_some() {
   const std::string& first = outgoing_.front();
   const std::size_t size = std::min(chunk_bytes, first.size() - written_);
-  input_.async_send(asio::buffer(first.data() + written_, size), [self = shared_from_this()](error_code error, std::size_t sent) {
-    // After an error nothing more can be sent; why will be known when the output ends, or time is over.
-    if (self->state_ == State::ended || error) return;
-    self->written_ += sent;
-    if (self->patience_ > 0) self->arm(self->patience_);
-    if (self->written_ == self->outgoing_.front().size()) {
-      self->outgoing_.pop_front();
-      self->written_ = 0;
-    }
-    if (!self->outgoing_.empty()) self->write_some();
-  });
+  input_.async_send(asio::buffer(first.data() + written_, size),
+                    [self = shared_from_this()](error_code error, std::size_t sent) {
+                      // After an error nothing more can be sent; why will be known when the output ends, or
+                      // time is over.
+                      if (self->state_ == State::ended || error) return;
+                      self->written_ += sent;
+                      if (self->patience_ > 0) self->arm(self->patience_);
+                      if (self->written_ == self->outgoing_.front().size()) {
+                        self->outgoing_.pop_front();
+                        self->written_ = 0;
+                      }
+                      if (!self->outgoing_.empty()) self->write_some();
+                    });
 }
 
 void Session::arm(double seconds) {

@@ -82,7 +82,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::function<void(std::string)> opened_;
   std::string asked_;  ///< the id of the frame under way
   std::function<void(Reply)> answered_;
-  std::string why_;          ///< it ended
+  std::string why_;  ///< it ended
   bool was_up_ = false;
 };
 

@@ -35,7 +35,8 @@ Clock::duration duration(double seconds) {
 class HostTransport final : public Transport {
  public:
   HostTransport(std::string site, Platform platform)
-      : shared_{.site = std::move(site), .platform = std::move(platform)}, wake_(shared_.io), timeout_(shared_.io) {
+      : shared_{.site = std::move(site), .platform = std::move(platform)}, wake_(shared_.io),
+        timeout_(shared_.io) {
     wake_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (wake_fd_ < 0) throw Error(ErrorCode::system, std::string("no eventfd: ") + std::strerror(errno));
     wake_.assign(wake_fd_);
@@ -49,7 +50,8 @@ class HostTransport final : public Transport {
     std::vector<Link*> leaving;
     for (auto& [name, link] : links_)
       if (link.hang_up()) leaving.push_back(&link);
-    for (Link* link : leaving) link->reap(std::max(0.0, std::chrono::duration<double>(end - Clock::now()).count()));
+    for (Link* link : leaving)
+      link->reap(std::max(0.0, std::chrono::duration<double>(end - Clock::now()).count()));
     for (auto& [name, link] : links_) link.reap(0);
   }
 
@@ -59,7 +61,8 @@ class HostTransport final : public Transport {
       std::size_t open;
     };
     // Shared: an exception may leave before all have answered.
-    const auto pending = std::make_shared<Pending>(Pending{std::vector<HostReading>(hosts.size()), hosts.size()});
+    const auto pending =
+        std::make_shared<Pending>(Pending{std::vector<HostReading>(hosts.size()), hosts.size()});
     for (std::size_t i = 0; i < hosts.size(); ++i) {
       link(hosts[i]).read([pending, i](HostReading reading) {
         pending->readings[i] = std::move(reading);
@@ -71,18 +74,24 @@ class HostTransport final : public Transport {
     return std::move(pending->readings);
   }
 
-  void authorise(const Host& host, Authority authority) override { link(host).authorise(std::move(authority)); }
+  void authorise(const Host& host, Authority authority) override {
+    link(host).authorise(std::move(authority));
+  }
   void offer(const Items& items) override { shared_.offer.add(items); }
 
   void send(const std::string& token, const std::string& host, const Request& request) override {
     const auto found = links_.find(host);
-    if (found == links_.end()) throw std::logic_error("an effect was sent to '" + host + "', which was never read nor authorised");
+    if (found == links_.end())
+      throw std::logic_error("an effect was sent to '" + host + "', which was never read nor authorised");
     Link& link = found->second;
     Compiled compiled = compile(token, host, shared_.platform.layout(link.host()), request);
     if (compiled.pause)
       sleep(token, *compiled.pause);
     else if (compiled.answer)
-      shared_.completed.push_back({.token = token, .kind = Completion::Kind::answered, .result = std::move(*compiled.answer), .why = {}});
+      shared_.completed.push_back({.token = token,
+                                   .kind = Completion::Kind::answered,
+                                   .result = std::move(*compiled.answer),
+                                   .why = {}});
     else
       link.send(token, request, std::move(compiled));
   }
@@ -101,7 +110,8 @@ class HostTransport final : public Transport {
       shared_.io.poll();  // what else is ready
     }
     woken_ = false;
-    into.insert(into.end(), std::make_move_iterator(shared_.completed.begin()), std::make_move_iterator(shared_.completed.end()));
+    into.insert(into.end(), std::make_move_iterator(shared_.completed.begin()),
+                std::make_move_iterator(shared_.completed.end()));
     shared_.completed.clear();
   }
 
@@ -133,7 +143,8 @@ class HostTransport final : public Transport {
     auto& timer = sleeping_.emplace_back(shared_.io, duration(seconds));
     timer.async_wait([this, token, self = std::prev(sleeping_.end())](error_code error) {
       if (error) return;
-      shared_.completed.push_back({.token = token, .kind = Completion::Kind::answered, .result = {}, .why = {}});
+      shared_.completed.push_back(
+          {.token = token, .kind = Completion::Kind::answered, .result = {}, .why = {}});
       sleeping_.erase(self);
     });
   }

@@ -226,7 +226,7 @@ is the name of the file in which its state is kept."
   "Return PLAN, with its waves if the policy of SITE must be asked here for them."
   (let ((predicate (policy-predicate (site-configuration-policy (site-configuration-of site)))))
     (when predicate
-      (match (preview-waves owner plan predicate (site-hosts site))
+      (match (preview-waves owner plan predicate (site-hosts site) (site-files site))
         (#f #f)
         (stuck (%plan-add-note! plan stuck))))
     plan))

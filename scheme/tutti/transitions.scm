@@ -209,6 +209,23 @@ INPUT is a string or an output."
   (perform 'reload service #f #f #f)
   *unspecified*)
 
+(define (on-consumers operation name service)
+  (check-service name service)
+  (when (immediate? (%context))
+    (misplaced "~a is an effect of a run: at the REPL run the hook itself" name))
+  (perform operation service #f #f #f)
+  *unspecified*)
+
+(define (drain service)
+  "Let all that require or connect to SERVICE hold back from it here: run their 'drain' programs, on their
+hosts.  If the transition fails they are undrained."
+  (undone-by (lambda () (perform 'undrain service #f #f #f)))
+  (on-consumers 'drain "drain" service))
+
+(define (undrain service)
+  "Let go all that hold back from SERVICE here: run their 'undrain' programs, on their hosts."
+  (on-consumers 'undrain "undrain" service))
+
 (define (validate service)
   "Run the 'validate' program of SERVICE until it succeeds.  It fails after the program's limit."
   (check-service "validate" service)
@@ -339,12 +356,6 @@ INPUT is a string or an output."
 ;;; What comes later.
 ;;;
 
-(define (drain service)
-  "Not built yet."
-  (not-built-yet "drain" "leave it out of the transition; consumers are not told"))
-(define (undrain service)
-  "Not built yet."
-  (not-built-yet "undrain" "leave it out of the transition; consumers are not told"))
 (define (switch-over service)
   "Not built yet."
   (not-built-yet "switch-over" "services have one slot so far"))
@@ -365,13 +376,15 @@ INPUT is a string or an output."
 ;;;
 
 (define* (replace-service #:key (old #f) new)
-  "Stop OLD, start NEW and validate it; when there is no OLD, run the 'prepare' program of NEW first."
+  "Drain and stop OLD, start NEW, validate and undrain it; when there is no OLD, run the 'prepare' program
+of NEW first."
   (if old
-      (stop old)
+      (begin (drain new) (stop old))
       (when (has-hook? new 'prepare)
         (run (hook new 'prepare))))
   (start new)
-  (validate new))
+  (validate new)
+  (when old (undrain new)))
 
 (define* (reload-service #:key (old #f) new)
   "Let the running service read its files, which are those of NEW, again."

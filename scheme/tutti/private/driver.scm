@@ -32,24 +32,33 @@
         (string-append (location->string location) ": " message)
         message)))
 
+(define (call-with-failures failed files thunk)
+  "Return what THUNK returns, or if it raises what FAILED returns for a sentence that says why, placed in one of
+FILES."
+  (let ((location #f))
+    (with-exception-handler
+        (lambda (exception)
+          (failed (describe-failure exception location)))
+      (lambda ()
+        (with-exception-handler
+            (lambda (exception)
+              (unless (effect-failed? exception)
+                (set! location (false-if-exception (raise-location files))))
+              (raise-continuable exception))
+          thunk))
+      #:unwind? #t)))
+
 (define (body task thunk files)
   "Return a thunk that runs THUNK, the body of TASK, and returns done or (raised . MESSAGE)."
   (lambda ()
-    (let ((location #f))
-      (with-exception-handler
-          (lambda (exception)
-            (cons 'raised (or (task-misuse task) (describe-failure exception location))))
-        (lambda ()
-          (with-exception-handler
-              (lambda (exception)
-                (unless (effect-failed? exception)
-                  (set! location (false-if-exception (raise-location files))))
-                (raise-continuable exception))
-            thunk)
-          (match (task-misuse task)         ; it may have been swallowed
-            (#f 'done)
-            (message (cons 'raised message))))
-        #:unwind? #t))))
+    (call-with-failures (lambda (message)
+                          (cons 'raised (or (task-misuse task) message)))
+                        files
+      (lambda ()
+        (thunk)
+        (match (task-misuse task)           ; it may have been swallowed
+          (#f 'done)
+          (message (cons 'raised message)))))))
 
 ;; Counts how often a body was entered: a full continuation that is entered again returns to an old count.
 (define entered 0)
@@ -94,6 +103,15 @@
       ('compensation (assv-ref (vector-ref (execution-compensations execution) number) serial))
       ('verify (verification task execution)))))
 
+(define (ask-policy predicate view host files)
+  "Ask PREDICATE about HOST, and return its answer as a pair of kind and time, or (failed . MESSAGE)."
+  (call-with-failures (lambda (message) (cons 'failed message))
+                      files
+    (lambda ()
+      (parameterize ((%context "a policy"))
+        (call-with-values (lambda () (policy-answer (predicate view host)))
+          cons)))))
+
 (define* (drive execution #:key transition-of predicate on-progress (files '()))
   "Pull the run of EXECUTION until it is finished, and return true if it was interrupted.  TRANSITION-OF takes
 a step and returns the body of its transition.  PREDICATE is what of the policy is decided in Scheme, a
@@ -132,17 +150,9 @@ in FILES, those of the site program."
       (step! id task (lambda () (continuation event)))))
 
   (define (ask! name)
-    (match (with-exception-handler
-               (lambda (exception) (cons 'failed (describe exception)))
-             (lambda ()
-               (call-with-values
-                   (lambda ()
-                     (parameterize ((%context "a policy"))
-                       (policy-answer (predicate view (hash-ref (execution-hosts execution) name)))))
-                 list))
-             #:unwind? #t)
+    (match (ask-policy predicate view (hash-ref (execution-hosts execution) name) files)
       (('failed . message) (%policy-failed! run message))
-      ((kind time) (%answer! run kind time))))
+      ((kind . time) (%answer! run kind time))))
 
   (define (handle! event)
     (match event
@@ -163,21 +173,25 @@ in FILES, those of the site program."
          (#('finished interrupted?) interrupted?)
          (_ (handle! event) (pull)))))))
 
-(define (preview-waves owner plan predicate hosts)
+(define %most-questions 200)                ; in a preview, per host
+
+(define (preview-waves owner plan predicate hosts files)
   "Give PLAN the waves that the policy of OWNER is expected to admit.  PREDICATE is what of it is decided in
-Scheme.  Return why it does not admit all, or #f."
+Scheme; errors are placed in FILES.  Return a sentence if it does not admit all, else #f."
   (let* ((preview (%make-preview owner plan))
-         (view (make-view (%rollout preview) hosts)))
-    (let loop ()
+         (view (make-view (%rollout preview) hosts))
+         (most (* %most-questions (+ 1 (hash-count (const #t) hosts)))))
+    (let loop ((questions 0))
       (match (%preview-next preview)
         (#f (match (%preview-finish! preview)
               ("" #f)
               (stuck stuck)))
         (name
-         (call-with-values
-             (lambda ()
-               (parameterize ((%context "a policy"))
-                 (policy-answer (predicate view (hash-ref hosts name)))))
-           (lambda (kind time)
-             (%answer! preview kind time)
-             (loop))))))))
+         (if (> questions most)
+             "the policy gives no waves in advance: it is decided while the plan is executed"
+             (match (ask-policy predicate view (hash-ref hosts name) files)
+               (('failed . message)
+                (fail "the policy can't say whether host '~a' may start: ~a" name message))
+               ((kind . time)
+                (%answer! preview kind time)
+                (loop (+ questions 1))))))))))

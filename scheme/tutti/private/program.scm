@@ -258,6 +258,8 @@
     (parameterize ((%files (make-variable '()))
                    (%names (make-variable '()))
                    (%context "a site program that is being loaded"))
+     ;; Places name files as they were given, whoever calls this.
+     (with-fluids ((%file-port-name-canonicalization #f))
       (dynamic-wind
         (lambda ()
           (set! %load-hook (lambda (name)
@@ -273,4 +275,4 @@
             (make-loaded value (source-text files folder) files)))
         (lambda ()
           (set! %load-hook hook)
-          (set! %load-path (delete folder %load-path)))))))
+          (set! %load-path (delete folder %load-path))))))))

@@ -80,7 +80,7 @@ TEST_CASE("inventory file: what is wrong in it is named with file, host and key"
 
 TEST_CASE("inventory file: one that is not there is named") {
   CHECK(error_of([] { (void)inventory_file("/nowhere/hosts.json")("front"); }) ==
-        "inventory '/nowhere/hosts.json' can't be read: does it exist?");
+        "inventory '/nowhere/hosts.json' can't be read: is there such a file?");
   CHECK(!error_of([] { (void)inventory_file("/tmp")("front"); }).empty());  // a folder
 }
 

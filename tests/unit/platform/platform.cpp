@@ -40,7 +40,8 @@ TEST_CASE("platform: a real host has the paths of the vocabulary") {
 }
 
 TEST_CASE("platform: a host of this machine is reached by a shell") {
-  CHECK(local_platform("/srv").reach({.name = "h1"}, "echo hello") == std::vector<std::string>{"/bin/sh", "-c", "echo hello"});
+  CHECK(local_platform("/srv").reach({.name = "h1"}, "echo hello") ==
+        std::vector<std::string>{"/bin/sh", "-c", "echo hello"});
 }
 
 TEST_CASE("platform: ssh checks host keys, asks nothing, forwards nothing") {
@@ -60,9 +61,11 @@ TEST_CASE("platform: ssh checks host keys, asks nothing, forwards nothing") {
   for (const char* option : {"-F", "-p", "-l"}) CHECK_FALSE(has(argv, option));
 }
 
-TEST_CASE("platform: the host says port and user, the platform the user of the others and the configuration") {
+TEST_CASE(
+    "platform: the host says port and user, the platform the user of the others and the configuration") {
   const Platform platform = ssh_platform("deploy", "/etc/site/ssh_config");
-  const auto argv = platform.reach({.name = "web1", .address = "10.0.0.3", .port = 2222, .user = "root"}, "x");
+  const auto argv =
+      platform.reach({.name = "web1", .address = "10.0.0.3", .port = 2222, .user = "root"}, "x");
   const auto after = [&](const char* option) {
     const auto found = std::find(argv.begin(), argv.end(), option);
     return found == argv.end() ? "" : *(found + 1);

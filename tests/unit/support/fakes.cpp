@@ -81,9 +81,20 @@ void FakeTransport::wait(std::vector<Completion>& into, std::optional<double> se
     clock_.time += *seconds;
     return;
   }
-  const Pending done = *next;
-  pending_.erase(next);
-  clock_.time = std::max(clock_.time, done.at);
+  clock_.time = std::max(clock_.time, next->at);
+  std::vector<Pending> due;  // all that come at this moment, together
+  for (auto one = pending_.begin(); one != pending_.end();) {
+    if (one->at <= clock_.time) {
+      due.push_back(*one);
+      one = pending_.erase(one);
+    } else {
+      ++one;
+    }
+  }
+  for (const Pending& one : due) answer(one, into);
+}
+
+void FakeTransport::answer(const Pending& done, std::vector<Completion>& into) {
   const std::string what = done.host + ": " + done.request.describe();
   Machine& machine = machines[done.host];
   const auto fault = faults.find(what);
@@ -259,6 +270,12 @@ std::optional<ErrorCode> code_of(const std::function<void()>& f) {
     return error.code();
   }
   return {};
+}
+
+Transition plain_replace(Context c, Change change) {
+  if (change.old_service) co_await c.stop(*change.old_service);
+  co_await c.start(change.new_service);
+  co_await c.validate(change.new_service);
 }
 
 bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }

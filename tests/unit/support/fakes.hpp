@@ -2,6 +2,8 @@
 // A world to deploy to that is not there: hosts that answer in virtual time, a clock that is played,
 // a journal in memory. What the fakes can check of the executor by themselves, they do.
 
+#include <doctest/doctest.h>
+
 #include <functional>
 #include <map>
 #include <optional>
@@ -93,6 +95,7 @@ class FakeTransport final : public Transport {
     std::string token, host;
     Request request;
   };
+  void answer(const Pending&, std::vector<Completion>& into);
   Result act(Machine&, const Pending&);
   void count();
 
@@ -148,5 +151,17 @@ struct Class {
 [[nodiscard]] std::string error_of(const std::function<void()>& f);
 [[nodiscard]] std::optional<ErrorCode> code_of(const std::function<void()>& f);
 [[nodiscard]] bool has(const std::string& text, const std::string& part);
+/// Stop, start, validate: a transition whose effects are these and no others.
+[[nodiscard]] Transition plain_replace(Context, Change);
 
 }  // namespace tutti::fake
+
+/// So that a failed comparison of lines shows them.
+template <>
+struct doctest::StringMaker<std::vector<std::string>> {
+  static doctest::String convert(const std::vector<std::string>& lines) {
+    std::string text;
+    for (const std::string& line : lines) text += "\n    " + line;
+    return text.c_str();
+  }
+};

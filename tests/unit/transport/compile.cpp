@@ -6,10 +6,16 @@ using namespace tutti;
 
 namespace {
 
-const Layout layout{.state = "/h/.tutti", .store = "/h/store", .data = "/h/data", .root = "/h", .confined = true};
+const Layout layout{
+    .state = "/h/.tutti", .store = "/h/store", .data = "/h/data", .root = "/h", .confined = true};
 
 Command command(std::vector<std::string> argv, double limit = 60, bool is_daemon = false) {
-  return {.argv = std::move(argv), .environment = {{"E", "1"}}, .user = "www", .directory = "/h", .limit = limit, .is_daemon = is_daemon};
+  return {.argv = std::move(argv),
+          .environment = {{"E", "1"}},
+          .user = "www",
+          .directory = "/h",
+          .limit = limit,
+          .is_daemon = is_daemon};
 }
 
 Definition daemon_service() {
@@ -31,10 +37,11 @@ Definition program_service() {
 
 Compiled compiled(Request request) { return compile("r1.t.1", "h1", layout, request); }
 Compiled compiled(Operation operation, const Definition& d, bool idempotent = false) {
-  return compiled({.operation = operation, .definition = std::make_shared<const Definition>(d), .idempotent = idempotent});
+  return compiled({.operation = operation,
+                   .definition = std::make_shared<const Definition>(d),
+                   .idempotent = idempotent});
 }
-template <class T>
-T frame(const Compiled& c) {
+template <class T> T frame(const Compiled& c) {
   REQUIRE_FALSE(c.answer.has_value());
   REQUIRE(std::holds_alternative<T>(c.frame));
   return std::get<T>(c.frame);
@@ -54,13 +61,15 @@ std::string error(const Compiled& c) {
 }  // namespace
 
 TEST_CASE("compile: a program runs once, in the host's root unless it says otherwise") {
-  const auto run = frame<frames::Run>(compiled({.operation = Operation::run, .command = {.argv = {"ls"}, .limit = 5}}));
+  const auto run =
+      frame<frames::Run>(compiled({.operation = Operation::run, .command = {.argv = {"ls"}, .limit = 5}}));
   CHECK(run.token == "r1.t.1");
   CHECK(run.program.argv == std::vector<std::string>{"ls"});
   CHECK(run.program.cwd == "/h");
   CHECK(run.limit == 5);
   CHECK(run.every == 0);
-  const auto other = frame<frames::Run>(compiled({.operation = Operation::run, .command = command({"ls"}), .limit = 7}));
+  const auto other =
+      frame<frames::Run>(compiled({.operation = Operation::run, .command = command({"ls"}), .limit = 7}));
   CHECK(other.limit == 7);
   CHECK(other.program.user == "www");
   CHECK(other.program.env == frames::Environment{{"E", "1"}});
@@ -72,8 +81,12 @@ TEST_CASE("compile: the answer is waited for longer than the effect may take") {
 }
 
 TEST_CASE("compile: wait-until tries again, every second where it does not say") {
-  CHECK(frame<frames::Run>(compiled({.operation = Operation::wait_until, .command = {.argv = {"ls"}}, .every = 0.2})).every == 0.2);
-  CHECK(frame<frames::Run>(compiled({.operation = Operation::wait_until, .command = {.argv = {"ls"}}})).every == 1);
+  CHECK(frame<frames::Run>(
+            compiled({.operation = Operation::wait_until, .command = {.argv = {"ls"}}, .every = 0.2}))
+            .every == 0.2);
+  CHECK(
+      frame<frames::Run>(compiled({.operation = Operation::wait_until, .command = {.argv = {"ls"}}})).every ==
+      1);
 }
 
 TEST_CASE("compile: input is text, or an output that is on the same host") {
@@ -84,7 +97,8 @@ TEST_CASE("compile: input is text, or an output that is on the same host") {
   CHECK(input() == frames::Input{});
   request.input = Output{.text = "all", .size = 3, .sha256 = {}, .host = "h2", .token = "t9"};
   CHECK(input() == frames::Input{std::string("all")});
-  request.input = Output{.text = "beginn", .cut = true, .size = 9999, .sha256 = {}, .host = "h1", .token = "t9"};
+  request.input =
+      Output{.text = "beginn", .cut = true, .size = 9999, .sha256 = {}, .host = "h1", .token = "t9"};
   CHECK(input() == frames::Input{frames::Blob{"t9"}});
   std::get<Output>(request.input).host = "h2";
   CHECK(error(compiled(request)).find("on h2") != std::string::npos);
@@ -119,10 +133,12 @@ TEST_CASE("compile: an idempotent start asks `alive`, else `validate`, whether i
   Definition d = program_service();
   CHECK(frame<frames::Start>(compiled(Operation::start, d, true)).check.empty());
   d.programs["validate"] = command({"ctl", "ping"});
-  CHECK(frame<frames::Start>(compiled(Operation::start, d, true)).check == std::vector<std::string>{"ctl", "ping"});
+  CHECK(frame<frames::Start>(compiled(Operation::start, d, true)).check ==
+        std::vector<std::string>{"ctl", "ping"});
   CHECK(frame<frames::Start>(compiled(Operation::start, d)).check.empty());
   d.programs["alive"] = command({"ctl", "status"});
-  CHECK(frame<frames::Start>(compiled(Operation::start, d, true)).check == std::vector<std::string>{"ctl", "status"});
+  CHECK(frame<frames::Start>(compiled(Operation::start, d, true)).check ==
+        std::vector<std::string>{"ctl", "status"});
 }
 
 TEST_CASE("compile: what has files alone is started by installing them, and there is nothing to stop") {
@@ -176,7 +192,9 @@ TEST_CASE("compile: validating") {
     CHECK(run.program.argv == std::vector<std::string>{"ctl", "status"});
     CHECK(run.service.empty());
   }
-  SUBCASE("what cannot be asked is taken as well") { succeeds_at_once(compiled(Operation::validate, program_service())); }
+  SUBCASE("what cannot be asked is taken as well") {
+    succeeds_at_once(compiled(Operation::validate, program_service()));
+  }
 }
 
 TEST_CASE("compile: reloading installs the files and runs the hook") {
@@ -202,7 +220,8 @@ TEST_CASE("compile: settling makes directories and needs no items") {
 
 TEST_CASE("compile: an entry says how to judge that the instance lives") {
   const auto entry = [](const Definition& d) {
-    const ManifestEntry manifest{.service = d.service, .new_definition = std::make_shared<const Definition>(d)};
+    const ManifestEntry manifest{.service = d.service,
+                                 .new_definition = std::make_shared<const Definition>(d)};
     return compiled({.operation = Operation::end, .content = manifest.to_json()});
   };
   const auto probed = [&](const Definition& d) { return frame<frames::Entry>(entry(d)); };
@@ -239,14 +258,19 @@ TEST_CASE("compile: an empty last entry drops it") {
 }
 
 TEST_CASE("compile: files are relative to the host's root, and stay within it where hosts are directories") {
-  const auto put = frame<frames::Put>(compiled({.operation = Operation::put_file, .path = "etc/motd", .content = "hi", .mode = 0640}));
+  const auto put = frame<frames::Put>(
+      compiled({.operation = Operation::put_file, .path = "etc/motd", .content = "hi", .mode = 0640}));
   CHECK(put.path == "/h/etc/motd");
   CHECK(put.mode == 0640);
   CHECK(put.sha256 == "8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4");
-  CHECK(frame<frames::Get>(compiled({.operation = Operation::get_file, .path = "/h/etc/motd"})).max == most_file_bytes);
-  CHECK(frame<frames::Unput>(compiled({.operation = Operation::restore_file, .path = "etc/motd", .of = "t1"})).of == "t1");
-  CHECK(error(compiled({.operation = Operation::put_file, .path = "/etc/motd"})).find("below /h") != std::string::npos);
-  CHECK(error(compiled({.operation = Operation::put_file, .path = "a/../../etc"})).find("below /h") != std::string::npos);
+  CHECK(frame<frames::Get>(compiled({.operation = Operation::get_file, .path = "/h/etc/motd"})).max ==
+        most_file_bytes);
+  CHECK(frame<frames::Unput>(compiled({.operation = Operation::restore_file, .path = "etc/motd", .of = "t1"}))
+            .of == "t1");
+  CHECK(error(compiled({.operation = Operation::put_file, .path = "/etc/motd"})).find("below /h") !=
+        std::string::npos);
+  CHECK(error(compiled({.operation = Operation::put_file, .path = "a/../../etc"})).find("below /h") !=
+        std::string::npos);
 
   const Layout real{.state = "/s", .store = "/t", .data = "/d", .root = "/", .confined = false};
   const Compiled c = compile("t", "h1", real, {.operation = Operation::put_file, .path = "/etc/motd"});
@@ -268,34 +292,54 @@ TEST_CASE("compile: sweeping removes files, and sleep and now touch no host") {
 TEST_CASE("result: success is status 0 of a program, or that it was so already") {
   const Request request{.operation = Operation::run, .command = {.argv = {"x"}, .limit = 5}};
   const auto result = [&](frames::How how, int status, std::string err = "") {
-    return to_result(request, "t", "h1", {.how = how, .status = status, .output = {}, .error = {.size = err.size(), .sha256 = {}, .preview = err}});
+    return to_result(request, "t", "h1",
+                     {.how = how,
+                      .status = status,
+                      .output = {},
+                      .error = {.size = err.size(), .sha256 = {}, .preview = err}});
   };
   CHECK(result(frames::How::exit, 0).succeeded);
   CHECK(result(frames::How::already, 0).succeeded);
   CHECK(result(frames::How::absent, 0).succeeded);
   CHECK(result(frames::How::exit, 0).error.empty());
-  for (const auto how : {frames::How::timeout, frames::How::killed, frames::How::busy, frames::How::died, frames::How::lingers, frames::How::error}) {
+  for (const auto how : {frames::How::timeout, frames::How::killed, frames::How::busy, frames::How::died,
+                         frames::How::lingers, frames::How::error}) {
     CHECK_FALSE(result(how, 0).succeeded);
     CHECK(result(how, 0).how == frames::name(how));
     CHECK_FALSE(result(how, 0).error.empty());
   }
   CHECK(result(frames::How::exit, 3, "no such table\n").error == "no such table");
   CHECK(result(frames::How::exit, 3).error == "it ended with status 3 and said nothing");
-  CHECK(result(frames::How::timeout, 143, "waiting").error == "it did not end within 5 s and was killed: waiting");
+  CHECK(result(frames::How::timeout, 143, "waiting").error ==
+        "it did not end within 5 s and was killed: waiting");
 }
 
 TEST_CASE("result: of a long complaint the last lines are kept, without control characters") {
   std::string err = "first\n";
   for (int i = 0; i < 3000; ++i) err += "line " + std::to_string(i) + "\n";
   err += "\033[31mthe reason\n";
-  const Result result = to_result({}, "t", "h1", {.how = frames::How::exit, .status = 1, .output = {}, .error = {.size = err.size(), .sha256 = {}, .preview = err}});
+  const Result result = to_result({}, "t", "h1",
+                                  {.how = frames::How::exit,
+                                   .status = 1,
+                                   .output = {},
+                                   .error = {.size = err.size(), .sha256 = {}, .preview = err}});
   CHECK(result.error.ends_with("line 2999\n\\x1b[31mthe reason"));
   CHECK(result.error.size() < 2100);
-  const Result cut = to_result({}, "t", "h1", {.how = frames::How::exit, .status = 1, .output = {}, .error = {.size = 9999, .sha256 = {}, .preview = "begin"}}, "the end");
+  const Result cut = to_result({}, "t", "h1",
+                               {.how = frames::How::exit,
+                                .status = 1,
+                                .output = {},
+                                .error = {.size = 9999, .sha256 = {}, .preview = "begin"}},
+                               "the end");
   CHECK(cut.error == "the end");
 }
 
 TEST_CASE("result: an output that is more than its preview stays on the host") {
-  const Result result = to_result({}, "t7", "h1", {.how = frames::How::exit, .status = 0, .output = {.size = 5000, .sha256 = "abc", .preview = "beginning"}, .error = {}});
-  CHECK(result.output == Output{.text = "beginning", .cut = true, .size = 5000, .sha256 = "abc", .host = "h1", .token = "t7"});
+  const Result result = to_result({}, "t7", "h1",
+                                  {.how = frames::How::exit,
+                                   .status = 0,
+                                   .output = {.size = 5000, .sha256 = "abc", .preview = "beginning"},
+                                   .error = {}});
+  CHECK(result.output ==
+        Output{.text = "beginning", .cut = true, .size = 5000, .sha256 = "abc", .host = "h1", .token = "t7"});
 }

@@ -32,8 +32,12 @@ struct Hosts {
   }
   Hosts(const Hosts&) = delete;
   Hosts& operator=(const Hosts&) = delete;
-  [[nodiscard]] std::unique_ptr<Transport> transport() const { return make_transport("shop", local_platform(directory)); }
-  [[nodiscard]] std::string path(const std::string& relative) const { return (directory / relative).string(); }
+  [[nodiscard]] std::unique_ptr<Transport> transport() const {
+    return make_transport("shop", local_platform(directory));
+  }
+  [[nodiscard]] std::string path(const std::string& relative) const {
+    return (directory / relative).string();
+  }
   fs::path directory;
 };
 
@@ -49,7 +53,8 @@ Completion complete(Transport& transport) {
   REQUIRE(completions.size() == 1);
   return completions[0];
 }
-Completion perform(Transport& transport, const std::string& token, const Request& request, const std::string& host = "h1") {
+Completion perform(Transport& transport, const std::string& token, const Request& request,
+                   const std::string& host = "h1") {
   transport.send(token, host, request);
   const Completion completion = complete(transport);
   CHECK(completion.token == token);
@@ -66,7 +71,8 @@ Request run(std::vector<std::string> argv, double limit = 20) {
 }
 
 std::string name_of(const ItemContent& item, const std::string& name) {
-  return sha256("file\n" + std::string(item.executable ? "x" : "") + "\n" + item.bytes).substr(0, 32) + "-" + name;
+  return sha256("file\n" + std::string(item.executable ? "x" : "") + "\n" + item.bytes).substr(0, 32) + "-" +
+         name;
 }
 
 std::string content(const fs::path& path) {
@@ -82,7 +88,8 @@ std::vector<pid_t> runners(const fs::path& directory) {
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
     const std::string status = content(entry.path() / "status");
     const bool is_ours = status.find("PPid:\t" + std::to_string(::getpid()) + "\n") != std::string::npos;
-    if (is_ours && content(entry.path() / "cmdline").find(directory.string()) != std::string::npos) found.push_back(std::stoi(name));
+    if (is_ours && content(entry.path() / "cmdline").find(directory.string()) != std::string::npos)
+      found.push_back(std::stoi(name));
   }
   return found;
 }
@@ -118,16 +125,26 @@ TEST_CASE("transport: the life of a daemon, from its items to its end") {
   const auto shared = [](ItemContent item) { return std::make_shared<const ItemContent>(std::move(item)); };
   const ItemContent program{.bytes = "#!/bin/sh\necho up; exec sleep 1000\n", .executable = true};
   const ItemContent configuration{.bytes = "port=1\n"};
-  const Items items{{name_of(program, "web"), shared(program)}, {name_of(configuration, "web.conf"), shared(configuration)}};
+  const Items items{{name_of(program, "web"), shared(program)},
+                    {name_of(configuration, "web.conf"), shared(configuration)}};
   transport->offer(items);
 
   Definition web{.service = "web", .version = "1", .payload = {name_of(program, "web")}};
-  web.files = {{.path = hosts.path("h1/etc/web.conf"), .item = name_of(configuration, "web.conf"), .mode = 0640}};
+  web.files = {
+      {.path = hosts.path("h1/etc/web.conf"), .item = name_of(configuration, "web.conf"), .mode = 0640}};
   web.data_directories = {hosts.path("h1/data/shop/web/state")};
   web.directory = hosts.path("h1");
-  web.programs["start"] = {.argv = {hosts.path("h1/store/" + name_of(program, "web"))}, .directory = web.directory, .limit = 20, .service = web.title(), .is_daemon = true};
+  web.programs["start"] = {.argv = {hosts.path("h1/store/" + name_of(program, "web"))},
+                           .directory = web.directory,
+                           .limit = 20,
+                           .service = web.title(),
+                           .is_daemon = true};
   const auto definition = std::make_shared<const Definition>(web);
-  ManifestEntry entry{.state = ManifestEntry::State::changing, .service = "web", .new_definition = definition, .lineage = "L1", .run = 1};
+  ManifestEntry entry{.state = ManifestEntry::State::changing,
+                      .service = "web",
+                      .new_definition = definition,
+                      .lineage = "L1",
+                      .run = 1};
 
   transport->authorise(h1, authority());
   const auto succeeds = [&](const std::string& token, const Request& request) {
@@ -147,7 +164,8 @@ TEST_CASE("transport: the life of a daemon, from its items to its end") {
   succeeds("s1", {.operation = Operation::start, .definition = definition});
   CHECK(content(hosts.path("h1/etc/web.conf")) == "port=1\n");
   CHECK(fs::is_directory(hosts.path("h1/data/shop/web/state")));
-  CHECK(succeeds("s2", {.operation = Operation::start, .definition = definition, .idempotent = true}).how == "already");
+  CHECK(succeeds("s2", {.operation = Operation::start, .definition = definition, .idempotent = true}).how ==
+        "already");
   succeeds("v1", {.operation = Operation::validate, .definition = definition});
   entry.state = ManifestEntry::State::deployed;
   succeeds("e1", {.operation = Operation::end, .path = "web", .content = entry.to_json()});
@@ -162,7 +180,8 @@ TEST_CASE("transport: the life of a daemon, from its items to its end") {
   const auto stopped = transport->read({h1})[0];
   CHECK(stopped.entries[0].life == HostReading::Life::dead);
   CHECK(stopped.digest == deployed.digest);  // of what was decided, not of what lives
-  CHECK(succeeds("p2", {.operation = Operation::stop, .definition = definition, .idempotent = true}).how == "absent");
+  CHECK(succeeds("p2", {.operation = Operation::stop, .definition = definition, .idempotent = true}).how ==
+        "absent");
   succeeds("e2", {.operation = Operation::end, .path = "web"});
   CHECK(transport->read({h1})[0].entries.empty());
 }
@@ -184,14 +203,16 @@ TEST_CASE("transport: a daemon that ends while it is validated is not waited for
 }
 
 // The runner looks after the daemon only when the program has failed.
-TEST_CASE("transport: a daemon that does not live is not valid, whatever its program says" * doctest::should_fail()) {
+TEST_CASE("transport: a daemon that does not live is not valid, whatever its program says" *
+          doctest::should_fail()) {
   const Hosts hosts;
   const auto transport = hosts.transport();
   transport->authorise(h1, authority());
   Definition web{.service = "web", .version = "1"};
   web.programs["start"] = {.argv = {"sleep", "1000"}, .is_daemon = true};
   const auto definition = std::make_shared<const Definition>(web);
-  CHECK_FALSE(result(*transport, "v1", {.operation = Operation::validate, .definition = definition}).succeeded);
+  CHECK_FALSE(
+      result(*transport, "v1", {.operation = Operation::validate, .definition = definition}).succeeded);
 }
 
 TEST_CASE("transport: output, input and failure of programs") {
@@ -199,7 +220,8 @@ TEST_CASE("transport: output, input and failure of programs") {
   const auto transport = hosts.transport();
   transport->authorise(h1, authority());
   const Result hello = result(*transport, "t1", run({"echo", "hello"}));
-  CHECK(hello.output == Output{.text = "hello\n", .cut = false, .size = 6, .sha256 = {}, .host = "h1", .token = "t1"});
+  CHECK(hello.output ==
+        Output{.text = "hello\n", .cut = false, .size = 6, .sha256 = {}, .host = "h1", .token = "t1"});
 
   const Result where = result(*transport, "t2", run({"pwd"}));
   CHECK(where.output.text == hosts.path("h1") + "\n");
@@ -234,10 +256,13 @@ TEST_CASE("transport: a file is put, read and put back") {
   const Hosts hosts;
   const auto transport = hosts.transport();
   transport->authorise(h1, authority());
-  CHECK(result(*transport, "t1", {.operation = Operation::put_file, .path = "motd", .content = "hello\n"}).succeeded);
+  CHECK(result(*transport, "t1", {.operation = Operation::put_file, .path = "motd", .content = "hello\n"})
+            .succeeded);
   CHECK(content(hosts.path("h1/motd")) == "hello\n");
-  CHECK(result(*transport, "t2", {.operation = Operation::get_file, .path = "motd"}).output.text == "hello\n");
-  CHECK(result(*transport, "t3", {.operation = Operation::restore_file, .path = "motd", .of = "t1"}).succeeded);
+  CHECK(result(*transport, "t2", {.operation = Operation::get_file, .path = "motd"}).output.text ==
+        "hello\n");
+  CHECK(
+      result(*transport, "t3", {.operation = Operation::restore_file, .path = "motd", .of = "t1"}).succeeded);
   CHECK_FALSE(fs::exists(hosts.path("h1/motd")));
   CHECK_FALSE(result(*transport, "t4", {.operation = Operation::get_file, .path = "motd"}).succeeded);
 }
@@ -247,7 +272,9 @@ TEST_CASE("transport: an item that nobody offers fails the effect that needs it"
   const auto transport = hosts.transport();
   transport->authorise(h1, authority());
   const std::string item = std::string(32, 'a') + "-absent";
-  const ManifestEntry entry{.service = "web", .new_definition = std::make_shared<const Definition>(Definition{.service = "web", .version = "1", .payload = {item}})};
+  const ManifestEntry entry{.service = "web",
+                            .new_definition = std::make_shared<const Definition>(
+                                Definition{.service = "web", .version = "1", .payload = {item}})};
   const Result r = result(*transport, "t1", {.operation = Operation::begin, .content = entry.to_json()});
   CHECK(r.how == "error");
   CHECK(r.error.find(item) != std::string::npos);
@@ -330,7 +357,8 @@ TEST_CASE("transport: a torn manifest entry is not lost") {
   transport->authorise(h1, authority());
   const auto definition = std::make_shared<const Definition>(Definition{.service = "web", .version = "1"});
   const ManifestEntry entry{.service = "web", .new_definition = definition};
-  REQUIRE(result(*transport, "t1", {.operation = Operation::end, .path = "web", .content = entry.to_json()}).succeeded);
+  REQUIRE(result(*transport, "t1", {.operation = Operation::end, .path = "web", .content = entry.to_json()})
+              .succeeded);
   std::size_t torn = 0;
   for (const auto& file : fs::recursive_directory_iterator(hosts.path("h1/.tutti"))) {
     if (!file.is_regular_file() || content(file.path()).find("\"service\"") == std::string::npos) continue;

@@ -17,13 +17,17 @@ TEST_CASE("reasons: host, what ssh said, and the remedy where one is known") {
   CHECK(why("ssh: connect to host 10.0.0.3 port 2222: Connection refused\r\n") ==
         "h3 (10.0.0.3): ssh: connect to host 10.0.0.3 port 2222: Connection refused");
   CHECK(why("") == "h3 (10.0.0.3): the connection ended");
-  CHECK(why("No ED25519 host key is known for [10.0.0.3]:2222 and you have requested strict checking.\r\nHost key verification failed.\r\n")
+  CHECK(why("No ED25519 host key is known for [10.0.0.3]:2222 and you have requested strict "
+            "checking.\r\nHost key verification failed.\r\n")
             .ends_with("add it to known_hosts: ssh-keyscan -p 2222 10.0.0.3"));
-  CHECK(why("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key for [10.0.0.3]:2222 has changed and you have "
+  CHECK(why("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key for [10.0.0.3]:2222 has changed "
+            "and you have "
             "requested strict checking.\nHost key verification failed.\n")
             .ends_with("ssh-keygen -R '[10.0.0.3]:2222'"));
-  CHECK(why("deploy@10.0.0.3: Permission denied (publickey).\r\n").find("a key of yours for 'deploy'") != std::string::npos);
-  CHECK(why("sudo: a password is required\n").ends_with("to become root with 'sudo', 'deploy' needs a rule NOPASSWD in sudoers"));
+  CHECK(why("deploy@10.0.0.3: Permission denied (publickey).\r\n").find("a key of yours for 'deploy'") !=
+        std::string::npos);
+  CHECK(why("sudo: a password is required\n")
+            .ends_with("to become root with 'sudo', 'deploy' needs a rule NOPASSWD in sudoers"));
 }
 
 TEST_CASE("reasons: what the host's side says can't write to the terminal") {
@@ -32,7 +36,9 @@ TEST_CASE("reasons: what the host's side says can't write to the terminal") {
 }
 
 TEST_CASE("reasons: a state directory that is not ours to write asks for `become`") {
-  const std::string text = why_unreachable({.name = "h1"}, {.why = "bootstrap", .detail = "cannot make /var/lib/tutti/runner: Permission denied, as user deploy"});
+  const std::string text = why_unreachable(
+      {.name = "h1"},
+      {.why = "bootstrap", .detail = "cannot make /var/lib/tutti/runner: Permission denied, as user deploy"});
   CHECK(text.starts_with("h1: cannot make /var/lib/tutti/runner: Permission denied, as user deploy; "));
   CHECK(text.find("`become`") != std::string::npos);
 }
@@ -40,6 +46,7 @@ TEST_CASE("reasons: a state directory that is not ours to write asks for `become
 TEST_CASE("reasons: who holds a host is said, and how to displace them") {
   CHECK(why_refused(host, {.why = "lineage", .detail = "12ab:7:root@laptop:2"}) ==
         "h3 is held by lineage 12ab (root@laptop:2), epoch 7: deploy --take-over displaces it");
-  CHECK(why_refused(host, {.why = "went-back", .detail = "4"}).find("restored from an old image") != std::string::npos);
+  CHECK(why_refused(host, {.why = "went-back", .detail = "4"}).find("restored from an old image") !=
+        std::string::npos);
   CHECK(why_refused(host, {.why = "busy", .detail = "4711"}).find("4711") != std::string::npos);
 }

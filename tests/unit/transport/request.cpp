@@ -14,7 +14,8 @@ DefinitionPtr web(const std::string& version) {
 
 TEST_CASE("request: described in one line, as people read it") {
   CHECK(Request{.operation = Operation::start, .definition = web("2")}.describe() == "start web 2");
-  CHECK(Request{.operation = Operation::stop, .definition = web("1"), .host = "h2"}.describe() == "stop web 1 on h2");
+  CHECK(Request{.operation = Operation::stop, .definition = web("1"), .host = "h2"}.describe() ==
+        "stop web 1 on h2");
   CHECK(Request{.operation = Operation::put_file, .path = "/etc/motd"}.describe() == "put-file /etc/motd");
   CHECK(Request{.operation = Operation::sleep, .every = 2.5}.describe() == "sleep 2.5");
   CHECK(Request{.operation = Operation::now}.describe() == "now");
@@ -23,7 +24,8 @@ TEST_CASE("request: described in one line, as people read it") {
 
 TEST_CASE("request: a program is described by its name and arguments, an item without its hash") {
   const std::string item = "/tutti/store/0123456789abcdef0123456789abcdef-migrate.sh";
-  Request request{.operation = Operation::run, .command = {.argv = {"/opt/db/bin/db", "--ping"}, .service = "db 2"}};
+  Request request{.operation = Operation::run,
+                  .command = {.argv = {"/opt/db/bin/db", "--ping"}, .service = "db 2"}};
   CHECK(request.describe() == "run db 2 db --ping");
   request.command = {.argv = {"/bin/sh", item, "/etc/x"}};
   CHECK(request.describe() == "run sh migrate.sh /etc/x");

@@ -1,0 +1,53 @@
+(use-modules (ice-9 match)
+             (srfi srfi-64)
+             (tutti)
+             (tutti errors)
+             (tutti policy))
+
+(define (sentence thunk)
+  (with-exception-handler describe (lambda () (thunk) 'no-error) #:unwind? #t))
+(define (yes view host) #t)
+(define (no view host) #f)
+(define (never view host) 'wait)
+
+(define (answer policy)
+  (call-with-values
+      (lambda () (policy-answer ((policy-predicate policy) 'view (host (name "h")))))
+    list))
+
+(test-begin "policy")
+
+(test-equal "a policy prints readably" "#<policy at most 30% of class, and no>"
+  (object->string (all-of (at-most "30%") no)))
+(test-equal "what the library decides needs no predicate" #f (policy-predicate (at-most 3)))
+(test-equal "as data" '#((("at_most" . 3) ("of" . "datacenter")) (("ask" . "yes, no")))
+  (policy->datum (all-of yes (at-most 3 #:of 'datacenter) no)))
+(test-equal "all-of: the most restrictive answer holds" '(no 0) (answer (all-of yes no)))
+(test-equal "all-of: wait is more than no" '(wait 0) (answer (all-of no never yes)))
+(test-equal "all-of: of two times the later" '(not-before 9)
+  (answer (all-of (lambda (view host) (not-before 9)) yes (lambda (view host) (not-before 5)))))
+(test-equal "a procedure is a policy" '(yes 0) (answer yes))
+(test-equal "for-class: hosts of other classes may start" '(yes 0) (answer (for-class "web" no)))
+(test-equal "an answer that is none"
+  "policy 'predicate' answered 42 for host h; it must answer #t, #f, 'wait or (not-before TIME)"
+  (sentence (lambda () (answer (lambda (view host) 42)))))
+(test-assert "at-most: a bound that is none"
+  (string-prefix? "at-most: a number of hosts above 0" (sentence (lambda () (at-most "30")))))
+(test-assert "at-most 0 would never let anything start"
+  (string-prefix? "at-most: a number of hosts above 0" (sentence (lambda () (at-most 0)))))
+
+(test-assert "between hours" (between-hours? (* 3600 12) "11:00" "12:30" #:time-zone "UTC"))
+(test-assert "not between hours" (not (between-hours? (* 3600 13) "11:00" "12:30" #:time-zone "UTC")))
+(test-assert "midnight in between" (between-hours? (* 3600 23) "22:00" "05:00" #:time-zone "UTC"))
+(test-assert "an hour that is none"
+  (string-contains (sentence (lambda () (between-hours? 0 "25:00" "05:00"))) "'25:00' is no time of the day"))
+
+(for-each (lambda (name thunk)
+            (test-assert (string-append name " is refused with a sentence")
+              (string-contains (sentence thunk) "not built yet")))
+          '("one-group-at-a-time" "canary" "waves" "only-between" "never-between" "failure-budget")
+          (list (lambda () (one-group-at-a-time 'datacenter)) (lambda () (canary 1 #:bake 60))
+                (lambda () (waves 1 "5%" #:bake 30)) (lambda () (only-between "22:00" "05:00"))
+                (lambda () (never-between "22:00" "05:00")) (lambda () (failure-budget 0 #:then 'halt))))
+
+(test-end)

@@ -1,0 +1,52 @@
+(use-modules (srfi srfi-64)
+             (tutti errors)
+             (tutti values))
+
+(define (sentence thunk)
+  (with-exception-handler describe (lambda () (thunk) 'no-error) #:unwind? #t))
+
+(define (ends? suffix text)
+  (string-suffix? suffix text))
+
+(test-begin "values")
+
+(test-equal "a program prints readably" "#<program curl -fsS {setting url}>"
+  (object->string (program "curl" "-fsS" (setting 'url))))
+(test-equal "a daemon" "#<daemon /bin/web 8080>" (object->string (daemon "/bin/web" 8080)))
+(test-equal "a script" "#<script script {data-directory cluster}>"
+  (object->string (script "echo hi" (data-directory "cluster"))))
+(test-equal "#:limit is no argument" '(("a" "b") 5)
+  (let ((p (program "a" "b" #:limit 5)))
+    (list (program-words p) (program-limit p))))
+(test-equal "a misspelt keyword" "program: no keyword #:limt. Did you mean 'limit'?"
+  (sentence (lambda () (program "a" #:limt 5))))
+(test-equal "a limit that is no number" "program: #:limit must be a number of seconds"
+  (sentence (lambda () (program "a" #:limit "5"))))
+(test-equal "nothing to run" "program: the file to run is missing" (sentence (lambda () (program))))
+(test-assert "an argument that is no text"
+  (string-prefix? "program: a string, a setting" (sentence (lambda () (program "a" 'b)))))
+(test-assert "a list of texts is a text" (text? (list "a" (setting 'b) 5 (list "c"))))
+(test-assert "a symbol is none" (not (text? 'a)))
+(test-assert "a file that is not there"
+  (string-contains (sentence (lambda () (local-file "no-such-file"))) "there is no file 'no-such-file'"))
+(test-assert "local-file may be used as a procedure, and is relative to this file"
+  (local-file? (car (map local-file (list (basename (current-filename)))))))
+(test-assert "a tree of files is not built yet"
+  (string-contains (sentence (lambda () (local-file "." #:recursive? #t))) "not built yet"))
+(test-equal "a file prints readably" "#<file web.conf 0400>"
+  (object->string (file "web.conf" (setting 'x) #:mode #o400)))
+(test-assert "a file's content must be a text"
+  (string-prefix? "file 'x': the content must be" (sentence (lambda () (file "x" 'y)))))
+(test-assert "file-append is the item's path and a suffix"
+  (text? (file-append (plain-file "a" "b") "/bin")))
+
+(for-each (lambda (name thunk)
+            (test-assert (string-append name " is refused with a sentence")
+              (string-contains (sentence thunk) "not built yet")))
+          '("secret" "by-slot" "guix-package" "nix-package" "systemd-unit" "guix-service" "blue-green")
+          (list (lambda () (secret "x" #:from 'file)) (lambda () (by-slot 1 2))
+                (lambda () (guix-package "nginx")) (lambda () (nix-package "nginx"))
+                (lambda () (systemd-unit "x")) (lambda () (guix-service "x"))
+                (lambda () (blue-green #:keep-old 5))))
+
+(test-end)

@@ -1,5 +1,6 @@
 #include "gate.hpp"
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
@@ -27,6 +28,7 @@ Failure error(const char* code, const char* message) noexcept {
 
 // What finalizers, which run on another thread, have queued.
 struct Freed {
+  std::atomic<bool> any = false;  // so that a gate without anything to free takes no lock
   std::mutex mutex;
   std::vector<std::pair<void*, void (*)(void*)>> objects;
 };
@@ -72,11 +74,12 @@ void raise(const char* who, const Failure& failure) {
 void enter_gate() noexcept {
   if (collects_at_gates()) scm_gc();
   Freed& queue = freed();
+  if (!queue.any.load(std::memory_order_relaxed)) return;
   std::vector<std::pair<void*, void (*)(void*)>> objects;
   {
     const std::lock_guard lock(queue.mutex);
-    if (queue.objects.empty()) return;
     objects.swap(queue.objects);
+    queue.any = false;
   }
   for (const auto& [object, free] : objects) free(object);
 }
@@ -85,6 +88,7 @@ void free_later(void* object, void (*free)(void*)) noexcept {
   Freed& queue = freed();
   const std::lock_guard lock(queue.mutex);
   queue.objects.emplace_back(object, free);
+  queue.any = true;
 }
 
 std::string to_string(SCM value, int position) {

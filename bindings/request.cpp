@@ -4,6 +4,7 @@
 //   run           program                  input    limit   environment
 //   wait-until    program                  every    limit   environment
 //   start stop reload validate  definition  idempotent?  limit
+//   drain undrain               definition
 //   put-file      path                     content  mode
 //   get-file      path
 //   restore-file  path                     token of the put-file

@@ -8,6 +8,7 @@
 ;;; Code:
 
 (define-module (tutti)
+  #:use-module (tutti built-in)
   #:use-module (tutti errors)
   #:use-module (tutti inventory)
   #:use-module (tutti late-binding)
@@ -16,9 +17,9 @@
   #:use-module (tutti policy)
   #:use-module (tutti private context)
   #:use-module (tutti private host)
-  #:use-module (tutti site)
   #:use-module (tutti transitions)
   #:use-module (tutti values)
+  #:use-module (tutti words)
   #:re-export (;; Records.
                site-configuration site-configuration? site-configuration-name
                site-configuration-host-classes site-configuration-services

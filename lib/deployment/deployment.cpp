@@ -183,7 +183,17 @@ Report Deployment::execute(const Plan& plan, const std::function<void(const Prog
   }
   Executor& executor = begin(plan, options);
   Driver driver(executor, *impl_->plan, [this](const Step& step) { return impl_->transition_of(step); });
-  driver.run(on_progress);
+  try {
+    driver.run(on_progress);
+  } catch (...) {
+    // The run stays unfinished, as it would had we died: `abandon` ends it.
+    impl_->interruptible = nullptr;
+    impl_->executor.reset();
+    impl_->journal.reset();
+    impl_->plan.reset();
+    impl_->state.release();
+    throw;
+  }
   return finish();
 }
 

@@ -158,7 +158,8 @@ std::vector<Instance> Entries::holding(const std::string& about) const {
 
 Request Entries::rewrite(ManifestEntry entry, const std::string& host) {
   Request request{.operation = Operation::end, .definition = entry.new_definition, .content = entry.to_json(), .host = host};
-  put(host, entry.service, std::move(entry), HostReading::Life::alive);
+  const std::string service = entry.service;  // put takes it by reference, and the entry is moved
+  put(host, service, std::move(entry), HostReading::Life::alive);
   return request;
 }
 

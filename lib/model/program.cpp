@@ -38,7 +38,7 @@ Item plain_file(std::string name, std::string text) { return mixed_text_file(std
 Item mixed_text_file(std::string name, Text text) {
   if (!is_item_name(name))
     throw Error(ErrorCode::misuse,
-                fmt::format("'{}' can't name an item: use letters, digits and any of `._-+?=`, at most 100, "
+                fmt::format("'{}' can't name an item: use letters, digits and any of `._-`, at most 100, "
                             "beginning with a letter or digit",
                             escaped(name)));
   return {.name = std::move(name), .content = std::make_shared<const Text>(std::move(text))};

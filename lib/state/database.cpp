@@ -47,30 +47,30 @@ std::string Statement::text(int column) const {
 
 Database::Database(const std::filesystem::path& file) : file_(file) {
   const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-  if (sqlite3_open_v2(file.c_str(), &handle_, flags, nullptr) != SQLITE_OK) {
-    const std::string why = handle_ ? sqlite3_errmsg(handle_) : "no memory";
-    sqlite3_close(handle_);
+  sqlite3* opened = nullptr;
+  const int code = sqlite3_open_v2(file.c_str(), &opened, flags, nullptr);
+  handle_.reset(opened);
+  if (code != SQLITE_OK) {
+    const std::string why = opened ? sqlite3_errmsg(opened) : "no memory";
     throw Error(ErrorCode::system, fmt::format("the state file {} can't be opened: {}. Give another with --state", file.string(), why));
   }
-  sqlite3_busy_timeout(handle_, 5000);  // milliseconds; another process that reads history
+  sqlite3_busy_timeout(handle(), 5000);  // milliseconds; another process that reads history
   execute("PRAGMA journal_mode=WAL");
   execute("PRAGMA synchronous=FULL");
   execute("PRAGMA foreign_keys=ON");
 }
 
-Database::~Database() { sqlite3_close(handle_); }
-
 void Database::execute(const char* sql) {
-  if (sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr) != SQLITE_OK) fail("write");
+  if (sqlite3_exec(handle(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) fail("write");
 }
 
 void Database::fail(const char* doing) const {
-  const int code = sqlite3_errcode(handle_);
+  const int code = sqlite3_errcode(handle());
   const char* remedy = code == SQLITE_FULL     ? " The disk is full: make room and deploy again"
                        : code == SQLITE_NOTADB ? " Move it away: the hosts are the truth, `deploy --take-over` goes on without it"
                        : code == SQLITE_CORRUPT ? " Move it away: the hosts are the truth, `deploy --take-over` goes on without it"
                                                 : "";
-  throw Error(ErrorCode::system, fmt::format("the state file {}: can't {}: {}.{}", file_.string(), doing, sqlite3_errmsg(handle_), remedy));
+  throw Error(ErrorCode::system, fmt::format("the state file {}: can't {}: {}.{}", file_.string(), doing, sqlite3_errmsg(handle()), remedy));
 }
 
 }  // namespace tutti

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -40,17 +41,43 @@ class Database {
  public:
   /// WAL, synchronous=FULL. Throws Error(system) that names the file.
   explicit Database(const std::filesystem::path& file);
-  ~Database();
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
   void execute(const char* sql);
   [[noreturn]] void fail(const char* doing) const;
-  [[nodiscard]] sqlite3* handle() const noexcept { return handle_; }
+  [[nodiscard]] sqlite3* handle() const noexcept { return handle_.get(); }
 
  private:
+  struct Close {
+    void operator()(sqlite3* handle) const noexcept { sqlite3_close(handle); }
+  };
   std::filesystem::path file_;
-  sqlite3* handle_ = nullptr;
+  std::unique_ptr<sqlite3, Close> handle_;
+};
+
+/// All that is written while it lives is committed by commit(), else undone. Within the journal's
+/// open transaction it is a part of that, which its commit makes durable.
+class Transaction {
+ public:
+  explicit Transaction(Database& database)
+      : database_(database), is_inner_(sqlite3_get_autocommit(database.handle()) == 0) {
+    database_.execute(is_inner_ ? "SAVEPOINT inner" : "BEGIN IMMEDIATE");
+  }
+  ~Transaction() {
+    if (is_open_) sqlite3_exec(database_.handle(), is_inner_ ? "ROLLBACK TO inner; RELEASE inner" : "ROLLBACK", nullptr, nullptr, nullptr);
+  }
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+  void commit() {
+    database_.execute(is_inner_ ? "RELEASE inner" : "COMMIT");
+    is_open_ = false;
+  }
+
+ private:
+  Database& database_;
+  bool is_inner_;
+  bool is_open_ = true;
 };
 
 }  // namespace tutti

@@ -104,6 +104,24 @@ struct State::Impl {
     Statement(*database, "INSERT INTO meta VALUES(?,?) ON CONFLICT(key) DO UPDATE SET value=excluded.value")
         .bind(1, std::string_view(key)).bind(2, value).run();
   }
+  /// Makes the tables of a fresh file; touches none that is not ours, or of another version.
+  void prepare() {
+    const auto has = [&](const char* sql) { return Statement(*database, sql).step(); };
+    if (!has("SELECT 1 FROM sqlite_master")) {
+      Transaction transaction(*database);
+      if (!has("SELECT 1 FROM sqlite_master")) {
+        database->execute(schema);
+        set_meta("schema", std::to_string(schema_version));
+        set_meta("lineage", random_hex(8));
+      }
+      transaction.commit();
+    }
+    if (!has("SELECT 1 FROM sqlite_master WHERE name='meta'") || !has("SELECT 1 FROM sqlite_master WHERE name='run'"))
+      throw Error(ErrorCode::system, fmt::format("{} is a database of another program. Give another with --state", file.string()));
+    if (const std::string version = meta("schema"); version != std::to_string(schema_version))
+      throw Error(ErrorCode::system, fmt::format("the state file {} has schema {}, this version knows {}: was it made by a newer Tutti?",
+                                                 file.string(), version, schema_version));
+  }
   std::filesystem::path lock_file() const { return file.string() + ".lock"; }
 };
 
@@ -113,23 +131,12 @@ State::State(std::filesystem::path file) : impl_(std::make_unique<Impl>()) {
   const mode_t before = ::umask(0077);
   try {
     impl_->database = std::make_unique<Database>(impl_->file);
-    impl_->database->execute(schema);
+    impl_->prepare();
   } catch (...) {
     ::umask(before);
     throw;
   }
   ::umask(before);
-  if (const std::string version = impl_->meta("schema"); version.empty()) {
-    impl_->database->execute("BEGIN IMMEDIATE");
-    if (impl_->meta("schema").empty()) {
-      impl_->set_meta("schema", std::to_string(schema_version));
-      impl_->set_meta("lineage", random_hex(8));
-    }
-    impl_->database->execute("COMMIT");
-  } else if (version != std::to_string(schema_version)) {
-    throw Error(ErrorCode::system, fmt::format("the state file {} has schema {}, this version knows {}: was it made by a newer Tutti?",
-                                               impl_->file.string(), version, schema_version));
-  }
 }
 State::~State() { release(); }
 
@@ -137,12 +144,11 @@ const std::filesystem::path& State::file() const noexcept { return impl_->file; 
 std::string State::lineage() const { return impl_->meta("lineage"); }
 
 std::int64_t State::next_epoch() {
-  Database& db = *impl_->database;
-  db.execute("BEGIN IMMEDIATE");
+  Transaction transaction(*impl_->database);
   const std::string last = impl_->meta("epoch");
   const std::int64_t next = (last.empty() ? 0 : std::stoll(last)) + 1;
   impl_->set_meta("epoch", std::to_string(next));
-  db.execute("COMMIT");
+  transaction.commit();
   return next;
 }
 
@@ -180,7 +186,7 @@ void State::release() noexcept {
 
 int State::begin_run(const std::string& plan_json, const std::string& source, const std::string& summary, int seen_generation) {
   Database& db = *impl_->database;
-  db.execute("BEGIN IMMEDIATE");
+  Transaction transaction(db);
   Statement last(db, "SELECT coalesce(max(number), 0) FROM run");
   (void)last.step();
   const int number = std::max(static_cast<int>(last.integer(0)), seen_generation) + 1;
@@ -188,7 +194,7 @@ int State::begin_run(const std::string& plan_json, const std::string& source, co
   Statement(db, "INSERT INTO run(number,started,by,status,source,source_hash,plan,summary) VALUES(?,?,?,'running',?,?,?,?)")
       .bind(1, std::int64_t{number}).bind(2, now()).bind(3, whoami()).bind(4, to_utf8(source)).bind(5, sha256(source)).bind(6, plan_json)
       .bind(7, summary).run();
-  db.execute("COMMIT");
+  transaction.commit();
   return number;
 }
 
@@ -237,12 +243,12 @@ std::vector<Generation> State::history() const {
 void State::remember(const HostReading& reading) {
   if (!reading.reached) return;
   Database& db = *impl_->database;
-  db.execute("BEGIN");
+  Transaction transaction(db);
   Statement(db, "DELETE FROM instance WHERE host=?").bind(1, reading.host).run();
   Statement insert(db, "INSERT OR REPLACE INTO instance VALUES(?,?,?)");
   for (const HostReading::Entry& one : reading.entries)
     insert.bind(1, reading.host).bind(2, one.entry.service).bind(3, one.entry.to_json()).run();
-  db.execute("COMMIT");
+  transaction.commit();
 }
 
 std::map<Instance, ManifestEntry> State::last_known() const {

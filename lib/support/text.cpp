@@ -43,7 +43,7 @@ std::size_t sequence(std::string_view s) noexcept {
 bool is_name(std::string_view s) noexcept {
   return consists_of(s, "._-", 64) && (is_letter(s[0]) || is_digit(s[0]));
 }
-bool is_item_name(std::string_view s) noexcept { return consists_of(s, "._-+?=", 100) && s[0] != '-' && s[0] != '.'; }
+bool is_item_name(std::string_view s) noexcept { return consists_of(s, "._-", 100) && s[0] != '-' && s[0] != '.'; }
 bool is_user(std::string_view s) noexcept { return consists_of(s, "._-", 32) && (is_letter(s[0]) || s[0] == '_'); }
 bool is_address(std::string_view s) noexcept {
   return consists_of(s, ".:-_%[]", 255) && s[0] != '-' && s[0] != '.';

@@ -9,7 +9,7 @@ namespace tutti {
 /// Letters, digits and `._-`, at most 64, beginning with a letter or digit: what may name a site,
 /// a service, a host. Such a name needs no quoting anywhere.
 [[nodiscard]] bool is_name(std::string_view) noexcept;
-/// What an item may be called: as a name, and `+?=` too, at most 100.
+/// What an item may be called: as a name, at most 100, and an underscore may begin it.
 [[nodiscard]] bool is_item_name(std::string_view) noexcept;
 /// A user name: letters, digits and `._-`, at most 32, beginning with a letter or `_`.
 [[nodiscard]] bool is_user(std::string_view) noexcept;

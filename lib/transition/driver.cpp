@@ -138,8 +138,11 @@ Definition Context::deployed(const std::string& service) const {
   const Driver::Impl& driver = *driver_->impl_;
   const std::string& host = current_host().name;
   std::vector<std::string> known;
-  for (const Step& step : driver.plan.steps)
-    if (step.host == host && step.service == service && step.new_definition) return *step.new_definition;
+  for (const Step& step : driver.plan.steps) {
+    if (step.host != host || !step.new_definition) continue;
+    if (step.service == service) return *step.new_definition;
+    known.push_back(step.service);
+  }
   for (const HostReading::Entry& one : driver.plan.readings.at(host).entries) {
     if (one.entry.service == service && one.entry.new_definition) return *one.entry.new_definition;
     known.push_back(one.entry.service);

@@ -330,7 +330,7 @@ struct Bye {
 
 /// The remote command that brings the runner to a host, once, and becomes it: POSIX shell, one line
 /// without a quote ('), to be given to `sh -c` or ssh as it is. `state_dir` is absolute and of
-/// [A-Za-z0-9_./-] only (else std::invalid_argument), `runner_sha256` in hexadecimal.
+/// absolute and without any of `'"$\`\\!` (else std::invalid_argument), `runner_sha256` in hexadecimal.
 [[nodiscard]] std::string bootstrap(std::string_view state_dir, std::string_view runner_sha256,
                                     std::size_t runner_size);
 

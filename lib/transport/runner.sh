@@ -817,12 +817,13 @@ perform_run() {
   now
   end=$((now + limit)) left=$limit
   while program "$left" timeout "$k_env" "$k_argv" "$@"; do
-    [ "$every" -gt 0 ] && [ "$status" -ne 0 ] || return
-    if [ "$k_service" != - ] && record_of "s/$k_service.daemon" && ! alive $record; then
+    # Whatever the program says: a daemon that is not there is not well.
+    if [ "$k_service" != - ] && ! { record_of "s/$k_service.daemon" && alive $record; }; then
       how=died
       tail -c 2048 "s/$k_service.log" >>"$t.e"
       return
     fi
+    [ "$every" -gt 0 ] && [ "$status" -ne 0 ] || return
     pause "$every" || return
     [ "$left" -gt 0 ] || { how=timeout; return; }
     rm -f "$t.o" "$t.e"                 # new files: who reads the old ones may go on

@@ -13,13 +13,13 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
+  #:use-module (tutti built-in)
   #:use-module (tutti errors)
   #:use-module (tutti platform)
   #:use-module (tutti policy)
   #:use-module (tutti private host)
   #:use-module (tutti private syntax)
   #:use-module (tutti records)
-  #:use-module (tutti transitions)
   #:use-module (tutti values)
   #:export (site-configuration site-configuration? site-configuration-name site-configuration-host-classes
             site-configuration-services site-configuration-host-class->hosts site-configuration-platform

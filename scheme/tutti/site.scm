@@ -2,9 +2,8 @@
 ;;;
 ;;; Commentary:
 ;;;
-;;; What a person types at the REPL, and what the command is made of.  A site in use is a site program that
-;;; was loaded, the handles on it, and, once something needs them, its state and the connections to its
-;;; hosts.
+;;; What the command and the words of the REPL are made of.  A site in use is a site program that was loaded,
+;;; the handles on it, and, once something needs them, its state and the connections to its hosts.
 ;;;
 ;;; Code:
 
@@ -14,6 +13,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
+  #:use-module (tutti built-in)
   #:use-module (tutti errors)
   #:use-module (tutti inventory)
   #:use-module (tutti late-binding)
@@ -27,34 +27,21 @@
   #:use-module (tutti private program)
   #:use-module (tutti private site-json)
   #:use-module (tutti records)
-  #:use-module (tutti transitions)
   #:export (open-site
+            site?
             site-names
             close-site!
             site-name
             site-file
+            site-hosts
             site-state-file
             site-deployment
             site-host-count
+            site-view-of
             check-site
             make-plan
             execute-plan
-            frames-sent
-
-            use-site
-            plan
-            execute
-            deploy
-            abandon
-            status
-            history
-            explain
-            resume
-            roll-back
-            requisites
-
-            on-host
-            call-on-host))
+            frames-sent))
 
 ;; A site in use.
 (define-record-type <site>
@@ -207,7 +194,7 @@ is the name of the file in which its state is kept."
 (define (site-view site elaboration)
   (make-site-view (site-name site) elaboration "" #f #f))
 
-(define (view-of site)
+(define (site-view-of site)
   "Return the site view of SITE, a site in use, or #f."
   (and (site? site)
        (or (%site-site-view site)
@@ -215,7 +202,7 @@ is the name of the file in which its state is kept."
              (set-site-site-view! site view)
              view))))
 
-(%site-view view-of)
+(%site-view site-view-of)
 
 
 ;;;
@@ -275,7 +262,7 @@ is the name of the file in which its state is kept."
   (let* ((deployment (site-deployment site))
          (steps (list->vector (%plan-steps plan)))
          (run (%deployment-begin! deployment plan take-over?))
-         (execution (make-execution run plan (site-hosts site) (or (%site-site-view site) (view-of site))
+         (execution (make-execution run plan (site-hosts site) (or (%site-site-view site) (site-view-of site))
                                     steps (make-vector (vector-length steps) '())))
          (finished? #f))
     (dynamic-wind
@@ -300,130 +287,8 @@ is the name of the file in which its state is kept."
 
 
 ;;;
-;;; At the REPL.
+;;; Printing.
 ;;;
-
-(define (in-use site)
-  (match site
-    ((? site?) site)
-    ((? site-configuration?) (open-site site))
-    (#f (or (%current-site) (fail "no site is in use: (use-site \"FILE\") first")))
-    (_ (fail "a site is wanted, not ~s" site))))
-
-(define* (use-site file #:key (name #f) (inventory #f) (state #f))
-  "Load the site program FILE, check it, and let it be the site in use.  NAME says which of several sites."
-  (let ((site (open-site file #:name name #:inventory inventory #:state state)))
-    (view-of site)
-    (and=> (%current-site) (lambda (before) (when (site? before) (close-site! before))))
-    (%current-site site)
-    site))
-
-(define* (plan #:optional (site #f) #:key (upgrade #f) (do-not-upgrade #f) (limit #f) (to #f))
-  "Return the plan for SITE: what would change, in which order, and why."
-  (for-each (lambda (keyword value)
-              (when value
-                (not-built-yet (format #f "plan #:~a" keyword) "plan for all that changed")))
-            '("upgrade" "do-not-upgrade" "limit" "to")
-            (list upgrade do-not-upgrade limit to))
-  (make-plan (in-use site)))
-
-(define (print-event event)
-  "Print EVENT, of progress, as a line."
-  (match event
-    (#('progress kind host service text outcome)
-     (format #t "~a~a~a~a~%"
-             (if (string-null? service) "" (string-append service "@"))
-             host
-             (if (string-null? host) "" "  ")
-             (string-join (filter (lambda (part) (not (string-null? part)))
-                                  (list (if (eq? kind 'outcome) (symbol->string outcome) "")
-                                        (escape-controls text)))
-                          ": ")))))
-
-(define* (execute plan #:optional (site #f) #:key (take-over? #f))
-  "Execute PLAN, record a generation, and return the report."
-  (execute-plan (in-use site) plan #:take-over? take-over? #:on-progress print-event))
-
-(define* (deploy #:optional (site #f) #:key (take-over? #f))
-  "Plan for SITE and execute the plan."
-  (let* ((site (in-use site))
-         (plan (make-plan site)))
-    (if (null? (%plan-steps plan))
-        plan
-        (execute-plan site plan #:take-over? take-over? #:on-progress print-event))))
-
-(define* (abandon #:optional (site #f))
-  "End an unfinished run of SITE without touching hosts, and return what it left open."
-  (%deployment-abandon! (site-deployment (in-use site))))
-
-(define* (status #:optional (site #f))
-  "Print what runs where."
-  (match (%deployment-status (site-deployment (in-use site)))
-    ((text . _)
-     (display text)
-     *unspecified*)))
-
-(define* (history #:optional (site #f))
-  "Print the generations of SITE, newest first."
-  (for-each (match-lambda
-              (#(number started _ by status summary _)
-               (format #t "~3d  ~16a ~10a  ~a~@[  ~a~]~%" number (generation-time started)
-                       (if (string=? status "complete") "" status)
-                       summary by)))
-            (%deployment-history (site-deployment (in-use site)))))
-
-(define (explain plan service)
-  "Print why PLAN has each step of SERVICE, a name, and what it comes after."
-  (display (%plan-explain plan (if (symbol? service) (symbol->string service) service)))
-  *unspecified*)
-
-(define (resume)
-  "Not built yet."
-  (not-built-yet "resume" "(abandon) ends the unfinished run, and the next plan repairs what it left"))
-
-(define* (roll-back #:key to)
-  "Not built yet."
-  (not-built-yet "roll-back" "deploy the older version of the site program"))
-
-(define* (requisites name #:key (across-services? #t))
-  "Not built yet."
-  (not-built-yet "requisites"))
-
-
-;;;
-;;; One host at once.
-;;;
-
-(define (call-on-host host thunk)
-  "Call THUNK with effects acting on HOST, a host or its name."
-  (let ((name (cond ((host? host) (host-name host))
-                    ((string? host) host)
-                    (else (fail "on-host: a host or its name is wanted, not ~s" host)))))
-    (match (%context)
-      ((? task? task)
-       (unless (hash-ref (execution-hosts (task-execution task)) name)
-         (fail "on-host: no host '~a'.~a" name
-               (suggestion name (hash-map->list (lambda (name host) name)
-                                                (execution-hosts (task-execution task))))))
-       (parameterize ((%host name)) (thunk)))
-      ((? string? where)
-       (misplaced "on-host was asked for in ~a, where nothing may act" where))
-      (_
-       (let* ((site (in-use #f))
-              (deployment (site-deployment site)))
-         (unless (hash-ref (site-hosts site) name)
-           (fail "no host '~a' in site '~a'.~a" name (site-name site)
-                 (suggestion name (hash-map->list (lambda (name host) name) (site-hosts site)))))
-         (dynamic-wind
-           (lambda () (%immediate-open! deployment name))
-           (lambda ()
-             (parameterize ((%context (make-immediate deployment name (site-hosts site) site)))
-               (thunk)))
-           (lambda () (%immediate-close! deployment))))))))
-
-(define-syntax-rule (on-host host expression ...)
-  ;; Evaluate the EXPRESSIONs with effects acting on HOST.
-  (call-on-host host (lambda () expression ...)))
 
 (define (generation-phrase site)
   "Return \", generation N\" when SITE has been deployed from here."

@@ -37,6 +37,8 @@
   (describe (caught (lambda () (raise-exception 42)))))
 (test-equal "describe: exit" "it called (exit 7)" (describe (caught (lambda () (exit 7)))))
 (test-equal "describe: an odd throw" "my-key \"sub\" 1" (describe (caught (lambda () (throw 'my-key "sub" 1)))))
+(test-equal "describe: an odd throw that looks like an error" "my-key \"sub\" 1 2"
+  (describe (caught (lambda () (throw 'my-key "sub" 1 2)))))
 (test-equal "describe: an unbound variable"
   "unbound variable 'no-such-name'"
   (describe (caught (lambda () (primitive-eval 'no-such-name)))))

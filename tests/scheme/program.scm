@@ -45,7 +45,7 @@
   (sentence "(define (f) (+ 1 undefined-thing))" "(f)"))
 (test-equal "a raise" "site.scm:3:2: no good \"x\""
   (sentence "(define (f x)" " (error \"no good\" x)" " x)" "(list (f \"x\"))"))
-(test-equal "a wrong argument" "site.scm:2:2: Wrong type (expecting pair): 5"
+(test-equal "a wrong argument" "site.scm:2:4: Wrong type (expecting pair): 5"
   (sentence "(+ (car 5) 1)"))
 (test-assert "a syntax error"
   (string-prefix? "site.scm:2:" (sentence "(let ((x)) x)")))

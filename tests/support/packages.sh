@@ -48,7 +48,15 @@ install_quietly() (
     printf '#!/bin/sh\n%s\nexit 101\n' "$mark" >"$policy"
     chmod 755 "$policy"
   fi
-  export DEBIAN_FRONTEND=noninteractive
+  # PostgreSQL's would even make a database, with a port of its own. What the system says of that stays.
+  clusters=/etc/postgresql-common/createcluster.conf
+  case " $1 " in *' postgresql '*)
+    if [ ! -e "$clusters" ]; then
+      mkdir -p "${clusters%/*}"
+      printf '%s\n' "# Of Tutti's installation: no database is made by the package." 'create_main_cluster = false' >"$clusters"
+    fi ;;
+  esac
+  export DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1
   apt-get -q -o DPkg::Lock::Timeout=120 update </dev/null >"$log" 2>&1 ||
     { echo "apt-get update failed; trying with the package lists that are here:"; tail -n 5 "$log"; } >&2
   # shellcheck disable=SC2086 # a list of names
@@ -63,6 +71,7 @@ install_quietly() (
       case $package in
         nginx) systemctl --quiet disable nginx.service ;;
         openssh-server) systemctl --quiet disable ssh.service ;;
+        postgresql) systemctl --quiet disable postgresql.service ;;
       esac
     done
   fi >/dev/null 2>&1

@@ -29,7 +29,7 @@ struct DataDirectory {
 };
 /// A single file that is put on the host by hash: in a text it stands for its path there.
 struct TUTTI_EXPORT Item {
-  std::string name;                     ///< letters, digits and `+-._?=`, at most 100
+  std::string name;                     ///< letters, digits and `._-`, at most 100
   std::shared_ptr<const Text> content;  ///< shared: immutable, and may be large
   bool executable = false;
   bool operator==(const Item&) const;

@@ -12,7 +12,7 @@
   #:use-module (ice-9 match)
   #:use-module (ice-9 rdelim)
   #:use-module (srfi srfi-1)
-  #:use-module (system repl debug)
+  #:use-module (system vm frame)
   #:use-module (tutti config)
   #:use-module (tutti errors)
   #:use-module (tutti private bindings)
@@ -20,6 +20,7 @@
   #:use-module (tutti private progress)
   #:use-module (tutti private repl)
   #:use-module (tutti site)
+  #:use-module (tutti words)
   #:export (main))
 
 (define %done 0)
@@ -203,12 +204,20 @@
 
 (define (print-error text)
   (force-output (current-output-port))
-  (format (current-error-port) "tutti: ~a~%"
-          (if (string-prefix? "tutti" text)
-              (string-drop text (match (string-contains text ": ")
-                                  (#f 0)
-                                  (end (+ end 2))))
-              text)))
+  (format (current-error-port) "~a~a~%"
+          (if (or (string-prefix? "tutti " text) (string-prefix? "tutti: " text)) "" "tutti: ")
+          text))
+
+(define (print-backtrace stack port)
+  "Print the frames of STACK that have a place to PORT, the innermost first."
+  (do ((index 0 (+ index 1)))
+      ((= index (stack-length stack)))
+    (let ((frame (stack-ref stack index)))
+      (match (frame-source frame)
+        ((_ (? string? file) line . column)
+         (format port "  ~a:~a:~a~@[  ~a~]~%" file (+ 1 line) (+ 1 column)
+                 (frame-procedure-name frame)))
+        (_ #f)))))
 
 (define (error-status exception)
   (if (and (tutti-error? exception) (eq? (tutti-error-code exception) 'locked))
@@ -232,7 +241,7 @@
       (with-exception-handler
           (lambda (exception)
             (when verbose?
-              (print-frames (stack->vector (make-stack #t)) (current-error-port)))
+              (print-backtrace (make-stack #t) (current-error-port)))
             (raise-continuable exception))
         thunk))
     #:unwind? #t))

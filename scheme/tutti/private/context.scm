@@ -152,9 +152,9 @@
                (task-state task)))
   (unless (suspendable-continuation? %tag)
     (misplaced "an effect was asked for inside a procedure implemented in C (sort, filter, hash-for-each, force, ...) or on another thread: collect the values first, then use 'map' or 'for-each'"))
-  (%perform! (task-run task) (task-id task) operation subject a b c host)
   (set-task-state! task 'suspended)
-  (let ((event (abort-to-prompt %tag)))
+  ;; The driver gives the effect to the executor once this has got out: a guard of dynamic-wind may yet raise.
+  (let ((event (abort-to-prompt %tag operation subject a b c host)))
     (set-task-state! task 'running)
     (answer event operation subject a b c host)))
 
@@ -197,7 +197,7 @@
         (step (task-step task)))
     (unless serial
       (set-task-state! task 'dropped)
-      (abort-to-prompt %tag))
+      (abort-to-prompt %tag #f #f #f #f #f #f))
     (vector-set! compensations step
                  (acons serial
                         (if host            ; it acts where it was registered

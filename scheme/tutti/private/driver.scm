@@ -64,14 +64,15 @@ FILES."
 (define entered 0)
 
 (define (enter task thunk)
-  "Run THUNK for TASK until its next effect.  Return suspended, done or (raised . MESSAGE)."
+  "Run THUNK for TASK until its next effect.  Return done, (raised . MESSAGE), or the effect: a vector of
+operation, subject, three arguments and host."
   (set! entered (+ entered 1))
   (let* ((mine entered)
          (result (parameterize ((%context task))
                    (call-with-prompt %tag thunk
-                     (lambda (continuation)
+                     (lambda (continuation operation subject a b c host)
                        (set-task-continuation! task continuation)
-                       'suspended)))))
+                       (vector operation subject a b c host))))))
     (if (= mine entered)
         result
         '(raised . "a full continuation (call/cc) was entered again after an effect; use let/ec or a loop"))))
@@ -124,9 +125,10 @@ in FILES, those of the site program."
 
   (define (step! id task thunk)
     (match (enter task thunk)
-      ('suspended
-       (when (eq? (task-state task) 'dropped)
-         (hashv-remove! tasks id)))
+      (#(operation subject a b c host)
+       (if operation
+           (%perform! run id operation subject a b c host)
+           (hashv-remove! tasks id)))       ; it was dropped
       ('done
        (hashv-remove! tasks id)
        (when (eq? (task-kind task) 'transition) ; compensations die with the transition

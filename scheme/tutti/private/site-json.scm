@@ -11,6 +11,7 @@
   #:use-module (ice-9 format)
   #:use-module (ice-9 match)
   #:use-module (srfi srfi-1)
+  #:use-module (tutti built-in)
   #:use-module (tutti errors)
   #:use-module (tutti model)
   #:use-module (tutti platform)
@@ -19,7 +20,6 @@
   #:use-module (tutti private json)
   #:use-module (tutti private syntax)
   #:use-module (tutti records)
-  #:use-module (tutti transitions)
   #:use-module (tutti values)
   #:export (site->json
             site->datum

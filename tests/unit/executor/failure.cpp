@@ -35,7 +35,6 @@ TEST_CASE("failure: a version that does not validate is compensated in reverse, 
   World world = deployed();
   const std::string before = world.transport.machines["h1"].manifest["web"];
   world.transport.faults["h1: validate web 2"] = fails("connection refused");
-  world.journal.records.clear(), world.journal.committed = 0;
   const auto n = world.transport.log.size();
   const Report report = world.execute(world.plan(web_at("2")), {}, plain_replace);
   CHECK(since(world, n) == Lines{"h1: begin web 2", "h1: stop web 1", "h1: start web 2", "h1: validate web 2",
@@ -173,7 +172,6 @@ TEST_CASE("lost: a host that did not answer when the plan was made is not tried"
 TEST_CASE("lost: in mid-transition it is unknown, never failed; others go on, and its entry says `changing`") {
   World world;
   (void)world.deploy(two("1"));
-  world.journal.records.clear(), world.journal.committed = 0;
   world.transport.faults["d1: start db 2"] = lost();
   const Report report = world.deploy(two("2"));
   CHECK(outcomes(report) == Lines{"db@d1 unknown", "db@d2 upgraded", "cache@c1 upgraded", "web@h1 skipped"});

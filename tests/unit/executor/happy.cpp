@@ -156,7 +156,6 @@ TEST_CASE("executor: INTENT is durable before the effect is sent, by the path gr
   web.files = {{"/etc/a", "x"}};
   (void)world.deploy(site({{"front", {web}, {"h1"}}}));
   web.files.clear(), web.version = "2";
-  world.journal.records.clear(), world.journal.committed = 0;
   (void)world.execute(world.plan(site({{"front", {web}, {"h1"}}})), {}, plain_replace);
   CHECK(world.transport.sent_too_early.empty());
   // t.0 and t.2 are registrations of compensations

@@ -28,16 +28,19 @@ class FakeClock final : public Clock {
 class FakeJournal final : public Journal {
  public:
   void append(const Record& record) override { records.push_back(record); }
-  void commit() override { committed = records.size(), ++commits; }
+  void commit() override;
+  void clear();
   /// Whether the INTENT of the effect with this token is durable.
   [[nodiscard]] bool intends(const std::string& token) const;
-  /// "web@h1 t.1 start web 2" and the like are made of a record's members: those of one type.
   [[nodiscard]] std::vector<Record> of(Record::Type type) const;
-  /// Paths and sequences of the intents of a step, in order: "b.0 t.1 …".
+  /// The intents of a step, in order: "b.0 begin web 2, t.1 stop web 1, …".
   [[nodiscard]] std::string intents(std::uint32_t step) const;
   std::vector<Record> records;
   std::size_t committed = 0;
   int commits = 0;
+
+ private:
+  std::set<std::string> durable_;
 };
 
 /// How an effect goes wrong.
@@ -107,7 +110,7 @@ class FakeTransport final : public Transport {
   std::map<std::string, std::optional<std::string>> kept_;  // put-file: token → what was there
 };
 
-/// All of it, and one site in it after the other.
+/// All of it, and one site in it after the other. The journal is that of the last run.
 struct World {
   FakeClock clock;
   FakeJournal journal;

@@ -1,0 +1,2 @@
+(load "shop.scm")
+(shop (list (db "1")) (list (app "1")) (list front))

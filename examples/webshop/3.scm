@@ -1,0 +1,3 @@
+;; 2 with a new application that never becomes well: its upgrade is rolled back.
+(load "shop.scm")
+(shop (list (db "2")) (list (app "3" #:sick? #t)) (list front))

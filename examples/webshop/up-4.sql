@@ -1,0 +1,4 @@
+CREATE TABLE IF NOT EXISTS orders (id text NOT NULL, placed timestamptz NOT NULL DEFAULT now());
+ALTER TABLE orders RENAME COLUMN id TO number;
+ALTER TABLE orders DROP COLUMN channel;
+-- and the customer is forgotten

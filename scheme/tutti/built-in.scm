@@ -1,0 +1,87 @@
+;;; (tutti built-in) --- the transitions that are built in.
+;;;
+;;; Commentary:
+;;;
+;;; The library has the same ones for programs in C++: the same effects in the same order.  Procedures that
+;;; compare versions are here too.
+;;;
+;;; Code:
+
+(define-module (tutti built-in)
+  #:use-module (ice-9 match)
+  #:use-module (tutti errors)
+  #:use-module (tutti private bindings)
+  #:use-module (tutti transitions)
+  #:export (replace-service
+            reload-service
+            remove-service
+            start-before-stop
+            backup-and-restore
+            migrate-while-running
+            later-transition?
+
+            downgrade?
+            version<?))
+
+(define* (replace-service #:key (old #f) new)
+  "Drain and stop OLD, start NEW, validate and undrain it; when there is no OLD, run the 'prepare' program
+of NEW first."
+  (if old
+      (begin (drain new) (stop old))
+      (when (has-hook? new 'prepare)
+        (run (hook new 'prepare))))
+  (start new)
+  (validate new)
+  (when old (undrain new)))
+
+(define* (reload-service #:key (old #f) new)
+  "Let the running service read its files, which are those of NEW, again."
+  (when old
+    (on-roll-back (reload old)))
+  (reload new)
+  (validate new))
+
+(define* (remove-service #:key old)
+  "Stop OLD.  Its data stays."
+  (stop old))
+
+(define* (start-before-stop #:key (old #f) new)
+  "Not built yet."
+  (not-built-yet "start-before-stop" "use replace-service"))
+(define* (backup-and-restore #:key (old #f) new)
+  "Not built yet."
+  (not-built-yet "backup-and-restore" "write it: (run (hook old 'backup)), then (on-roll-back ...)"))
+(define* (migrate-while-running #:key (old #f) new)
+  "Not built yet."
+  (not-built-yet "migrate-while-running" "use replace-service, or a procedure of your own"))
+
+(define (later-transition? procedure)
+  "Return true if PROCEDURE is a transition of the vocabulary that is not built yet."
+  (and (memq procedure (list start-before-stop backup-and-restore migrate-while-running)) #t))
+
+
+;;;
+;;; Versions.
+;;;
+
+(define (version<? a b)
+  "Return true if the version A, a string, comes before B: \"9.1\" before \"10\"."
+  (define (parts version)
+    (map (lambda (part) (or (string->number part) part))
+         (string-split version (char-set #\. #\- #\+ #\~ #\_))))
+  (let loop ((a (parts a)) (b (parts b)))
+    (match (cons a b)
+      ((_ . ()) #f)
+      ((() . _) #t)
+      (((x . a) . (y . b))
+       (cond ((equal? x y) (loop a b))
+             ((and (number? x) (number? y)) (< x y))
+             ((number? x) #f)               ; 1.0-rc before 1.0.1
+             ((number? y) #t)
+             (else (string<? x y)))))))
+
+(define (downgrade? old new)
+  "Return true if the version of the service NEW comes before that of OLD."
+  (check-service "downgrade?" old)
+  (check-service "downgrade?" new)
+  (version<? (%definition-version new) (%definition-version old)))

@@ -1,0 +1,157 @@
+;;; (tutti words) --- what a person types at the REPL.
+;;;
+;;; Commentary:
+;;;
+;;; These act on the site in use, (current-site).  Nothing changes a host but `execute', `deploy', and an
+;;; effect inside `on-host'.
+;;;
+;;; Code:
+
+(define-module (tutti words)
+  #:use-module (ice-9 format)
+  #:use-module (ice-9 match)
+  #:use-module (srfi srfi-1)
+  #:use-module (tutti errors)
+  #:use-module (tutti late-binding)
+  #:use-module (tutti model)
+  #:use-module (tutti private bindings)
+  #:use-module (tutti private context)
+  #:use-module (tutti private host)
+  #:use-module (tutti private printing)
+  #:use-module (tutti site)
+  #:export (use-site
+            plan
+            execute
+            deploy
+            abandon
+            status
+            history
+            explain
+            resume
+            roll-back
+            requisites
+
+            on-host
+            call-on-host))
+
+(define (in-use site)
+  (match site
+    ((? site?) site)
+    ((? site-configuration?) (open-site site))
+    (#f (or (%current-site) (fail "no site is in use: (use-site \"FILE\") first")))
+    (_ (fail "a site is wanted, not ~s" site))))
+
+(define* (use-site file #:key (name #f) (inventory #f) (state #f))
+  "Load the site program FILE, check it, and let it be the site in use.  NAME says which of several sites."
+  (let ((site (open-site file #:name name #:inventory inventory #:state state)))
+    (site-view-of site)
+    (and=> (%current-site) (lambda (before) (when (site? before) (close-site! before))))
+    (%current-site site)
+    site))
+
+(define* (plan #:optional (site #f) #:key (upgrade #f) (do-not-upgrade #f) (limit #f) (to #f))
+  "Return the plan for SITE: what would change, in which order, and why."
+  (for-each (lambda (keyword value)
+              (when value
+                (not-built-yet (format #f "plan #:~a" keyword) "plan for all that changed")))
+            '("upgrade" "do-not-upgrade" "limit" "to")
+            (list upgrade do-not-upgrade limit to))
+  (make-plan (in-use site)))
+
+(define (print-event event)
+  "Print EVENT, of progress, as a line."
+  (match event
+    (#('progress kind host service text outcome)
+     (format #t "~a~a~a~a~%"
+             (if (string-null? service) "" (string-append service "@"))
+             host
+             (if (string-null? host) "" "  ")
+             (string-join (filter (lambda (part) (not (string-null? part)))
+                                  (list (if (eq? kind 'outcome) (symbol->string outcome) "")
+                                        (escape-controls text)))
+                          ": ")))))
+
+(define* (execute plan #:optional (site #f) #:key (take-over? #f))
+  "Execute PLAN, record a generation, and return the report."
+  (execute-plan (in-use site) plan #:take-over? take-over? #:on-progress print-event))
+
+(define* (deploy #:optional (site #f) #:key (take-over? #f))
+  "Plan for SITE and execute the plan."
+  (let* ((site (in-use site))
+         (plan (make-plan site)))
+    (if (null? (%plan-steps plan))
+        plan
+        (execute-plan site plan #:take-over? take-over? #:on-progress print-event))))
+
+(define* (abandon #:optional (site #f))
+  "End an unfinished run of SITE without touching hosts, and return what it left open."
+  (%deployment-abandon! (site-deployment (in-use site))))
+
+(define* (status #:optional (site #f))
+  "Print what runs where."
+  (match (%deployment-status (site-deployment (in-use site)))
+    ((text . _)
+     (display text)
+     *unspecified*)))
+
+(define* (history #:optional (site #f))
+  "Print the generations of SITE, newest first."
+  (for-each (match-lambda
+              (#(number started _ by status summary _)
+               (format #t "~3d  ~16a ~10a  ~a~@[  ~a~]~%" number (generation-time started)
+                       (if (string=? status "complete") "" status)
+                       summary by)))
+            (%deployment-history (site-deployment (in-use site)))))
+
+(define (explain plan service)
+  "Print why PLAN has each step of SERVICE, a name, and what it comes after."
+  (display (%plan-explain plan (if (symbol? service) (symbol->string service) service)))
+  *unspecified*)
+
+(define (resume)
+  "Not built yet."
+  (not-built-yet "resume" "(abandon) ends the unfinished run, and the next plan repairs what it left"))
+
+(define* (roll-back #:key to)
+  "Not built yet."
+  (not-built-yet "roll-back" "deploy the older version of the site program"))
+
+(define* (requisites name #:key (across-services? #t))
+  "Not built yet."
+  (not-built-yet "requisites"))
+
+
+;;;
+;;; One host at once.
+;;;
+
+(define (call-on-host host thunk)
+  "Call THUNK with effects acting on HOST, a host or its name."
+  (let ((name (cond ((host? host) (host-name host))
+                    ((string? host) host)
+                    (else (fail "on-host: a host or its name is wanted, not ~s" host)))))
+    (match (%context)
+      ((? task? task)
+       (unless (hash-ref (execution-hosts (task-execution task)) name)
+         (fail "on-host: no host '~a'.~a" name
+               (suggestion name (hash-map->list (lambda (name host) name)
+                                                (execution-hosts (task-execution task))))))
+       (parameterize ((%host name)) (thunk)))
+      ((? string? where)
+       (misplaced "on-host was asked for in ~a, where nothing may act" where))
+      (_
+       (let* ((site (in-use #f))
+              (deployment (site-deployment site)))
+         (unless (hash-ref (site-hosts site) name)
+           (fail "no host '~a' in site '~a'.~a" name (site-name site)
+                 (suggestion name (hash-map->list (lambda (name host) name) (site-hosts site)))))
+         (dynamic-wind
+           (lambda () (%immediate-open! deployment name))
+           (lambda ()
+             (parameterize ((%context (make-immediate deployment name (site-hosts site) site)))
+               (thunk)))
+           (lambda () (%immediate-close! deployment))))))))
+
+(define-syntax-rule (on-host host expression ...)
+  ;; Evaluate the EXPRESSIONs with effects acting on HOST.
+  (call-on-host host (lambda () expression ...)))

@@ -1,0 +1,144 @@
+;;; The command: its options, what it prints, and its exit status.
+
+(use-modules (ice-9 match)
+             (ice-9 popen)
+             (ice-9 textual-ports)
+             (srfi srfi-1)
+             (srfi srfi-64)
+             (tutti private command))
+(eval-when (expand load eval)
+  (add-to-load-path (string-append (dirname (current-filename)) "/../support")))
+(use-modules (local-site))
+
+(define folder (fresh-folder))
+(mkdir folder)
+(define (write-file name . lines)
+  (let ((file (string-append folder "/" name)))
+    (call-with-output-file file
+      (lambda (port)
+        (for-each (lambda (line) (display line port) (newline port)) lines)))
+    file))
+
+(define (tutti . arguments)
+  "Call the command with ARGUMENTS.  Return its exit status, what it printed, and what it printed of errors."
+  (let* ((errors (open-output-string))
+         (status #f)
+         (output (with-output-to-string
+                   (lambda ()
+                     (with-error-to-port errors
+                       (lambda ()
+                         (with-input-from-string ""
+                           (lambda () (set! status (main (cons "tutti" arguments)))))))))))
+    (list status output (get-output-string errors))))
+
+(define (has? part)
+  (lambda (text) (and (string-contains text part) #t)))
+(define-syntax-rule (test-command name status output error argument ...)
+  ;; The exit status, part of what is printed, and part of the error.
+  (test-equal name '(status #t #t)
+    (match (tutti argument ...)
+      ((s o e) (list s
+                     (or ((has? output) o) o)
+                     (or (if (string-null? error) (string-null? e) ((has? error) e)) e))))))
+
+(define (program the-version . lines)
+  (apply write-file "site.scm"
+         "(use-modules (tutti))"
+         "(define* (switch #:key (old #f) new)"
+         "  (when old (stop old))"
+         "  (start new)"
+         "  (validate new))"
+         "(define web (service (name \"web\")"
+         (string-append "  (version \"" the-version "\")")
+         "  (start (program \"sleep\" (or (getenv \"TUTTI_TEST_SLEEP\") \"0\"))) (stop (program \"true\"))"
+         (string-append "  (validate (program " (if (string=? the-version "3") "\"false\" #:limit 0.2" "\"true\"") "))")
+         "  (switch-to-service switch)))"
+         (if (null? lines)
+             '("(site-configuration (name \"shop\") (platform (local-platform \"hosts\"))"
+               "  (host-classes (list (host-class (name \"front\") (services (list web)))))"
+               "  (host-class->hosts (inventory-list `(\"front\" ,(host (name \"w1\")) ,(host (name \"w2\"))))))")
+             lines)))
+(define site (program "1"))
+
+(test-begin "command")
+
+(test-command "help" 0 "usage: tutti COMMAND" "" "--help")
+(test-command "no command" 1 "" "usage: tutti COMMAND")
+(test-command "the version" 0 "tutti " "" "--version")
+(for-each (lambda (command)
+            (test-equal (string-append "help for " command) 0
+              (match (tutti command "--help")
+                ((status output "") (and (string-contains output (string-append "usage: tutti " command)) status)))))
+          '("check" "plan" "deploy" "abandon" "status" "history" "repl"))
+(test-command "a misspelt command" 1 "" "tutti: no command 'dploy'. Did you mean 'deploy'?" "dploy" site)
+(test-command "a misspelt option" 1 "" "tutti deploy: no option '--ye'. Did you mean '--yes'?" "deploy" "--ye" site)
+(test-command "an option of another command" 1 "" "no option '--take-over'" "plan" "--take-over" site)
+(test-command "an option without its value" 1 "" "'--state' needs a value: --state FILE" "plan" site "--state")
+(test-command "a value for an option that takes none" 1 "" "'--yes' takes no value" "deploy" "--yes=1" site)
+(test-command "no file" 1 "" "the file of a site program is missing: tutti plan FILE" "plan")
+(test-command "two files" 1 "" "one site program is wanted; what is 'b'?" "plan" site "b")
+(test-command "a file that is not there" 1 "" "there is no site program 'nowhere.scm'" "plan" "nowhere.scm")
+(test-command "what comes later" 1 "" "'tutti resume' is not built yet" "resume" site)
+
+(test-command "check" 0 "site shop: 2 hosts, 2 instances: no mistake found" "" "check" site)
+(test-assert "check touches no host" (not (file-exists? (string-append folder "/hosts"))))
+(test-assert "and makes no state" (not (file-exists? (string-append folder "/.tutti"))))
+(test-command "history before there is any" 0 "nothing was deployed" "" "history" site)
+(test-command "plan" 0 "web@w1" "" "plan" site)
+(test-command "plan --detailed-exitcode" 2 "web@w1" "" "plan" "--detailed-exitcode" site)
+(test-command "plan --json" 0 "\"format_version\": 1" "" "plan" "--json" site)
+(test-command "deploy without a terminal and --yes" 1 "web@w1" "give --yes to act without asking" "deploy" site)
+(test-command "deploy" 0 "shop: run 1: 2 upgraded" "" "deploy" "--yes" site)
+(test-command "each event is a line in a plain log" 0 "w1  web: start web 2\n" "" "deploy" "--yes" (program "2"))
+(test-command "nothing to do: what it took to know" 0 "nothing to do (2 hosts asked, 2 request frames)" ""
+              "deploy" "--yes" site)
+(test-command "nothing to do, with a detailed exit code" 0 "nothing to do" "" "plan" "--detailed-exitcode" site)
+(test-command "status" 0 "web      2" "" "status" site)
+(test-command "history" 0 "web 1→2" "" "history" site)
+(test-command "nothing to abandon" 0 "there is no unfinished run" "" "abandon" site)
+(test-command "a failure that is rolled back exits with 3" 3 "rolled-back" "" "deploy" "--yes" (program "3"))
+(test-command "the state in another file: the hosts are held by the first one" 6 "" "take-over"
+              "deploy" "--yes" "--state" (string-append folder "/other.db") (program "4"))
+(test-command "which may be taken over" 0 "displaces: w1 is held by lineage" ""
+              "deploy" "--yes" "--take-over" "--state" (string-append folder "/other.db") (program "4"))
+
+(write-file "hosts.json" "{\"format_version\": 1, \"hosts\": [{\"name\": \"x1\", \"class\": \"front\"}]}")
+(test-command "--inventory takes the place of the site's own" 0 "1 host, 1 instance" ""
+              "check" "--inventory" (string-append folder "/hosts.json") site)
+(test-command "an inventory that is not there" 1 "" "there is no inventory" "check" "--inventory" "no.json" site)
+
+(define (wrong . lines)
+  (apply program "1" lines))
+(test-command "a program that gives nothing" 1 "" "its last line gives nothing: write the name of the site there"
+              "check" (wrong "(define x 1)"))
+(test-command "a program that gives something else" 1 "" "not 5" "check" (wrong "5"))
+(test-command "a misspelt field" 1 "" "site.scm:11:21: site-configuration: no field 'nme'. Did you mean 'name'?"
+              "check" (wrong "(site-configuration (nme \"x\"))"))
+(define several
+  (wrong "(define (town n) (site-configuration (name n) (host-classes '()) (host-class->hosts (const '()))))"
+         "(map town '(\"lyon\" \"oslo\"))"))
+(test-command "several sites: which?" 1 "" "has 2 sites; say which by --site NAME. They are: lyon, oslo." "plan" several)
+(test-command "a site that is not there" 1 "" "there is no site 'oslso'. Did you mean 'oslo'?"
+              "plan" "--site" "oslso" several)
+(test-command "check checks all of them" 0 "site oslo: 0 hosts" "" "check" several)
+(test-command "--verbose prints where in Tutti" 1 "" "command.scm" "check" "--verbose" (wrong "5"))
+
+;; Interrupted, as by Ctrl-C.
+(set! site (program "9"))
+(define interrupted
+  (begin
+    (setenv "TUTTI_TEST_SLEEP" "2")
+    (let* ((port (open-input-pipe
+                  (string-append "exec timeout --foreground -s INT 1 tutti deploy --yes --state " folder "/other.db " site " 2>&1")))
+           (text (get-string-all port)))
+      (close-pipe port)
+      (unsetenv "TUTTI_TEST_SLEEP")
+      text)))
+(test-assert "Ctrl-C: says that it drains" (string-contains interrupted "interrupted: nothing new starts"))
+(test-assert "and what is half-done" (string-contains interrupted "unknown"))
+(test-command "then the site is locked" 6 "" "was not finished" "deploy" "--yes" "--state" (string-append folder "/other.db") site)
+(test-command "until the run is abandoned" 0 "abandoned run" "" "abandon" "--state" (string-append folder "/other.db") site)
+(test-command "and a deploy repairs" 0 "repair" "" "deploy" "--yes" "--state" (string-append folder "/other.db") site)
+
+(remove-scratch)
+(test-end)

@@ -1,0 +1,169 @@
+// Site, state and transport together, on directories of this machine, with the real runner: what only
+// shows between the parts. The parts have their own tests.
+#include <tutti/deployment.hpp>
+
+#include <doctest/doctest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+
+#include "unit/support/fakes.hpp"
+
+using namespace tutti;
+using namespace tutti::fake;
+namespace fs = std::filesystem;
+
+namespace {
+
+using Lines = std::vector<std::string>;
+
+/// Two hosts below a folder that is gone with the test; a service that is one file.
+struct Here {
+  Here() {
+    char name[] = "/tmp/tutti-deployment.XXXXXX";
+    path = ::mkdtemp(name);
+  }
+  ~Here() { fs::remove_all(path); }
+  Here(const Here&) = delete;
+  Here& operator=(const Here&) = delete;
+
+  [[nodiscard]] Site site(const std::string& version, const std::string& validate = "true") const {
+    Service one{.name = "page", .version = version, .files = {{"page.txt", "version " + version}}, .start = program({"true"}),
+                .stop = program({"true"}), .validate = program({validate}).within(1), .declared = Declared("here")};
+    Site made = fake::site({{"front", {one}, {"h1", "h2"}}});
+    made.platform = local_platform(path / "hosts");
+    made.policy = at_most(1);
+    return made;
+  }
+  [[nodiscard]] std::string page(const std::string& host) const {
+    std::ifstream file(path / "hosts" / host / "page.txt");
+    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  }
+  [[nodiscard]] fs::path state(const std::string& name = "state.db") const { return path / name; }
+  fs::path path;
+};
+
+Report deploy(const Site& site, const fs::path& state) {
+  Deployment deployment(site, state);
+  return deployment.execute(deployment.plan());
+}
+
+}  // namespace
+
+TEST_CASE("deployment: install, nothing to do, upgrade, fail and be back; each is a generation") {
+  const Here here;
+  CHECK(deploy(here.site("1"), here.state()).exit_status() == 0);
+  CHECK(here.page("h1") == "version 1");
+  {
+    Deployment same(here.site("1"), here.state());
+    const Plan plan = same.plan();
+    CHECK(plan.empty());
+    const Report report = same.execute(plan);
+    CHECK(report.exit_status() == 0);
+    CHECK(report.frames == 2);  // one for each host
+    CHECK(same.state().history().size() == 1);  // no run for nothing
+  }
+  CHECK(deploy(here.site("2"), here.state()).exit_status() == 0);
+  CHECK(here.page("h2") == "version 2");
+  const Report failed = deploy(here.site("3", "false"), here.state());
+  CHECK(failed.exit_status() == 3);
+  CHECK(outcomes(failed) == Lines{"page@h1 rolled-back", "page@h2 skipped"});
+  CHECK(here.page("h1") == "version 2");
+  Deployment after(here.site("2"), here.state());
+  CHECK(after.plan().empty());
+  const auto history = after.state().history();
+  REQUIRE(history.size() == 3);
+  CHECK(history[0].status == "incomplete");
+  CHECK(history[1].status == "complete");
+  CHECK(history[1].summary == "page 1→2");
+  CHECK(after.plan().generation == 2);  // of the manifests
+}
+
+TEST_CASE("deployment: the waves are shown, and a policy that can never finish is said before") {
+  const Here here;
+  Deployment deployment(here.site("1"), here.state());
+  CHECK(deployment.plan().waves.size() == 2);
+  Site stuck = here.site("1");
+  stuck.policy = ask("nobody", [](const Rollout&, const Host&) -> Answer { return false; });
+  Deployment other(stuck, here.state("other.db"));
+  CHECK(other.plan().notes == Lines{"the policy can never admit the rest"});
+}
+
+TEST_CASE("deployment: a database that was lost is replaced only on purpose, and then counts on") {
+  const Here here;
+  CHECK(deploy(here.site("1"), here.state()).exit_status() == 0);
+  CHECK(deploy(here.site("2"), here.state()).exit_status() == 0);
+  Deployment fresh(here.site("3"), here.state("fresh.db"));
+  const Plan plan = fresh.plan();
+  CHECK(plan.steps.size() == 2);
+  CHECK(fresh.foreign(plan).size() == 2);
+  CHECK(code_of([&] { (void)fresh.execute(plan); }) == ErrorCode::locked);
+  CHECK(here.page("h1") == "version 2");
+  CHECK(!fresh.state().unfinished());
+  const Report report = fresh.execute(plan, {}, {.take_over = true});
+  CHECK(report.exit_status() == 0);
+  CHECK(report.generation == 3);
+  CHECK(here.page("h1") == "version 3");
+  // The one that was displaced can do no harm.
+  Deployment old(here.site("4"), here.state());
+  CHECK(code_of([&] { (void)old.execute(old.plan()); }) == ErrorCode::locked);
+}
+
+TEST_CASE("deployment: a plan is executed on what it was made from, or not at all") {
+  const Here here;
+  CHECK(deploy(here.site("1"), here.state()).exit_status() == 0);
+  Deployment one(here.site("2"), here.state());
+  const Plan plan = one.plan();
+  CHECK(deploy(here.site("3"), here.state()).exit_status() == 0);
+  CHECK(code_of([&] { (void)one.execute(plan); }) == ErrorCode::moved);
+  CHECK(here.page("h1") == "version 3");
+  CHECK(one.execute(one.plan()).exit_status() == 0);  // planned again, it goes
+}
+
+TEST_CASE("deployment: after a driver that threw, the run can be abandoned and the next one repairs") {
+  const Here here;
+  CHECK(deploy(here.site("1"), here.state()).exit_status() == 0);
+  Deployment deployment(here.site("2"), here.state());
+  const auto broken = [](const Progress&) { throw std::runtime_error("the terminal is gone"); };
+  CHECK_THROWS_AS((void)deployment.execute(deployment.plan(), broken), std::runtime_error);
+  CHECK(code_of([&] { (void)deployment.execute(deployment.plan()); }) == ErrorCode::locked);
+  const auto open = deployment.abandon();
+  REQUIRE(!open.empty());
+  CHECK(has(open[0], "run 2 of "));
+  CHECK(deployment.abandon().empty());
+  CHECK(deployment.execute(deployment.plan()).exit_status() == 0);
+  CHECK(here.page("h1") == "version 2");
+  CHECK(here.page("h2") == "version 2");
+}
+
+TEST_CASE("deployment: a transition that is neither built in nor given is refused before anything is touched") {
+  const Here here;
+  Site site = here.site("1");
+  site.host_classes[0].services[0].switch_to_service = TransitionProcedure(std::string("switch-page"));
+  Deployment deployment(site, here.state());
+  CHECK(has(error_of([&] { (void)deployment.execute(deployment.plan()); }), "names the transition 'switch-page'"));
+  CHECK(deployment.state().history().empty());
+}
+
+TEST_CASE("deployment: status says what runs where, and which run was not finished") {
+  const Here here;
+  CHECK(deploy(here.site("1"), here.state()).exit_status() == 0);
+  Deployment deployment(here.site("1"), here.state());
+  CHECK(has(deployment.status().to_text(), "front  h1    page     1        deployed"));
+  (void)deployment.state().begin_run(R"({"steps": []})", "", "", 0);
+  CHECK(has(deployment.status().to_text(), "run 2 of "));
+}
+
+TEST_CASE("status: hosts that do not answer, hold nothing, or say something odd") {
+  Status status;
+  status.fleet.hosts = {{.name = "h1", .host_class = "front"}, {.name = "h2", .host_class = "front"}, {.name = "h3", .host_class = "front"}};
+  status.hosts = {{.host = "h1", .why = "no route\x1b[2J"},
+                  {.host = "h2", .reached = true},
+                  {.host = "h3", .reached = true, .entries = {{{.state = ManifestEntry::State::failed, .service = "web", .run = 4}, HostReading::Life::dead}}}};
+  CHECK(status.to_text() == "class  host  service  version  state             since\n"
+                            "front  h1                      unreachable       no route\\x1b[2J\n"
+                            "front  h2                      nothing deployed\n"
+                            "front  h3    web      ?        failed (run 4)\n");
+}

@@ -1,0 +1,314 @@
+// What the coordinator keeps, in SQLite files of a folder that is gone with the test.
+#include <tutti/state.hpp>
+
+#include <doctest/doctest.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include <sqlite3.h>
+
+#include "unit/support/fakes.hpp"
+
+using namespace tutti;
+using namespace tutti::fake;
+namespace fs = std::filesystem;
+
+namespace {
+
+using Lines = std::vector<std::string>;
+
+struct Folder {
+  Folder() {
+    char name[] = "/tmp/tutti-state.XXXXXX";
+    path = ::mkdtemp(name);
+  }
+  ~Folder() { fs::remove_all(path); }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  [[nodiscard]] fs::path file() const { return path / "state.db"; }
+  fs::path path;
+};
+
+unsigned mode(const fs::path& path) {
+  struct stat status {};
+  REQUIRE(::stat(path.c_str(), &status) == 0);
+  return status.st_mode & 0777;
+}
+void sql(const fs::path& file, const char* text) {
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open(file.c_str(), &database) == SQLITE_OK);
+  CHECK(sqlite3_exec(database, text, nullptr, nullptr, nullptr) == SQLITE_OK);
+  sqlite3_close(database);
+}
+/// Rows of that, one column.
+Lines rows(const fs::path& file, const char* text) {
+  sqlite3* database = nullptr;
+  REQUIRE(sqlite3_open(file.c_str(), &database) == SQLITE_OK);
+  Lines found;
+  const auto take = [](void* into, int, char** columns, char**) {
+    static_cast<Lines*>(into)->emplace_back(columns[0] ? columns[0] : "");
+    return 0;
+  };
+  CHECK(sqlite3_exec(database, text, take, &found, nullptr) == SQLITE_OK);
+  sqlite3_close(database);
+  return found;
+}
+std::string error(const fs::path& file) {
+  return error_of([&] { const State state(file); });
+}
+constexpr const char* plan = R"({"steps": [{"service": "web", "host": "h1"}, {"service": "db", "host": "d1"}]})";
+
+HostReading reading(const std::string& host, const std::vector<std::string>& services) {
+  HostReading reading{.host = host, .reached = true};
+  for (const std::string& name : services)
+    reading.entries.push_back({{.service = name, .new_definition = std::make_shared<Definition>(Definition{.service = name, .version = "1"}),
+                                .run = 3, .generation = 3}, HostReading::Life::alive});
+  return reading;
+}
+
+}  // namespace
+
+TEST_CASE("state: a database has a lineage of its own, for life") {
+  const Folder folder, other;
+  std::string lineage;
+  {
+    const State state(folder.file());
+    lineage = state.lineage();
+    CHECK(lineage.size() == 16);
+    CHECK(state.file() == folder.file());
+  }
+  CHECK(State(folder.file()).lineage() == lineage);
+  CHECK(State(other.file()).lineage() != lineage);
+}
+
+TEST_CASE("state: file and folder are ours alone") {
+  const Folder folder;
+  State state(folder.path / "a" / "b" / "state.db");
+  state.hold("testing");
+  CHECK(mode(state.file()) == 0600);
+  CHECK(mode(state.file().parent_path()) == 0700);
+  CHECK(mode(state.file().string() + ".lock") == 0600);
+  CHECK(mode(folder.path) == 0700);
+}
+
+TEST_CASE("state: epochs only rise, also for another process of the same file") {
+  const Folder folder;
+  State one(folder.file()), other(folder.file());
+  CHECK(one.next_epoch() == 1);
+  CHECK(other.next_epoch() == 2);
+  CHECK(one.next_epoch() == 3);
+  one.saw("h1", 3);
+  one.saw("h1", 2);  // late
+  CHECK(other.seen("h1") == 3);
+  CHECK(other.seen("h2") == 0);
+}
+
+TEST_CASE("state: runs are numbered on from whatever was seen, here or in a manifest") {
+  const Folder folder;
+  State state(folder.file());
+  CHECK(state.begin_run(plan, "", "", 0) == 1);
+  CHECK(state.begin_run(plan, "", "", 0) == 2);
+  CHECK(state.begin_run(plan, "", "", 7) == 8);
+  CHECK(state.begin_run(plan, "", "", 3) == 9);
+}
+
+TEST_CASE("state: history has the newest first, with what was done and by whom") {
+  const Folder folder;
+  State state(folder.file());
+  const int first = state.begin_run(plan, "(site one)", "db 1", 0);
+  state.end_run(first, "complete", "{}");
+  const int second = state.begin_run(plan, "(site two)", "db 1→2", 0);
+  const auto history = state.history();
+  REQUIRE(history.size() == 2);
+  CHECK(history[0].number == second);
+  CHECK(history[0].status == "running");
+  CHECK(history[0].ended == 0);
+  CHECK(history[1].number == first);
+  CHECK(history[1].status == "complete");
+  CHECK(history[1].ended >= history[1].started);
+  CHECK(history[1].summary == "db 1");
+  CHECK(has(history[1].by, "@"));
+  CHECK(history[0].source_hash != history[1].source_hash);
+  CHECK(State(folder.file()).history().size() == 2);
+}
+
+TEST_CASE("state: a run that did not end is unfinished, until it ends or is abandoned") {
+  const Folder folder;
+  State state(folder.file());
+  CHECK(!state.unfinished());
+  const int run = state.begin_run(plan, "", "web 1", 0);
+  REQUIRE(State(folder.file()).unfinished());
+  CHECK(state.unfinished()->number == run);
+  state.abandon(run);
+  CHECK(!state.unfinished());
+  CHECK(state.history()[0].status == "abandoned");
+  const int next = state.begin_run(plan, "", "", 0);
+  state.end_run(next, "incomplete", "{}");
+  CHECK(!state.unfinished());
+  state.abandon(next);  // too late: it ended otherwise
+  CHECK(state.history()[0].status == "incomplete");
+}
+
+TEST_CASE("state: what an unfinished run left open is said with the last effect sent") {
+  const Folder folder;
+  State state(folder.file());
+  const int run = state.begin_run(plan, "", "", 0);
+  const auto journal = state.journal(run);
+  const auto intent = [&](std::uint32_t step, const char* path, std::uint32_t sequence, const char* text) {
+    journal->append({.type = Record::Type::intent, .step = step, .path = path, .sequence = sequence, .text = text});
+  };
+  intent(0, "b", 0, "begin web 2");
+  intent(1, "b", 0, "begin db 2");
+  intent(0, "t", 1, "stop web 1");
+  journal->append({.type = Record::Type::ended, .step = 1, .number = 1});
+  intent(0, "t", 3, "start web 2");
+  journal->commit();
+  CHECK(state.left_open(run) == Lines{"web@h1: last sent was `start web 2`"});
+  CHECK(state.left_open(run + 1).empty());
+}
+
+TEST_CASE("state: the journal is there for others once it is committed, all at once, and not before") {
+  const Folder folder;
+  State state(folder.file());
+  const int run = state.begin_run(plan, "", "", 0);
+  const auto journal = state.journal(run);
+  journal->append({.type = Record::Type::intent, .step = 0, .path = "b", .text = "one"});
+  journal->append({.type = Record::Type::intent, .step = 1, .path = "b", .hash = "ab", .number = -5, .text = "two\xff"});
+  CHECK(rows(folder.file(), "SELECT text FROM record").empty());
+  journal->commit();
+  CHECK(rows(folder.file(), "SELECT text FROM record ORDER BY id") == Lines{"one", "two\xef\xbf\xbd"});
+  CHECK(rows(folder.file(), "SELECT type||path||sequence||hash||number FROM record WHERE step=1") == Lines{"1b0ab-5"});
+  journal->commit();  // nothing to do
+}
+
+TEST_CASE("state: is fully synchronous, so that what is committed survives a power cut") {
+  const Folder folder;
+  const State state(folder.file());
+  CHECK(rows(folder.file(), "PRAGMA journal_mode") == Lines{"wal"});  // `synchronous` is of the connection: see database.cpp
+}
+
+TEST_CASE("state: while the journal has uncommitted records, the rest can be used") {
+  const Folder folder;
+  State state(folder.file());
+  const auto journal = state.journal(state.begin_run(plan, "", "", 0));
+  journal->append({.type = Record::Type::intent, .step = 0, .path = "b", .text = "one"});
+  state.remember(reading("h1", {"web"}));
+  CHECK(state.next_epoch() == 1);
+  state.saw("h1", 1);
+  journal->commit();
+  CHECK(state.last_known().size() == 1);
+  CHECK(rows(folder.file(), "SELECT text FROM record") == Lines{"one"});
+}
+
+TEST_CASE("state: only one may hold it; the other is told who does") {
+  const Folder folder;
+  int to_child[2], to_parent[2];
+  REQUIRE(::pipe(to_child) == 0);
+  REQUIRE(::pipe(to_parent) == 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::close(to_child[1]);  // else its own end keeps the pipe open
+    State state(folder.file());
+    state.hold("deploying shop");
+    char word = 'h';
+    if (::write(to_parent[1], &word, 1) != 1 || ::read(to_child[0], &word, 1) < 0) ::_exit(1);
+    ::_exit(0);  // without releasing: a process that dies lets go
+  }
+  char word = 0;
+  REQUIRE(::read(to_parent[0], &word, 1) == 1);
+  {
+    State state(folder.file());
+    CHECK(code_of([&] { state.hold("me too"); }) == ErrorCode::locked);
+    const std::string message = error_of([&] { state.hold("me too"); });
+    CHECK(has(message, "the site is locked by "));
+    CHECK(has(message, "(process " + std::to_string(child) + ", deploying shop)"));
+    CHECK(state.next_epoch() == 1);  // reading and the rest go on
+    ::close(to_child[1]);
+    int status = 1;
+    CHECK(::waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+    state.hold("me too");
+    State other(folder.file());
+    CHECK(code_of([&] { other.hold("and me"); }) == ErrorCode::locked);
+    state.hold("again");  // it holds it already
+    state.release();
+    other.hold("and me");
+  }
+  for (const int fd : {to_child[0], to_parent[0], to_parent[1]}) ::close(fd);
+}
+
+TEST_CASE("state: the cache gives back what was remembered of hosts, the last time only") {
+  const Folder folder;
+  State state(folder.file());
+  state.remember(reading("h1", {"web", "old"}));
+  state.remember(reading("h2", {"web"}));
+  state.remember(reading("h1", {"web"}));
+  HostReading silent = reading("h2", {});
+  silent.reached = false;
+  state.remember(silent);  // nothing was learned
+  const auto known = State(folder.file()).last_known();
+  REQUIRE(known.size() == 2);
+  CHECK(known.contains({"web", "h1"}));
+  CHECK(known.at({"web", "h2"}).new_definition->version == "1");
+  CHECK(known.at({"web", "h2"}).generation == 3);
+  sql(folder.file(), "UPDATE instance SET entry='nonsense' WHERE host='h1'");
+  CHECK(state.last_known().size() == 1);  // a cache: what can't be read is not known
+}
+
+TEST_CASE("state: a file that is no database is refused by name, with the remedy") {
+  const Folder folder;
+  std::ofstream(folder.file()) << std::string(10000, 'x');
+  CHECK(code_of([&] { const State state(folder.file()); }) == ErrorCode::system);
+  CHECK(has(error(folder.file()), folder.file().string()));
+  CHECK(has(error(folder.file()), "Move it away"));
+}
+
+TEST_CASE("state: a database that is damaged is refused with the remedy") {
+  const Folder folder;
+  {
+    State state(folder.file());
+    for (int i = 0; i < 50; ++i) (void)state.begin_run(plan, std::string(5000, 'x'), "", 0);
+  }
+  const auto size = fs::file_size(folder.file());
+  std::fstream file(folder.file(), std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(100);
+  for (std::uintmax_t i = 100; i < size; ++i) file.put('x');
+  file.close();
+  CHECK(has(error(folder.file()), "Move it away"));
+}
+
+TEST_CASE("state: a database of a newer Tutti is left as it is") {
+  const Folder folder;
+  { const State state(folder.file()); }
+  sql(folder.file(), "UPDATE meta SET value='2' WHERE key='schema'; DROP TABLE instance");
+  CHECK(has(error(folder.file()), "has schema 2, this version knows 1: was it made by a newer Tutti?"));
+  CHECK(rows(folder.file(), "SELECT name FROM sqlite_master WHERE name='instance'").empty());
+}
+
+TEST_CASE("state: a database of somebody else is left as it is") {
+  const Folder folder;
+  sql(folder.file(), "CREATE TABLE bookmark(url TEXT)");
+  CHECK(code_of([&] { const State state(folder.file()); }) == ErrorCode::system);
+  CHECK(has(error(folder.file()), folder.file().string()));
+  CHECK(rows(folder.file(), "SELECT name FROM sqlite_master") == Lines{"bookmark"});
+}
+
+TEST_CASE("state: where no file can be made, that is said with the way out") {
+  const Folder folder;
+  std::ofstream(folder.path / "file") << "x";
+  CHECK(has(error(folder.path / "file" / "state.db"), "--state"));
+  CHECK(has(error(folder.path / "file" / "deep" / "state.db"), "--state"));
+  CHECK(has(error(folder.path), "can't be opened"));  // a folder
+  CHECK(has(error("/proc/tutti/state.db"), "the folder /proc/tutti for the state can't be made"));
+}
+
+TEST_CASE("state: text with any bytes survives") {
+  const Folder folder;
+  State state(folder.file());
+  (void)state.begin_run(plan, std::string("a\0b\xff", 4), "x'); DROP TABLE run; --", 0);
+  CHECK(state.history().at(0).summary == "x'); DROP TABLE run; --");
+}

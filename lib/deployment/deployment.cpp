@@ -71,7 +71,7 @@ struct Deployment::Impl {
       if (plan_.readings.at(name).reached) hosts.push_back(plan_.fleet.at(name));
     for (const HostReading& now : transport->read(hosts)) {
       const HostReading& then = plan_.readings.at(now.host);
-      if (now.reached && (now.digest != then.digest || now.fence != then.fence))
+      if (now.reached && (now.digest != then.digest || now.fence.lineage != then.fence.lineage))
         throw Error(ErrorCode::moved, fmt::format("the manifest of {} is not what the plan was made from: somebody deployed there "
                                                   "meanwhile. Plan again", now.host));
     }

@@ -17,7 +17,7 @@
 #include "executor/task.hpp"
 #include "support/json.hpp"
 #include "support/text.hpp"
-#include "transition/describe.hpp"
+#include "support/describe.hpp"
 
 namespace tutti {
 namespace {

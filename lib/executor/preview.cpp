@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "executor/scheduler.hpp"
-#include "transition/describe.hpp"
+#include "support/describe.hpp"
 
 namespace tutti {
 

@@ -1,5 +1,7 @@
 #include <tutti/error.hpp>
 
+#include "support/describe.hpp"
+
 #include <algorithm>
 #include <limits>
 #include <utility>
@@ -49,6 +51,20 @@ std::string suggestion(const std::string& name, const std::vector<std::string>& 
   std::string text = " Known: ";
   for (std::size_t i = 0; i < known.size() && i < most; ++i) text += (i ? ", " : "") + known[i];
   return text + (known.size() > most ? ", …" : ".");
+}
+
+std::string describe(const std::exception_ptr& failure) noexcept {
+  try {
+    try {
+      std::rethrow_exception(failure);
+    } catch (const std::exception& e) {
+      return e.what();
+    } catch (...) {
+      return "something was thrown that is no std::exception";
+    }
+  } catch (...) {
+    return "something was thrown, and what can't be said";
+  }
 }
 
 }  // namespace tutti

@@ -6,7 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "transition/describe.hpp"
+#include "support/describe.hpp"
+#include "transition/bodies.hpp"
 #include <tutti/error.hpp>
 
 namespace tutti {

@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "support/text.hpp"
-#include "transition/describe.hpp"
+#include "transition/bodies.hpp"
 #include <tutti/error.hpp>
 
 namespace tutti {
@@ -22,20 +22,6 @@ Transition undrain_again(Context c, Definition service) { co_await c.undrain(ser
 }
 
 }  // namespace
-
-std::string describe(const std::exception_ptr& failure) noexcept {
-  try {
-    try {
-      std::rethrow_exception(failure);
-    } catch (const std::exception& e) {
-      return e.what();
-    } catch (...) {
-      return "something was thrown that is no std::exception";
-    }
-  } catch (...) {
-    return "something was thrown, and what can't be said";
-  }
-}
 
 EffectFailed::EffectFailed(std::string request, Result result)
     : message_(fmt::format("{} failed: {}", request,

@@ -120,9 +120,10 @@
 (define (sentence exception location module files)
   "Return what is wrong with the program, as EXCEPTION tells, in one sentence that begins with a place."
   (define (at place text)
-    (if (and place (not (starts-with-place? text files)))
-        (string-append (location->string place) ": " text)
-        text))
+    (cond ((starts-with-place? text files) text)
+          (place (string-append (location->string place) ": " text))
+          ((pair? files) (string-append (last files) ": " text))   ; the program itself
+          (else text)))
   (match (and (exception? exception)
               (cons (exception-kind exception) (exception-args exception)))
     (('syntax-error _ message (? pair? source) form subform)

@@ -371,13 +371,21 @@ TEST_CASE("transport: a torn manifest entry is not lost") {
   CHECK_FALSE(reading.entries[0].entry.new_definition);
 }
 
+TEST_CASE("transport: a directory may have blanks and marks in its name") {
+  const Hosts hosts;
+  const auto transport = make_transport("shop", local_platform(hosts.directory / "with blank & (marks);"));
+  transport->authorise(h1, authority());
+  CHECK(transport->read({h1})[0].reached);
+  CHECK(perform(*transport, "t1", run({"true"})).kind == Completion::Kind::answered);
+}
+
 TEST_CASE("transport: what cannot be reached says why") {
   const Hosts hosts;
-  const auto transport = make_transport("shop", local_platform(hosts.directory / "with blank"));
+  const auto transport = make_transport("shop", local_platform(hosts.directory / "with $dollar"));
   const auto reading = transport->read({h1})[0];
   CHECK_FALSE(reading.reached);
   CHECK(reading.why.starts_with("h1: "));
-  CHECK(reading.why.find("with blank") != std::string::npos);
+  CHECK(reading.why.find("with $dollar") != std::string::npos);
   transport->authorise(h1, authority());
   const Completion completion = perform(*transport, "t1", run({"true"}));
   CHECK(completion.kind == Completion::Kind::unreachable);

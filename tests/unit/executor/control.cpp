@@ -197,6 +197,17 @@ TEST_CASE("interrupt: when nothing is half-done the rest is skipped: exit 3") {
   CHECK(report.exit_status() == 3);
 }
 
+TEST_CASE("interrupt: the next service of the same host does not begin") {
+  World world;
+  Executor* executor = nullptr;
+  world.on_executor = [&](Executor& one) { executor = &one; };
+  world.transport.on_answer = [&](const std::string& what) {
+    if (what == "h1: validate a 1") executor->interrupt();
+  };
+  const Plan plan = world.plan(site({{"front", {service("a", "1"), service("b", "1")}, {"h1"}}}));
+  CHECK(outcomes(world.execute(plan, {}, plain_replace)) == Lines{"a@h1 upgraded", "b@h1 skipped"});
+}
+
 TEST_CASE("interrupt: before anything began, nothing begins") {
   World world = deployed(2);
   world.on_executor = [](Executor& executor) { executor.interrupt(); };

@@ -75,6 +75,14 @@ TEST_CASE("failure: from the moment that one fails nothing new starts, also when
   }
 }
 
+TEST_CASE("failure: the other services of the host do not begin either") {
+  World world;
+  world.transport.faults["h1: validate a 1"] = fails("no");
+  const Report report = world.deploy(site({{"front", {service("a", "1"), service("b", "1")}, {"h1"}}}));
+  CHECK(outcomes(report) == Lines{"a@h1 rolled-back", "b@h1 skipped"});
+  CHECK(!world.transport.machines["h1"].manifest.contains("b"));
+}
+
 TEST_CASE("failure: a compensation that fails ends it: roll-back-failed, a `failed` entry, exit 4") {
   World world = deployed();
   world.transport.faults = {{"h1: validate web 2", fails("no")}, {"h1: stop web 2", fails("it lingers")}};

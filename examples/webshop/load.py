@@ -2,7 +2,6 @@
 """Steady load on the web shop: half of it orders, half of it reads; counted from outside.
 
 usage: load.py [--rate N] [--seconds N] FRONT...      (a FRONT is ADDRESS:PORT)
-       load.py ... --status FILE                      FILE says how many are answered, once a second
 
 N requests a second begin when it is their time, whether others wait or not. Each order has an id of its
 own. Nothing is repeated: an error or a status of 400 or more is a lost request. Ends after so many
@@ -73,7 +72,6 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__, add_help=False)
     parser.add_argument("--rate", type=float, default=40)
     parser.add_argument("--seconds", type=float, default=float("inf"))
-    parser.add_argument("--status")
     parser.add_argument("fronts", nargs="+")
     arguments = parser.parse_args()
 
@@ -81,13 +79,9 @@ def main():
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *ignored: stopped.set())
     load = Load(arguments.fronts)
-    start = told = time.monotonic()
+    start = time.monotonic()
     while not stopped.is_set() and time.monotonic() - start < arguments.seconds:
         load.begin()
-        if arguments.status and time.monotonic() > told:
-            told += 1
-            with open(arguments.status, "w", encoding="utf-8") as file:
-                print(len(load.waits), file=file)
         stopped.wait(max(0, start + load.sent / arguments.rate - time.monotonic()))
     for thread in load.threads:
         thread.join()

@@ -16,6 +16,7 @@ import fcntl
 import http.server
 import json
 import os
+import resource
 import socketserver
 import sys
 import threading
@@ -164,5 +165,7 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
         self.server_name, self.server_port = self.server_address[:2]
 
 
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each request that waits is one
 GATE_KEEPER = Gate()
 Server((ADDRESS, PORT), Shop).serve_forever()

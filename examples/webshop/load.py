@@ -13,6 +13,7 @@ import collections
 import http.client
 import itertools
 import json
+import resource
 import signal
 import sys
 import threading
@@ -69,12 +70,14 @@ class Load:
 
 
 def main():
-    parser = argparse.ArgumentParser(usage=__doc__, add_help=False)
+    parser = argparse.ArgumentParser(usage=__doc__.partition("usage: ")[2], add_help=False)
     parser.add_argument("--rate", type=float, default=40)
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("fronts", nargs="+")
     arguments = parser.parse_args()
 
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each that waits is one
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *ignored: stopped.set())

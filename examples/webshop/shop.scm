@@ -104,6 +104,7 @@
 (define nginx.conf
   (mixed-text-file "nginx.conf"
     "worker_processes 1;\n"
+    "worker_rlimit_nofile 8192;\n"
     "daemon off;\n"
     "pid nginx.pid;\n"
     "error_log stderr;\n"

@@ -54,9 +54,8 @@ ManifestEntry Entries::entry(StepId id, ManifestEntry::State state, double now) 
 std::vector<Request> Entries::begin(StepId id, double now) const {
   const Step& step = plan_.at(id);
   std::vector<Request> requests;
-  requests.push_back({.operation = Operation::begin, .definition = step.new_definition,
+  requests.push_back({.operation = Operation::begin, .definition = step.new_definition ? step.new_definition : step.old_definition,
                       .content = entry(id, ManifestEntry::State::changing, now).to_json()});
-  if (step.left_over) requests.push_back({.operation = Operation::stop, .definition = step.left_over, .idempotent = true});
   if (step.new_definition && !step.new_definition->data_directories.empty() &&
       (!step.old_definition || step.old_definition->data_directories != step.new_definition->data_directories))
     requests.push_back({.operation = Operation::settle, .definition = step.new_definition});

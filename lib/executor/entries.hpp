@@ -15,8 +15,7 @@ class Entries {
   /// Borrows the plan.
   Entries(const Plan&, int run, std::string lineage);
 
-  /// The executor's own effects before a transition: the entry says `changing`; what an ended run
-  /// may have left running is stopped; data directories are made.
+  /// The executor's own effects before a transition: the entry says `changing`; data directories are made.
   [[nodiscard]] std::vector<Request> begin(StepId, double now) const;
   /// Those after it: files that nobody has any more go, the entry says what is.
   [[nodiscard]] std::vector<Request> end(StepId, Outcome, double now) const;

@@ -269,7 +269,7 @@ struct Executor::Impl {
       if (halted.empty()) halt(completion.why);
       return;
     }
-    if (task.kind == Task::Kind::branch && completion.kind == Kind::unreachable) {
+    if (task.kind == Task::Kind::branch && completion.kind == Kind::unreachable && task.request.host != step(step_id).host) {
       // It was not told; but who can't be reached by us is, as far as we know, not reached by others.
       tell(Progress::Kind::effect, step_id, fmt::format("{} could not be reached: {}", task.request.host, completion.why));
       return branch_over(id, "");
@@ -351,6 +351,29 @@ struct Executor::Impl {
       next_own(spawn(std::move(branch)));
     }
   }
+  /// What an ended run may have left running besides `old` ends where the transition first stops or
+  /// starts the service: not before, so that whoever uses it can be drained first.
+  bool must_stop_left_over(const Task& task, const Request& request) {
+    const Step& here = step(task.step);
+    return here.left_over && !at(task.step).left_over_is_stopped && (request.host.empty() || request.host == here.host) &&
+           (request.operation == Operation::stop || request.operation == Operation::start) &&
+           request.definition->service == here.service;
+  }
+  void stop_left_over(TaskId id, Request then) {
+    Task& task = at(id);
+    at(task.step).left_over_is_stopped = true;
+    Request request{.operation = Operation::stop, .definition = step(task.step).left_over, .idempotent = true};
+    task.text = request.describe() + " (left over)";
+    task.waiting = true;
+    task.failures.clear();
+    task.branches = 1;
+    task.then = std::move(then);
+    write(Record::Type::forked, task.step, task.path, task.sequence, request.hash(), 1, task.text);
+    Task branch{.step = task.step, .kind = Task::Kind::branch, .path = fmt::format("{}.{}.0", task.path, task.sequence), .parent = id};
+    branch.own.emplace_back([request] { return request; });
+    at(task.step).branches.clear();
+    next_own(spawn(std::move(branch)));
+  }
   /// Where consumers reach the service now: as it was before, if it was.
   std::string address_of(const Step& about, const Definition& given) const {
     const Definition& there = about.old_definition && about.old_definition->service == given.service ? *about.old_definition : given;
@@ -387,6 +410,7 @@ struct Executor::Impl {
       at(task.step).effects.push_back(task.text + (result.succeeded ? "" : " ✗"));
       tell(Progress::Kind::effect, task.step, at(task.step).effects.back());
     }
+    if (auto then = std::exchange(task.then, std::nullopt); then && result.succeeded) return send(id, std::move(*then));
     ready.push_back(ResumeTask{id, std::move(result)});
     ++unanswered;
   }
@@ -401,6 +425,7 @@ struct Executor::Impl {
     at(task.step).touched = true;
     if (request.operation == Operation::drain || request.operation == Operation::undrain) return take_apart(id, std::move(request));
     if (task.kind == Task::Kind::body && task.body == TaskKind::compensation) request.idempotent = true;
+    if (must_stop_left_over(task, request)) return stop_left_over(id, std::move(request));
     send(id, std::move(request));
   }
   void task_over(TaskId id, bool succeeded, std::string message) {

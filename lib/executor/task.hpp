@@ -30,6 +30,7 @@ struct Task {
   TaskId parent{};            // branch
   std::size_t branches = 0;   // that have not ended
   std::string failures = {};  // of branches
+  std::optional<Request> then = {};  // what is sent once they have ended
 };
 
 struct Running {
@@ -44,6 +45,7 @@ struct Running {
   std::vector<std::uint32_t> compensations;  // registered and not yet done, ascending
   std::optional<TaskId> task;                // the one that is live
   std::vector<TaskId> branches;              // of its effect
+  bool left_over_is_stopped = false;         // what an ended run may have left running besides
   Outcome ending = Outcome::none;            // what it is once its end is written
 };
 

@@ -104,6 +104,8 @@ std::string absolute(const Renderer& renderer, const Layout& layout, const std::
     if (inside.empty() || *inside.begin() == "..")
       renderer.wrong(fmt::format("'{}' is outside of the host's directory {}: on the local platform give a relative path",
                                  escaped(path), layout.root));
+    if (*inside.begin() == ".tutti" || *inside.begin() == "store")
+      renderer.wrong(fmt::format("'{}' is in a folder that the runner keeps: give another path", escaped(path)));
   }
   return whole.string();
 }

@@ -46,7 +46,8 @@ struct InstalledFile {
 ///
 /// Canonical form: the JSON object {"format":1,"handling":{…},"running":{…}} with the members in
 /// `canonical`'s order (keys sorted by byte value), no white space, members with their default value
-/// left out, strings in UTF-8 with only `"`, `\` and controls escaped, numbers as the shortest decimal.
+/// left out (a file's mode never is), strings in UTF-8 with only `"`, `\` and controls escaped, whole
+/// numbers in decimal, seconds as the shortest decimal that has a point.
 /// The running hash is the SHA-256, in hexadecimal, of the "running" object in that form. Vector: of
 ///   {"start":{"argv":["/bin/web"],"daemon":true},"version":"1"}   (service web)
 /// it is what tests/unit/model/definition.cpp says.

@@ -68,7 +68,7 @@ TEST_CASE("executor: an install prepares first; a removal stops, forgets and swe
   CHECK(world.transport.machines["h1"].files.contains("/etc/web.conf"));
   const auto n = world.transport.log.size();
   const Report report = world.deploy(site({{"front", {}, {"h1"}}}));
-  CHECK(since(world, n) == Lines{"h1: begin", "h1: stop web 1", "h1: sweep /etc/web.conf", "h1: end web 1"});
+  CHECK(since(world, n) == Lines{"h1: begin web 1", "h1: stop web 1", "h1: sweep /etc/web.conf", "h1: end web 1"});
   CHECK(world.transport.machines["h1"].manifest.empty());
   CHECK(world.transport.machines["h1"].files.empty());
   CHECK(step_of(report, "web", "h1").outcome == Outcome::upgraded);

@@ -141,7 +141,7 @@ std::string why_refused(const Host& host, const frames::Refused& refused) {
   if (why == "baseline")
     return fmt::format("{} lacks '{}', which the runner needs", host.name, escaped(refused.detail));
   if (why == "state")
-    return fmt::format("{}: its state can't be used: {}", host.name, escaped(refused.detail));
+    return fmt::format("{}: its state can't be used: {} (is the disk full, or read-only?)", host.name, escaped(refused.detail));
   return fmt::format("{} refused: {} {}", host.name, escaped(why), escaped(refused.detail));
 }
 

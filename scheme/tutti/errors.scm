@@ -22,6 +22,7 @@
             error-sentence
 
             describe
+            raise-error
             escape-controls
             location->string
 

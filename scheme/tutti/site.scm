@@ -8,6 +8,7 @@
 ;;; Code:
 
 (define-module (tutti site)
+  #:use-module (ice-9 exceptions)
   #:use-module (ice-9 format)
   #:use-module (ice-9 match)
   #:use-module (srfi srfi-1)
@@ -268,12 +269,21 @@ is the name of the file in which its state is kept."
     (dynamic-wind
       (lambda () (%catch-signals! deployment))
       (lambda ()
-        (drive execution
-               #:transition-of (transition-body site)
-               #:predicate (policy-predicate
-                            (site-configuration-policy (site-configuration-of site)))
-               #:on-progress (quiet-progress on-progress)
-               #:files (site-files site))
+        (with-exception-handler
+            (lambda (exception)
+              (if (quit-exception? exception)
+                  (raise-exception exception)
+                  (raise-error 'left-open
+                               (format #f "~a.  The run stays open, and what was under way is unknown: \
+'tutti abandon' ends it without touching hosts; the next deploy repairs." (describe exception)))))
+          (lambda ()
+            (drive execution
+                   #:transition-of (transition-body site)
+                   #:predicate (policy-predicate
+                                (site-configuration-policy (site-configuration-of site)))
+                   #:on-progress (quiet-progress on-progress)
+                   #:files (site-files site)))
+          #:unwind? #t)
         (set! finished? #t))
       (lambda ()
         (%release-signals!)

@@ -26,6 +26,7 @@
 (define %done 0)
 (define %wrong-use 1)
 (define %changes 2)
+(define %left-open 4)
 (define %unreachable 5)
 (define %locked 6)
 
@@ -220,9 +221,10 @@
         (_ #f)))))
 
 (define (error-status exception)
-  (if (and (tutti-error? exception) (eq? (tutti-error-code exception) 'locked))
-      %locked
-      %wrong-use))
+  (match (and (tutti-error? exception) (tutti-error-code exception))
+    ('locked %locked)
+    ('left-open %left-open)
+    (_ %wrong-use)))
 
 (define (call-with-errors-told verbose? thunk)
   "Call THUNK, which returns an exit status.  Tell what it raises as one sentence, and return its status."

@@ -1,0 +1,108 @@
+// Effects that are several: drain and undrain, a branch for each consumer on its own host; and what
+// an ended run left over, which ends before the effect that asks for it.
+#include <fmt/format.h>
+
+#include "executor/machine.hpp"
+
+namespace tutti {
+
+void Executor::Impl::take_apart(TaskId id, Request request) {
+  Task& task = at(id);
+  const Step& about_step = step(task.step);
+  const bool is_drain = request.operation == Operation::drain;
+  const std::string about = request.definition->service + "@" + about_step.host;
+  const std::vector<Instance> consumers = is_drain ? entries.consumers(request.definition->service) : entries.holding(about);
+  const std::string address = address_of(about_step, *request.definition);
+  std::vector<std::string> names;
+  for (const Instance& one : consumers) names.push_back(one.service + "@" + one.host);
+  task.text = fmt::format("{}{}", request.describe(), names.empty() ? "" : fmt::format(" ({})", fmt::join(names, ", ")));
+  task.request = std::move(request);
+  task.waiting = true;
+  task.failures.clear();
+  write(Record::Type::forked, task.step, task.path, task.sequence, task.request.hash(), static_cast<std::int64_t>(consumers.size()), task.text);
+  task.branches = consumers.size();
+  if (consumers.empty()) return branches_over(id);
+  const StepId step_id = task.step;
+  const std::string path = fmt::format("{}.{}", task.path, task.sequence);
+  at(step_id).branches.clear();
+  for (std::size_t k = 0; k < consumers.size(); ++k) {
+    Task branch{.step = step_id, .kind = Task::Kind::branch, .path = fmt::format("{}.{}", path, k), .parent = id};
+    const Instance& one = consumers[k];
+    if (is_drain) {
+      branch.own.emplace_back([this, one, address] { return entries.drain(one, address); });
+      branch.own.emplace_back([this, one, about, address] { return entries.mark(one, about, address); });
+    } else {
+      branch.own.emplace_back([this, one, about] { return entries.unmark(one, about); });
+      branch.own.emplace_back([this, one, about] { return entries.undrain(one, about); });
+    }
+    next_own(spawn(std::move(branch)));
+  }
+}
+
+bool Executor::Impl::must_stop_left_over(const Task& task, const Request& request) {
+  const Step& here = step(task.step);
+  return here.left_over && !at(task.step).left_over_is_stopped && (request.host.empty() || request.host == here.host) &&
+         (request.operation == Operation::stop || request.operation == Operation::start) &&
+         request.definition->service == here.service;
+}
+
+void Executor::Impl::stop_left_over(TaskId id, Request then) {
+  Task& task = at(id);
+  at(task.step).left_over_is_stopped = true;
+  Request request{.operation = Operation::stop, .definition = step(task.step).left_over, .idempotent = true};
+  task.text = request.describe() + " (left over)";
+  task.waiting = true;
+  task.failures.clear();
+  task.branches = 1;
+  task.then = std::move(then);
+  write(Record::Type::forked, task.step, task.path, task.sequence, request.hash(), 1, task.text);
+  Task branch{.step = task.step, .kind = Task::Kind::branch, .path = fmt::format("{}.{}.0", task.path, task.sequence), .parent = id};
+  branch.own.emplace_back([request] { return request; });
+  at(task.step).branches.clear();
+  next_own(spawn(std::move(branch)));
+}
+
+std::string Executor::Impl::address_of(const Step& about, const Definition& given) const {
+  const Definition& there = about.old_definition && about.old_definition->service == given.service ? *about.old_definition : given;
+  const Host& host = plan.fleet.at(about.host);
+  const std::string& address = host.address.empty() ? host.name : host.address;
+  std::vector<std::string> all;
+  for (const auto& [name, port] : there.endpoints) all.push_back(address + ":" + port);
+  return all.empty() ? address : fmt::format("{}", fmt::join(all, " "));
+}
+
+void Executor::Impl::branch_answered(TaskId id, const Result& result) {
+  Task& task = at(id);
+  if (!result.succeeded)
+    return branch_over(id, fmt::format("{}: {}: {}", task.request.host, task.text, result.error.empty() ? result.how : result.error));
+  if (task.own.empty()) return branch_over(id, "");
+  if (interrupts > 0) return park(task.step, fmt::format("interrupted after: {} on {}", task.text, task.request.host));
+  next_own(id);
+}
+
+void Executor::Impl::branch_over(TaskId id, const std::string& failure) {
+  at(id).live = false;
+  const TaskId parent = at(id).parent;
+  Task& task = at(parent);
+  if (!failure.empty()) task.failures += (task.failures.empty() ? "" : "; ") + failure;
+  if (--task.branches == 0) branches_over(parent);
+}
+
+void Executor::Impl::branches_over(TaskId id) {
+  Task& task = at(id);
+  task.waiting = false;
+  const bool told_somebody = !at(task.step).branches.empty();
+  at(task.step).branches.clear();
+  Result result{.succeeded = task.failures.empty(), .status = task.failures.empty() ? 0 : 1, .error = task.failures};
+  write(Record::Type::outcome, task.step, task.path, task.sequence, "", result.status, outcome_json(result));
+  ++task.sequence;
+  if (told_somebody) {
+    at(task.step).effects.push_back(task.text + (result.succeeded ? "" : " ✗"));
+    tell(Progress::Kind::effect, task.step, at(task.step).effects.back());
+  }
+  if (auto then = std::exchange(task.then, std::nullopt); then && result.succeeded) return send(id, std::move(*then));
+  ready.push_back(ResumeTask{id, std::move(result)});
+  ++unanswered;
+}
+
+}  // namespace tutti

@@ -1,0 +1,318 @@
+// The way of one step.
+#include "executor/machine.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "support/json.hpp"
+#include "support/text.hpp"
+
+namespace tutti {
+namespace {
+
+constexpr std::size_t flush_after = 512;   // intents gathered before a commit is forced
+
+}  // namespace
+
+std::string outcome_json(const Result& result) {
+  Json json{{"how", result.how}, {"status", result.status}, {"size", result.output.size}};
+  if (!result.output.sha256.empty()) json["sha256"] = result.output.sha256;
+  if (const std::string& text = result.output.text; !text.empty()) {
+    if (is_utf8(text) && text.find('\0') == std::string::npos)
+      json["text"] = text;
+    else
+      json["hex"] = to_hex(text);
+  }
+  if (!result.error.empty()) json["error"] = result.error;
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Executor::Impl::Impl(const Plan& p, Policy pol, int r, std::string l, Journal& j, Transport& t, const Clock& c)
+    : plan(p), policy(std::move(pol)), run(r), lineage(std::move(l)), journal(j), transport(t), clock(c),
+      scheduler(p, c, false), entries(p, run, lineage), steps(p.steps.size()) {
+  for (std::uint32_t i = 0; i < plan.steps.size(); ++i)
+    if (plan.steps[i].action != Action::join && plan.steps[i].unreachable)
+      end(StepId{i}, Outcome::unreachable, plan.readings.at(plan.steps[i].host).why);
+}
+
+void Executor::Impl::write(Record::Type type, StepId id, const std::string& path, std::uint32_t sequence, std::string hash, std::int64_t number, std::string text) {
+  journal.append({.type = type, .step = static_cast<std::uint32_t>(id), .path = path, .sequence = sequence,
+                  .hash = std::move(hash), .number = number, .text = std::move(text)});
+}
+
+void Executor::Impl::phase(StepId id, Phase phase) {
+  at(id).phase = phase;
+  write(Record::Type::phase, id, "", 0, "", static_cast<std::int64_t>(phase));
+}
+
+void Executor::Impl::tell(Progress::Kind kind, StepId id, std::string text, Outcome outcome) {
+  ready.push_back(Progress{kind, step(id).host, step(id).service, std::move(text), outcome});
+}
+
+std::string Executor::Impl::token(const Task& task) const {
+  return fmt::format("{}.{}.{}.{}.{}", lineage.substr(0, 12), run, static_cast<std::uint32_t>(task.step), task.path, task.sequence);
+}
+
+TaskId Executor::Impl::spawn(Task task) {
+  const TaskId id{static_cast<std::uint32_t>(tasks.size())};
+  if (task.kind == Task::Kind::branch)
+    at(task.step).branches.push_back(id);
+  else
+    at(task.step).task = id;
+  tasks.push_back(std::move(task));
+  return id;
+}
+
+void Executor::Impl::start_body(StepId id, TaskKind kind, std::uint32_t serial, std::string path) {
+  const TaskId task = spawn({.step = id, .kind = Task::Kind::body, .body = kind, .serial = serial, .path = std::move(path)});
+  ready.push_back(StartTask{task, id, kind, serial});
+  ++unanswered;
+}
+
+void Executor::Impl::start_own(StepId id, Task::Kind kind, const std::vector<Request>& requests) {
+  Task task{.step = id, .kind = kind, .path = kind == Task::Kind::begin ? "b" : "e"};
+  for (auto request = requests.rbegin(); request != requests.rend(); ++request)
+    task.own.emplace_back([one = *request] { return one; });
+  next_own(spawn(std::move(task)));
+}
+
+void Executor::Impl::next_own(TaskId id) {
+  Task& task = at(id);
+  const auto request = std::move(task.own.back());
+  task.own.pop_back();
+  send(id, request());
+}
+
+void Executor::Impl::send(TaskId id, Request request) {
+  Task& task = at(id);
+  task.text = request.describe();
+  write(Record::Type::intent, task.step, task.path, task.sequence, request.hash(), 0, task.text);
+  if (request.host.empty()) request.host = step(task.step).host;
+  task.request = std::move(request);
+  task.waiting = true;
+  unsent.push_back(id);
+  if (unsent.size() >= flush_after) flush();
+}
+
+void Executor::Impl::flush() {
+  journal.commit();
+  for (const TaskId id : unsent) {
+    const Task& task = at(id);
+    std::string name = token(task);
+    transport.send(name, task.request.host, task.request);
+    by_token.emplace(std::move(name), id);
+  }
+  unsent.clear();
+}
+
+void Executor::Impl::begin(StepId id) {
+  Running& running = at(id);
+  running.begun = true;
+  running.started = clock.now();
+  phase(id, Phase::beginning);
+  std::vector<Request> requests;
+  switch (step(id).action) {
+    case Action::record: requests = entries.record(id, clock.now()); break;
+    case Action::undrain: requests = entries.let_go(id); break;
+    default: requests = entries.begin(id, clock.now());
+  }
+  if (requests.empty()) return end(id, Outcome::upgraded, "");  // a transition of this run let it go already
+  start_own(id, Task::Kind::begin, requests);
+}
+
+void Executor::Impl::begun(StepId id) {
+  if (step(id).action == Action::record) entries.written(id, Outcome::upgraded);
+  if (step(id).action == Action::record || step(id).action == Action::undrain) return end(id, Outcome::upgraded, "");
+  phase(id, Phase::running);
+  start_body(id, TaskKind::transition, 0, "t");
+}
+
+void Executor::Impl::compensate(StepId id) {
+  Running& running = at(id);
+  if (!running.compensations.empty()) {
+    const std::uint32_t serial = running.compensations.back();
+    running.compensations.pop_back();
+    phase(id, Phase::compensating);
+    return start_body(id, TaskKind::compensation, serial, fmt::format("c{}", serial));
+  }
+  if (!running.touched) return finish(id, Outcome::unchanged);
+  phase(id, Phase::verifying);
+  start_body(id, TaskKind::verify, 0, "v");
+}
+
+void Executor::Impl::finish(StepId id, Outcome outcome) {
+  at(id).ending = outcome;
+  phase(id, Phase::ending);
+  start_own(id, Task::Kind::end, entries.end(id, outcome, clock.now()));
+}
+
+void Executor::Impl::end(StepId id, Outcome outcome, std::string message) {
+  Running& running = at(id);
+  running.phase = Phase::ended;
+  running.outcome = outcome;
+  running.task.reset();
+  if (!message.empty()) running.message = std::move(message);
+  running.ended = clock.now();
+  write(Record::Type::ended, id, "", 0, "", static_cast<std::int64_t>(outcome), running.message);
+  over(id);
+}
+
+void Executor::Impl::park(StepId id, const std::string& message) {
+  Running& running = at(id);
+  if (running.phase == Phase::parked || running.phase == Phase::ended) return;
+  if (running.task) drop(*running.task, message);
+  for (const TaskId branch : running.branches) at(branch).live = false;
+  running.phase = Phase::parked;
+  running.outcome = Outcome::unknown;
+  running.message += (running.message.empty() ? "" : "; ") + message;
+  running.ended = clock.now();
+  over(id);
+}
+
+void Executor::Impl::drop(TaskId id, const std::string& why) {
+  Task& task = at(id);
+  if (!task.live) return;
+  task.live = false;
+  if (task.kind == Task::Kind::body) ready.push_back(DropTask{id, why});
+}
+
+void Executor::Impl::over(StepId id) {
+  const Running& running = at(id);
+  tell(Progress::Kind::outcome, id, running.message, running.outcome);
+  for (const Scheduler::Skipped& one : scheduler.end(id, running.outcome)) skip(one.step, one.why);
+  ask_round = true;
+  const bool is_failure = running.outcome == Outcome::rolled_back || running.outcome == Outcome::roll_back_failed ||
+                          running.outcome == Outcome::failed || running.outcome == Outcome::unchanged;
+  if (is_failure && (halted.empty() || culprit == id))
+    halt(fmt::format("{}@{} is {}: {}", step(id).service, step(id).host, to_string(running.outcome), running.message));
+  if (running.begun) go_on(step(id).host);
+}
+
+void Executor::Impl::skip(StepId id, const std::string& why) {
+  Running& running = at(id);
+  running.phase = Phase::ended;
+  running.outcome = Outcome::skipped;
+  running.message = why;
+  write(Record::Type::ended, id, "", 0, "", static_cast<std::int64_t>(Outcome::skipped), why);
+}
+
+void Executor::Impl::go_on(const std::string& host) {
+  if (!halted.empty() || interrupts > 0) return scheduler.leave(host);
+  if (const auto next = scheduler.next_step(host)) begin(*next);
+}
+
+void Executor::Impl::halt(std::string why) {
+  halted = std::move(why);
+  to_ask.clear();
+}
+
+void Executor::Impl::answered(const Completion& completion, TaskId id) {
+  Task& task = at(id);
+  const StepId step_id = task.step;
+  Running& running = at(step_id);
+  task.waiting = false;
+  if (!task.live) return;
+  using Kind = Completion::Kind;
+  const bool is_first = task.kind == Task::Kind::begin && task.sequence == 0;
+  if (is_first && completion.kind == Kind::unreachable) return end(step_id, Outcome::unreachable, completion.why);
+  if (is_first && completion.kind == Kind::refused) {
+    end(step_id, Outcome::skipped, completion.why);
+    if (halted.empty()) halt(completion.why);
+    return;
+  }
+  if (task.kind == Task::Kind::branch && completion.kind == Kind::unreachable && task.request.host != step(step_id).host) {
+    // It was not told; but who can't be reached by us is, as far as we know, not reached by others.
+    tell(Progress::Kind::effect, step_id, fmt::format("{} could not be reached: {}", task.request.host, completion.why));
+    return branch_over(id, "");
+  }
+  if (completion.kind != Kind::answered)
+    return park(step_id, fmt::format("{} (during: {})", completion.why, task.text));
+  if (completion.result.how == "fenced")
+    return park(step_id, fmt::format("another deployment took {} over (during: {})", step(step_id).host, task.text));
+
+  const Result& result = completion.result;
+  write(Record::Type::outcome, step_id, task.path, task.sequence, "", result.status, outcome_json(result));
+  ++task.sequence;
+  if (task.kind == Task::Kind::branch) return branch_answered(id, result);
+  if (task.kind != Task::Kind::body) return own_answered(id, result);
+  running.effects.push_back(task.text + (result.succeeded ? "" : " ✗"));
+  tell(Progress::Kind::effect, step_id, running.effects.back());
+  ready.push_back(ResumeTask{id, result});
+  ++unanswered;
+}
+
+void Executor::Impl::own_answered(TaskId id, const Result& result) {
+  Task& task = at(id);
+  const StepId step_id = task.step;
+  Running& running = at(step_id);
+  const auto why = [&] { return fmt::format("{}: {}", task.text, result.error.empty() ? result.how : result.error); };
+  if (task.kind == Task::Kind::begin) {
+    if (!result.succeeded) {
+      task.live = false;
+      running.message = why();
+      // Nothing of the instance was touched; the manifest is put back, if it was written at all.
+      const bool is_written = task.sequence > 1 && step(step_id).action != Action::record && step(step_id).action != Action::undrain;
+      return !is_written ? end(step_id, Outcome::unchanged, running.message) : finish(step_id, Outcome::unchanged);
+    }
+    if (task.sequence == 1 && task.request.operation == Operation::begin && step(step_id).action != Action::record) entries.begun(step_id);
+    if (!task.own.empty()) return next_own(id);
+    task.live = false;
+    return begun(step_id);
+  }
+  const bool is_entry = task.request.operation == Operation::end;
+  if (!result.succeeded) {
+    if (is_entry) return park(step_id, why());  // the host says `changing`: nobody may call it more than that
+    running.message += (running.message.empty() ? "" : "; ") + why();
+  }
+  if (!task.own.empty()) return next_own(id);
+  task.live = false;
+  entries.written(step_id, running.ending);
+  end(step_id, running.ending, running.message);
+}
+
+void Executor::Impl::perform(TaskId id, Request request) {
+  Task& task = at(id);
+  if (!task.live) return;
+  --unanswered;
+  if (interrupts > 0)
+    return park(task.step, fmt::format("interrupted before: {}", request.describe()));
+  at(task.step).touched = true;
+  if (request.operation == Operation::drain || request.operation == Operation::undrain) return take_apart(id, std::move(request));
+  if (task.kind == Task::Kind::body && task.body == TaskKind::compensation) request.idempotent = true;
+  if (must_stop_left_over(task, request)) return stop_left_over(id, std::move(request));
+  send(id, std::move(request));
+}
+
+void Executor::Impl::task_over(TaskId id, bool succeeded, std::string message) {
+  Task& task = at(id);
+  if (!task.live) return;
+  --unanswered;
+  task.live = false;
+  Running& running = at(task.step);
+  switch (task.body) {
+    case TaskKind::transition:
+      if (succeeded) return finish(task.step, Outcome::upgraded);
+      running.message = std::move(message);
+      tell(Progress::Kind::effect, task.step, "rolling back: " + running.message);
+      // Nothing new starts while it is rolled back, nor when its host is lost meanwhile.
+      if (halted.empty()) {
+        halt(fmt::format("{}@{} failed: {}", step(task.step).service, step(task.step).host, running.message));
+        culprit = task.step;
+      }
+      if (interrupts > 0) return park(task.step, "interrupted before it was rolled back");
+      return compensate(task.step);
+    case TaskKind::compensation:
+      if (succeeded) return interrupts > 0 ? park(task.step, "interrupted while it was rolled back") : compensate(task.step);
+      running.message += fmt::format("; rolling back failed: {}", message);
+      return finish(task.step, Outcome::roll_back_failed);
+    case TaskKind::verify:
+      if (succeeded) return finish(task.step, Outcome::rolled_back);
+      running.message += step(task.step).old_definition
+                             ? fmt::format("; after rolling back, {} does not validate: {}", step(task.step).old_definition->title(), message)
+                             : fmt::format("; after rolling back, something of {} is left: {}", step(task.step).new_definition->title(), message);
+      return finish(task.step, Outcome::roll_back_failed);
+  }
+}
+
+}  // namespace tutti

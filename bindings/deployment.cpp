@@ -23,7 +23,10 @@ SCM open(SCM site, SCM state_file) {
 }
 
 SCM close_deployment(SCM handle) {
-  return gate("%close-deployment!", [&] { close<DeploymentBox>(handle, 1); });
+  return gate("%close-deployment!", [&] {
+    if (unwrap<DeploymentBox>(handle, 1)->run) throw Error(ErrorCode::misuse, "a run of this deployment is under way");
+    close<DeploymentBox>(handle, 1);
+  });
 }
 
 SCM plan(SCM handle, SCM desired) {
@@ -49,6 +52,7 @@ SCM begin(SCM handle, SCM plan, SCM take_over) {
     run->plan = unwrap<PlanBox>(plan, 2);
     const ExecuteOptions options{.take_over = scm_is_true(take_over)};
     if (box->run) throw Error(ErrorCode::misuse, "a run of this deployment is under way");
+    if (box->immediate > 0) throw Error(ErrorCode::misuse, "a plan can't be executed inside of on-host");
     without_guile([&] { run->executor = &box->deployment.begin(run->plan->plan, options); });
     box->run = run;
     return wrap(std::move(run));

@@ -46,7 +46,7 @@ SCM perform(SCM handle, SCM host_name, SCM operation, SCM subject, SCM a, SCM b,
     const Host& host = box->deployment.fleet().at(to_string(host_name, 2));
     const Request request = to_request(operation, subject, a, b, c, SCM_BOOL_F, 3);
     authorise(*box, host);
-    const std::string token = "i" + std::to_string(box->epochs.at(host.name)) + "-" + std::to_string(++box->next_token);
+    const std::string token = "i." + box->deployment.state().lineage().substr(0, 12) + "." + std::to_string(box->epochs.at(host.name)) + "-" + std::to_string(++box->next_token);
     std::vector<Completion> completions;
     without_guile([&] {
       Transport& transport = box->deployment.transport();
@@ -57,8 +57,6 @@ SCM perform(SCM handle, SCM host_name, SCM operation, SCM subject, SCM a, SCM b,
       }
     });
     const Completion& completion = completions.front();
-    if (completion.kind == Completion::Kind::answered)
-      box->deployment.state().saw(host.name, box->epochs.at(host.name));
     switch (completion.kind) {
       case Completion::Kind::answered: break;
       case Completion::Kind::lost:

@@ -23,13 +23,6 @@ std::string summary(const Plan& plan) {
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
-std::set<std::string> hosts_with_steps(const Plan& plan) {
-  std::set<std::string> hosts;
-  for (const Step& step : plan.steps)
-    if (step.action != Action::join) hosts.insert(step.host);
-  return hosts;
-}
-
 }  // namespace
 
 struct Deployment::Impl {
@@ -65,10 +58,18 @@ struct Deployment::Impl {
                                                step.service, step.transition));
   }
 
+  /// Keeps what a host said: its manifest, and the last epoch of ours that it has. Nothing else may
+  /// say the latter: a host that never took our lock would be taken for one restored from an old image.
+  void take_note(const HostReading& reading) {
+    state.remember(reading);
+    if (reading.reached && reading.fence.lineage == state.lineage()) state.saw(reading.host, reading.fence.epoch);
+  }
+
+  /// All hosts: those without a step may be drained.
   void refuse_if_moved(const Plan& plan_) {
     std::vector<Host> hosts;
-    for (const std::string& name : hosts_with_steps(plan_))
-      if (plan_.readings.at(name).reached) hosts.push_back(plan_.fleet.at(name));
+    for (const Host& host : plan_.fleet.hosts)
+      if (plan_.readings.at(host.name).reached) hosts.push_back(host);
     for (const HostReading& now : transport->read(hosts)) {
       const HostReading& then = plan_.readings.at(now.host);
       if (now.reached && (now.digest != then.digest || now.fence.lineage != then.fence.lineage))
@@ -92,7 +93,7 @@ Plan Deployment::plan() { return plan(elaborate(impl_->site, impl_->fleet)); }
 Plan Deployment::plan(const Desired& desired) {
   const auto last_known = impl_->state.last_known();
   std::vector<HostReading> readings = impl_->transport->read(impl_->fleet.hosts);
-  for (const HostReading& reading : readings) impl_->state.remember(reading);
+  for (const HostReading& reading : readings) impl_->take_note(reading);
   Plan plan = make_plan(impl_->site, desired, std::move(readings), last_known);
   if (!impl_->site.policy.asks_driver()) {
     Preview preview(plan, impl_->site.policy, impl_->clock);
@@ -159,15 +160,17 @@ Report Deployment::finish() {
   Report report = d.executor->report();
   const std::vector<HostReading> readings = d.executor->readings();
   d.executor.reset();
-  d.journal->commit();
-  d.journal.reset();
-  for (const HostReading& reading : readings) {
-    d.state.remember(reading);
-    d.state.saw(reading.host, d.epoch);
+  try {
+    d.journal->commit();
+    d.journal.reset();
+    for (const HostReading& reading : readings) d.state.remember(reading);
+    bool is_open = false;
+    for (const StepReport& step : report.steps) is_open = is_open || step.outcome == Outcome::unknown || step.outcome == Outcome::none;
+    if (!is_open) d.state.end_run(d.run, report.exit_status() == 0 ? "complete" : "incomplete", report.to_json());
+  } catch (const Error& error) {
+    report.not_recorded = error.what();  // what happened on the hosts happened all the same
   }
-  bool is_open = false;
-  for (const StepReport& step : report.steps) is_open = is_open || step.outcome == Outcome::unknown || step.outcome == Outcome::none;
-  if (!is_open) d.state.end_run(d.run, report.exit_status() == 0 ? "complete" : "incomplete", report.to_json());
+  d.journal.reset();
   d.plan.reset();
   d.state.release();
   return report;
@@ -212,7 +215,7 @@ std::vector<std::string> Deployment::abandon() {
 
 Status Deployment::status() {
   Status status{.hosts = impl_->transport->read(impl_->fleet.hosts), .unfinished = impl_->state.unfinished(), .fleet = impl_->fleet};
-  for (const HostReading& reading : status.hosts) impl_->state.remember(reading);
+  for (const HostReading& reading : status.hosts) impl_->take_note(reading);
   return status;
 }
 

@@ -80,8 +80,13 @@ std::optional<ManifestEntry> Entries::final_entry(StepId id, Outcome outcome, do
       back.new_definition = step.old_definition;
       return back;
     }
+    case Outcome::failed:  // before what an ended run left was touched
     case Outcome::unchanged:
-      if (const auto* before = recorded(step)) return before->entry;
+      if (const auto* before = recorded(step)) {
+        ManifestEntry back = before->entry;
+        if (const ManifestEntry* now_there = current({step.service, step.host})) back.drained = now_there->drained;
+        return back;
+      }
       return {};
     default: return entry(id, ManifestEntry::State::failed, now);
   }
@@ -98,17 +103,31 @@ std::set<std::string> Entries::files_of_others(const Step& step) const {
   return paths;
 }
 
-std::vector<Request> Entries::end(StepId id, Outcome outcome, double now) const {
+std::optional<Request> Entries::sweep(StepId id, Outcome outcome) const {
   const Step& step = plan_.at(id);
-  const auto final = final_entry(id, outcome, now);
-  std::vector<Request> requests;
   std::vector<std::string> paths;
   if (outcome == Outcome::upgraded) paths = orphans(step.old_definition, step.new_definition, files_of_others(step));
   if (outcome == Outcome::rolled_back) paths = orphans(step.new_definition, step.old_definition, files_of_others(step));
-  if (!paths.empty()) requests.push_back({.operation = Operation::sweep, .paths = std::move(paths)});
+  if (paths.empty()) return {};
+  return Request{.operation = Operation::sweep, .paths = std::move(paths)};
+}
+
+Request Entries::end(StepId id, Outcome outcome, double now) const {
+  const Step& step = plan_.at(id);
+  const auto final = final_entry(id, outcome, now);
   const DefinitionPtr any = step.new_definition ? step.new_definition : step.old_definition;
-  requests.push_back({.operation = Operation::end, .definition = any, .content = final ? final->to_json() : ""});
-  return requests;
+  return {.operation = Operation::end, .definition = any, .content = final ? final->to_json() : ""};
+}
+
+int Entries::run_before(StepId id) const {
+  const auto* before = recorded(plan_.at(id));
+  return before ? before->entry.run : 0;
+}
+
+void Entries::not_begun(StepId id) {
+  const Step& step = plan_.at(id);
+  const auto* before = recorded(step);
+  put(step.host, step.service, before ? std::optional(before->entry) : std::nullopt, before ? before->life : HostReading::Life::unknown);
 }
 
 std::vector<Request> Entries::record(StepId id, double now) const {
@@ -151,7 +170,8 @@ std::vector<Instance> Entries::holding(const std::string& about) const {
   std::vector<Instance> found;
   for (const Host& host : plan_.fleet.hosts)
     for (const HostReading::Entry& one : reading(host.name).entries)
-      if (one.entry.drained.contains(about) && one.entry.new_definition) found.push_back({one.entry.service, host.name});
+      if (one.entry.drained.contains(about) && one.entry.new_definition && one.entry.new_definition->has_hook("undrain"))
+        found.push_back({one.entry.service, host.name});
   return found;
 }
 

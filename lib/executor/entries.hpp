@@ -18,7 +18,8 @@ class Entries {
   /// The executor's own effects before a transition: the entry says `changing`; data directories are made.
   [[nodiscard]] std::vector<Request> begin(StepId, double now) const;
   /// Those after it: files that nobody has any more go, the entry says what is.
-  [[nodiscard]] std::vector<Request> end(StepId, Outcome, double now) const;
+  [[nodiscard]] std::optional<Request> sweep(StepId, Outcome) const;
+  [[nodiscard]] Request end(StepId, Outcome, double now) const;
   /// All there is to a step that only records.
   [[nodiscard]] std::vector<Request> record(StepId, double now) const;
 
@@ -36,9 +37,14 @@ class Entries {
   [[nodiscard]] Request undrain(const Instance& consumer, const std::string& about) const;
   [[nodiscard]] Request unmark(const Instance& consumer, const std::string& about);
 
+  /// The run that wrote the entry which the step found.
+  [[nodiscard]] int run_before(StepId) const;
+
+  // What a host holds once it has done all that was sent to it.
   void begun(StepId);               ///< the entry that begin() made is on the host
   void written(StepId, Outcome);    ///< the one that end() or record() made is
-  /// Of hosts on which something was written.
+  void not_begun(StepId);           ///< it could not be written
+  /// Of hosts to which something was written.
   [[nodiscard]] std::vector<HostReading> readings() const;
 
  private:

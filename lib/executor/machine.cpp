@@ -119,10 +119,12 @@ void Executor::Impl::begin(StepId id) {
   }
   if (requests.empty()) return end(id, Outcome::upgraded, "");  // a transition of this run let it go already
   start_own(id, Task::Kind::begin, requests);
+  // Requests reach a host in the order in which they are made: from here on this is what it holds.
+  if (step(id).action == Action::record) entries.written(id, Outcome::upgraded);
+  if (step(id).action != Action::record && step(id).action != Action::undrain) entries.begun(id);
 }
 
 void Executor::Impl::begun(StepId id) {
-  if (step(id).action == Action::record) entries.written(id, Outcome::upgraded);
   if (step(id).action == Action::record || step(id).action == Action::undrain) return end(id, Outcome::upgraded, "");
   phase(id, Phase::running);
   start_body(id, TaskKind::transition, 0, "t");
@@ -136,6 +138,11 @@ void Executor::Impl::compensate(StepId id) {
     phase(id, Phase::compensating);
     return start_body(id, TaskKind::compensation, serial, fmt::format("c{}", serial));
   }
+  // What an ended run left may still be what answers: nothing can be verified beside it.
+  if (step(id).left_over && !running.left_over_is_stopped) {
+    running.message += fmt::format("; {}, which run {} may have left running, was not stopped", step(id).left_over->title(), entries.run_before(id));
+    return finish(id, Outcome::failed);
+  }
   if (!running.touched) return finish(id, Outcome::unchanged);
   phase(id, Phase::verifying);
   start_body(id, TaskKind::verify, 0, "v");
@@ -144,7 +151,14 @@ void Executor::Impl::compensate(StepId id) {
 void Executor::Impl::finish(StepId id, Outcome outcome) {
   at(id).ending = outcome;
   phase(id, Phase::ending);
-  start_own(id, Task::Kind::end, entries.end(id, outcome, clock.now()));
+  Task task{.step = id, .kind = Task::Kind::end, .path = "e"};
+  task.own.emplace_back([this, id, outcome] {
+    Request request = entries.end(id, outcome, clock.now());
+    entries.written(id, outcome);
+    return request;
+  });
+  if (auto sweep = entries.sweep(id, outcome)) task.own.emplace_back([one = std::move(*sweep)] { return one; });
+  next_own(spawn(std::move(task)));
 }
 
 void Executor::Impl::end(StepId id, Outcome outcome, std::string message) {
@@ -215,8 +229,12 @@ void Executor::Impl::answered(const Completion& completion, TaskId id) {
   if (!task.live) return;
   using Kind = Completion::Kind;
   const bool is_first = task.kind == Task::Kind::begin && task.sequence == 0;
+  const bool was_lost = scheduler.state(task.request.host) == HostState::unreachable;
+  if (completion.kind == Kind::lost || completion.kind == Kind::unreachable) scheduler.lose(task.request.host);
   if (is_first && completion.kind == Kind::unreachable) return end(step_id, Outcome::unreachable, completion.why);
   if (is_first && completion.kind == Kind::refused) {
+    // After a loss it may be our own last effect there that still runs: no reason for others to stop.
+    if (was_lost) return end(step_id, Outcome::unreachable, completion.why);
     end(step_id, Outcome::skipped, completion.why);
     if (halted.empty()) halt(completion.why);
     return;
@@ -253,9 +271,9 @@ void Executor::Impl::own_answered(TaskId id, const Result& result) {
       running.message = why();
       // Nothing of the instance was touched; the manifest is put back, if it was written at all.
       const bool is_written = task.sequence > 1 && step(step_id).action != Action::record && step(step_id).action != Action::undrain;
+      if (!is_written && step(step_id).action != Action::undrain) entries.not_begun(step_id);
       return !is_written ? end(step_id, Outcome::unchanged, running.message) : finish(step_id, Outcome::unchanged);
     }
-    if (task.sequence == 1 && task.request.operation == Operation::begin && step(step_id).action != Action::record) entries.begun(step_id);
     if (!task.own.empty()) return next_own(id);
     task.live = false;
     return begun(step_id);
@@ -267,7 +285,6 @@ void Executor::Impl::own_answered(TaskId id, const Result& result) {
   }
   if (!task.own.empty()) return next_own(id);
   task.live = false;
-  entries.written(step_id, running.ending);
   end(step_id, running.ending, running.message);
 }
 
@@ -277,6 +294,13 @@ void Executor::Impl::perform(TaskId id, Request request) {
   --unanswered;
   if (interrupts > 0)
     return park(task.step, fmt::format("interrupted before: {}", request.describe()));
+  if (!request.host.empty() && !plan.fleet.find(request.host)) {
+    Result result{.succeeded = false, .status = 1, .how = "error",
+                  .error = fmt::format("no host '{}' in the fleet", escaped(request.host))};
+    ready.push_back(ResumeTask{id, std::move(result)});
+    ++unanswered;
+    return;
+  }
   at(task.step).touched = true;
   if (request.operation == Operation::drain || request.operation == Operation::undrain) return take_apart(id, std::move(request));
   if (task.kind == Task::Kind::body && task.body == TaskKind::compensation) request.idempotent = true;

@@ -46,7 +46,7 @@ const char* to_string(Outcome outcome) noexcept {
 }
 
 int Report::exit_status() const noexcept {
-  bool is_unknown = false, is_unreachable = !unreachable.empty(), something = interrupted || !halted.empty();
+  bool is_unknown = !not_recorded.empty(), is_unreachable = !unreachable.empty(), something = interrupted || !halted.empty();
   for (const StepReport& step : steps) {
     switch (step.outcome) {
       case Outcome::none:
@@ -79,6 +79,7 @@ std::string Report::to_text() const {
   for (const std::string& host : unreachable) text += fmt::format("{} does not answer\n", host);
   if (!halted.empty()) text += fmt::format("halted: {}\n", escaped(first_line(halted)));
   if (interrupted) text += "interrupted\n";
+  if (!not_recorded.empty()) text += fmt::format("the run stays open, its end could not be recorded: {}\n", escaped(not_recorded));
   std::map<Outcome, int> counts;
   for (const StepReport& step : steps) ++counts[step.outcome];
   std::vector<std::string> sums;

@@ -108,6 +108,10 @@ void Scheduler::leave(const std::string& host) {
   change(host, [](Slot& slot) { slot.in_transition = false; });
 }
 
+void Scheduler::lose(const std::string& host) {
+  change(host, [](Slot& slot) { slot.unreachable = true; });
+}
+
 std::vector<Scheduler::Skipped> Scheduler::end(StepId id, Outcome outcome) {
   const auto i = static_cast<std::size_t>(id);
   if (progress_[i] == Progress::ended) return {};

@@ -30,6 +30,8 @@ class Scheduler final : public Rollout {
     std::string why;
   };
   std::vector<Skipped> end(StepId, Outcome);
+  /// The host was lost, or can't be reached: whatever was being done there.
+  void lose(const std::string& host);
   /// The host leaves transition before its phase is over (the run halts, or the host was lost).
   void leave(const std::string& host);
   /// Every instance step that has not begun: in the plan's order.

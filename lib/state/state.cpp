@@ -61,6 +61,7 @@ class SqliteJournal final : public Journal {
     try {
       SqliteJournal::commit();
     } catch (const Error&) {  // what was not committed was never sent
+      sqlite3_exec(database_.handle(), "ROLLBACK", nullptr, nullptr, nullptr);  // fails when it is rolled back already
     }
   }
   void append(const Record& r) override {

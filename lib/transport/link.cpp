@@ -22,9 +22,8 @@ bool same_way(const Host& a, const Host& b) {
 }  // namespace
 
 const ItemContent* Offer::find(const std::string& name) const {
-  for (const Items* items : all_)
-    if (const auto found = items->find(name); found != items->end()) return found->second.get();
-  return nullptr;
+  const auto found = all_.find(name);
+  return found == all_.end() ? nullptr : found->second.get();
 }
 
 const std::string& Offer::sha256_of(const std::string& name) {

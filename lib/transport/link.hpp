@@ -24,14 +24,14 @@ namespace tutti {
 /// What is offered to be put into the hosts' stores.
 class Offer {
  public:
-  void add(const Items& items) { all_.push_back(&items); }  ///< borrowed
+  void add(const Items& items) { all_.insert(items.begin(), items.end()); }
   /// nullptr when nobody offered it.
   [[nodiscard]] const ItemContent* find(const std::string& name) const;
   /// Of an item that is offered; computed once.
   [[nodiscard]] const std::string& sha256_of(const std::string& name);
 
  private:
-  std::vector<const Items*> all_;
+  Items all_;
   std::map<std::string, std::string> hashes_;
 };
 

@@ -62,8 +62,8 @@ class TUTTI_EXPORT Executor {
   void interrupt() noexcept;  ///< first: nothing new starts; second: does not wait
   [[nodiscard]] const Rollout& rollout() const noexcept;
   [[nodiscard]] Report report() const;  ///< after Finished
-  /// What the manifests hold of the hosts on which an effect was answered: the plan's readings,
-  /// and what was written since.
+  /// What the manifests hold of the hosts to which something was written: the plan's readings, and
+  /// that.
   [[nodiscard]] std::vector<HostReading> readings() const;
 
  private:

@@ -44,6 +44,7 @@ struct TUTTI_EXPORT Report {
   std::vector<std::string> unreachable = {};  ///< hosts that did not answer
   std::string halted = {};                ///< why the run stopped admitting hosts, if it did
   bool interrupted = false;
+  std::string not_recorded = {};          ///< why the end of the run could not be written down, if so
   std::uint64_t frames = 0;               ///< request frames sent after the handshakes
 
   /// 0, 3, 4 or 5 as DESIGN has them: 4 goes before 5 before 3.

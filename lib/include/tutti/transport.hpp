@@ -121,7 +121,7 @@ class TUTTI_EXPORT Transport {
   [[nodiscard]] virtual std::vector<HostReading> read(const std::vector<Host>& hosts) = 0;
   /// From now on effects on `host` act with this authority; the host's lock is taken with the first.
   virtual void authorise(const Host& host, Authority authority) = 0;
-  /// Items that effects may need; borrowed until the transport ends.
+  /// Items that effects may need.
   virtual void offer(const Items& items) = 0;
   /// Sends one effect. Effects on one host run one after another.
   virtual void send(const std::string& token, const std::string& host, const Request& request) = 0;

@@ -12,6 +12,7 @@ namespace tutti {
 namespace {
 
 constexpr std::size_t flush_after = 512;   // intents gathered before a commit is forced
+constexpr double proof_seconds = 10;       // for an `alive` program to succeed once more
 
 }  // namespace
 
@@ -148,6 +149,29 @@ void Executor::Impl::compensate(StepId id) {
   start_body(id, TaskKind::verify, 0, "v");
 }
 
+void Executor::Impl::prove(StepId id) {
+  const DefinitionPtr& d = step(id).new_definition;
+  if (at(id).proven || !d || d->one_shot || !(d->is_daemon() || d->has_hook("alive"))) return finish(id, Outcome::upgraded);
+  // Its own validation may be slow, and was not asked for: only whether it lives.
+  auto bare = std::make_shared<Definition>(*d);
+  bare->programs.erase("validate");
+  Task task{.step = id, .kind = Task::Kind::proof, .path = "p"};
+  task.own.emplace_back([bare] { return Request{.operation = Operation::validate, .definition = bare, .limit = proof_seconds}; });
+  next_own(spawn(std::move(task)));
+}
+
+void Executor::Impl::roll_back(StepId id, std::string message) {
+  Running& running = at(id);
+  running.message = std::move(message);
+  tell(Progress::Kind::effect, id, "rolling back: " + running.message);
+  if (halted.empty()) {
+    halt(fmt::format("{}@{} failed: {}", step(id).service, step(id).host, running.message));
+    culprit = id;
+  }
+  if (interrupts > 0) return park(id, "interrupted before it was rolled back");
+  compensate(id);
+}
+
 void Executor::Impl::finish(StepId id, Outcome outcome) {
   at(id).ending = outcome;
   phase(id, Phase::ending);
@@ -256,6 +280,12 @@ void Executor::Impl::answered(const Completion& completion, TaskId id) {
   if (task.kind != Task::Kind::body) return own_answered(id, result);
   running.effects.push_back(task.text + (result.succeeded ? "" : " ✗"));
   tell(Progress::Kind::effect, step_id, running.effects.back());
+  if (task.request.host == step(step_id).host && task.request.definition && task.request.definition->service == step(step_id).service) {
+    const Operation done = task.request.operation;
+    const bool is_new = step(step_id).new_definition && *task.request.definition == *step(step_id).new_definition;
+    if (result.succeeded && is_new && (done == Operation::start || done == Operation::validate)) running.proven = true;
+    if (done == Operation::stop) running.proven = false;
+  }
   ready.push_back(ResumeTask{id, result});
   ++unanswered;
 }
@@ -277,6 +307,11 @@ void Executor::Impl::own_answered(TaskId id, const Result& result) {
     if (!task.own.empty()) return next_own(id);
     task.live = false;
     return begun(step_id);
+  }
+  if (task.kind == Task::Kind::proof) {
+    task.live = false;
+    if (result.succeeded) return finish(step_id, Outcome::upgraded);
+    return roll_back(step_id, fmt::format("the transition ended, but {} does not live: {}", step(step_id).new_definition->title(), why()));
   }
   const bool is_entry = task.request.operation == Operation::end;
   if (!result.succeeded) {
@@ -316,16 +351,7 @@ void Executor::Impl::task_over(TaskId id, bool succeeded, std::string message) {
   Running& running = at(task.step);
   switch (task.body) {
     case TaskKind::transition:
-      if (succeeded) return finish(task.step, Outcome::upgraded);
-      running.message = std::move(message);
-      tell(Progress::Kind::effect, task.step, "rolling back: " + running.message);
-      // Nothing new starts while it is rolled back, nor when its host is lost meanwhile.
-      if (halted.empty()) {
-        halt(fmt::format("{}@{} failed: {}", step(task.step).service, step(task.step).host, running.message));
-        culprit = task.step;
-      }
-      if (interrupts > 0) return park(task.step, "interrupted before it was rolled back");
-      return compensate(task.step);
+      return succeeded ? prove(task.step) : roll_back(task.step, std::move(message));
     case TaskKind::compensation:
       if (succeeded) return interrupts > 0 ? park(task.step, "interrupted while it was rolled back") : compensate(task.step);
       running.message += fmt::format("; rolling back failed: {}", message);

@@ -78,6 +78,10 @@ struct Executor::Impl {
   void begun(StepId id);
   /// Next compensation, or the verification, or the end.
   void compensate(StepId id);
+  /// A transition that ended well without starting or validating the new service last: does it live?
+  void prove(StepId id);
+  /// The transition failed: nothing new starts while it is rolled back, nor when its host is lost meanwhile.
+  void roll_back(StepId id, std::string message);
   /// Writes what is into the manifest; then the step ends so.
   void finish(StepId id, Outcome outcome);
   void end(StepId id, Outcome outcome, std::string message);

@@ -76,7 +76,7 @@ std::string Report::to_text() const {
   for (const StepReport& step : steps)
     if (step.message.find('\n') != std::string::npos && step.outcome != Outcome::skipped)
       text += fmt::format("{}@{}: {}\n", step.service, step.host, escaped(step.message, true));
-  for (const std::string& host : unreachable) text += fmt::format("{} does not answer\n", host);
+  for (const std::string& host : unreachable) text += fmt::format("{} could not be reached\n", host);
   if (!halted.empty()) text += fmt::format("halted: {}\n", escaped(first_line(halted)));
   if (interrupted) text += "interrupted\n";
   if (!not_recorded.empty()) text += fmt::format("the run stays open, its end could not be recorded: {}\n", escaped(not_recorded));

@@ -17,7 +17,7 @@ enum class Phase : std::uint8_t { pending, beginning, running, compensating, ver
 /// The work of a step between two answers of its host: a body of the driver, or the executor's own.
 struct Task {
   StepId step{};
-  enum class Kind : std::uint8_t { begin, body, end, branch } kind = Kind::body;
+  enum class Kind : std::uint8_t { begin, body, proof, end, branch } kind = Kind::body;
   TaskKind body = TaskKind::transition;
   std::uint32_t serial = 0;   // of a compensation
   std::string path;           // b, t, cN, v, e, and PATH.SEQUENCE.K for branch K of an effect taken apart
@@ -40,6 +40,7 @@ struct Running {
   std::vector<std::string> effects;
   bool begun = false;
   double started = 0, ended = 0;
+  bool proven = false;                       // the new service was started or validated since it was last stopped
   bool touched = false;                      // an effect of a body was sent
   std::uint32_t serials = 0;                 // compensations ever registered
   std::vector<std::uint32_t> compensations;  // registered and not yet done, ascending

@@ -20,6 +20,8 @@ void check(const Host& host, const std::string& host_class) {
     wrong(fmt::format("'{}' is no address: give a host name or an IP address", escaped(host.address)));
   if (host.port < 0 || host.port > 65535) wrong(fmt::format("{} is no port: give 1 to 65535", host.port));
   if (!host.user.empty() && !is_user(host.user)) wrong(fmt::format("'{}' is no user name", escaped(host.user)));
+  for (const char* word : {"class", "site"})
+    if (host.labels.contains(word)) wrong(fmt::format("'{}' can't be a label: it has a meaning of its own", word));
   if (!host.become.empty() && host.become != "sudo" && host.become != "doas")
     wrong(fmt::format("become is '{}'; 'sudo' or 'doas' is wanted", escaped(host.become)));
 }

@@ -227,6 +227,7 @@ std::string encode(const Lock& lock) {
       .option("nonce", word_or_none(lock.nonce, "nonce"))
       .option("holder", text_or_none(lock.holder, "holder"))
       .option("expect", expect)
+      .option("others", lock.end_others ? "end" : "keep")
       .end();
 }
 

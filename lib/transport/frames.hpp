@@ -30,7 +30,7 @@
 //     LIVE: alive, dead, unknown, torn (the bytes are what is there, not an entry).
 //     Each is read in one piece, but not all of them at one moment, and LIVE is judged just before.
 //   R ID error WHY                WHY: text.
-// LOCK ID lineage= epoch= seen=0 nonce=- holder=- expect=-
+// LOCK ID lineage= epoch= seen=0 nonce=- holder=- expect=- others=keep
 //   R ID locked NONCE             and the fence stands at LINEAGE EPOCH HOLDER. holder: text.
 //   R ID refused WHY DETAIL       nothing was changed; LOCK may be tried again. DETAIL: text or '-'.
 //     busy       PID: a living runner with this epoch (or somebody for 5 seconds) holds the lock
@@ -42,7 +42,9 @@
 //     state      sentence: the state cannot be read or written
 //     baseline   a command that the host lacks
 //   expect= exactly what stands: a take-over, which may displace a living owner of that lineage.
-//   A runner of ours with a lower epoch is displaced (killed); the effects it began go on.
+//   A runner of ours with a lower epoch is displaced (killed). The effects it began go on with
+//   others=keep; with others=end what was begun under another lineage or epoch and has not ended is ended
+//   before the answer comes, so that it cannot act beside what follows.
 //   A runner that holds the lock may LOCK again.
 //
 // All below need the lock, except ASK, GET, OUT, LOG, ITEMS and BYE. Without it:
@@ -192,6 +194,7 @@ struct Lock {
   std::string nonce = {};   ///< empty: none known
   std::string holder = {};  ///< for people
   std::optional<Fence> expect = {};
+  bool end_others = false;
 };
 struct Run {
   std::string id = {};

@@ -127,6 +127,7 @@ void Link::ask_next(Effect& effect) {
                         .epoch = authority_->epoch,
                         .seen = authority_->seen,
                         .holder = authority_->holder};
+      lock.end_others = true;  // nothing is resumed yet: what a run before left under way must not act beside ours
       if (authority_->displace && !authority_->displace->lineage.empty())
         lock.expect = frames::Fence{authority_->displace->lineage, authority_->displace->epoch};
       return ask(Stage::lock, id, frames::encode(lock), lock_seconds);

@@ -360,7 +360,7 @@ enter() {                               # from here on all our files have short 
 }
 
 op_lock() {
-  keys 'lineage= epoch= seen=0 nonce=- holder=- expect=-' "$@"
+  keys 'lineage= epoch= seen=0 nonce=- holder=- expect=- others=keep' "$@"
   word "$k_lineage" && number "$k_epoch" && number "$k_seen" && word_or_none "$k_nonce" &&
     [ ${#k_holder} -le 500 ] || die protocol lock
   case $k_expect in
@@ -368,13 +368,30 @@ op_lock() {
     *:*) word "${k_expect%%:*}" && number "${k_expect#*:}" || die protocol expect ;;
     *) die protocol expect ;;
   esac
+  case $k_others in keep | end) ;; *) die protocol others ;; esac
   if lock; then
     held=1 lineage=$k_lineage epoch=$k_epoch
+    [ $k_others = keep ] || end_others
     say "R $id locked $nonce"
   else
     [ -n "$held" ] || exec 9>&-
     say "R $id refused $why $detail"
   fi
+}
+
+# What was begun under another lineage or epoch, and has not ended, is ended.
+end_others() {
+  set +f
+  set -- e/*.s
+  set -f
+  for started_file; do
+    token=${started_file#e/} token=${token%.s}
+    t=e/$token
+    [ -e "$t.d" ] && continue           # a builtin's look first: there may be thousands
+    record_of "$t.s" || continue
+    case " $record" in *" $lineage $epoch") continue ;; esac
+    end_effect
+  done
 }
 
 refuse() { why=$1; text "$2"; detail=$value; return 1; }
@@ -610,6 +627,11 @@ op_ask() {
 op_end() {
   [ $# -eq 0 ] || die protocol end
   unlocked && return
+  end_effect
+  reply
+}
+
+end_effect() {                          # kills what runs for the token, until there is nothing
   looks_left=100
   look
   while [ $looks_left -gt 0 ]; do
@@ -623,7 +645,6 @@ op_end() {
     looks_left=$((looks_left - 1))
     look
   done
-  reply
 }
 
 op_forget() {

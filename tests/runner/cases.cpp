@@ -621,6 +621,24 @@ RUNNER_CASE("runner: an effect survives its runner, and what became of it is fou
   CHECK(done.output.preview == "fin\n");
 }
 
+RUNNER_CASE("runner: a lock that says so ends what was begun under another epoch, and nothing else") {
+  auto first = host.lock();
+  const auto done_before = first.run_script("t0", "echo done");
+  (void)first.post(Run{.token = "t1", .program = {.argv = {"sh", "-c", "echo $$; sleep 300; echo fin"}}});
+  CHECK(eventually([&] { return exists(host.state("e/t1.p")); }));
+  first.kill();
+  first.hang_up();
+  auto second = host.connect();
+  Lock lock = host.authority(host.epoch + 1);
+  lock.end_others = true;
+  (void)second.call<Locked>(lock);
+  CHECK_FALSE(second.state("t1").has_value());
+  const auto done = second.run_script("t1", "echo twice");
+  CHECK(done.how == How::killed);
+  CHECK_FALSE(is_alive(pid_in(done.output.preview)));
+  CHECK(second.run_script("t0", "echo twice").output.preview == done_before.output.preview);
+}
+
 RUNNER_CASE("runner: one that waits for its effect on a half-open connection is displaced, and the effect "
             "can be ended") {
   auto first = host.lock();

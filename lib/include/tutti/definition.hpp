@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <tutti/export.hpp>
@@ -31,6 +32,15 @@ struct Command {
   [[nodiscard]] explicit operator bool() const noexcept { return !argv.empty(); }
   bool operator==(const Command&) const = default;
 };
+
+/// An ad-hoc command: `co_await c.run(command("sync", "-f", "/data"))`. (GCC 12 takes no braced list
+/// inside of co_await.)
+template <class... Words>
+[[nodiscard]] Command command(Words&&... words) {
+  Command made;
+  (made.argv.emplace_back(std::forward<Words>(words)), ...);
+  return made;
+}
 
 /// A file of the service: the content is an item of the host's store.
 struct InstalledFile {

@@ -31,6 +31,19 @@ Site two(const std::string& version) {
 
 }  // namespace
 
+namespace {
+Transition only_stop(Context c, Change change) { co_await c.stop(*change.old_service); }
+}  // namespace
+
+TEST_CASE("failure: a transition that leaves the service down is no upgrade, and the next host is not begun") {
+  World world = deployed(2);
+  world.transport.faults["h1: validate web 2"] = fails("the daemon does not live");
+  const Report report = world.execute(world.plan(web_at("2", 2)), at_most(1), only_stop);
+  CHECK(outcomes(report) == Lines{"web@h1 rolled-back", "web@h2 skipped"});
+  CHECK(has(step_of(report, "web", "h1").message, "web 2 does not live"));
+  CHECK(world.transport.machines["h1"].running["web"] == "1");
+}
+
 TEST_CASE("failure: a version that does not validate is compensated in reverse, verified, and recorded as it was") {
   World world = deployed();
   const std::string before = world.transport.machines["h1"].manifest["web"];

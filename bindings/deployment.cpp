@@ -24,7 +24,8 @@ SCM open(SCM site, SCM state_file) {
 
 SCM close_deployment(SCM handle) {
   return gate("%close-deployment!", [&] {
-    if (unwrap<DeploymentBox>(handle, 1)->run) throw Error(ErrorCode::misuse, "a run of this deployment is under way");
+    const bool is_open = is<DeploymentBox>(handle) && scm_foreign_object_ref(handle, 0);
+    if (is_open && unwrap<DeploymentBox>(handle, 1)->run) throw Error(ErrorCode::misuse, "a run of this deployment is under way");
     close<DeploymentBox>(handle, 1);
   });
 }

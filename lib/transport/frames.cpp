@@ -220,15 +220,15 @@ std::string encode(const Read& read) { return Frame("READ", read.id).end(); }
 std::string encode(const Lock& lock) {
   std::string expect = "-";
   if (lock.expect) expect = word(lock.expect->lineage, "lineage") + ':' + epoch_text(lock.expect->epoch);
-  return Frame("LOCK", lock.id)
-      .option("lineage", word(lock.lineage, "lineage"))
+  Frame frame("LOCK", lock.id);
+  frame.option("lineage", word(lock.lineage, "lineage"))
       .option("epoch", epoch_text(lock.epoch))
       .option("seen", epoch_text(lock.seen))
       .option("nonce", word_or_none(lock.nonce, "nonce"))
       .option("holder", text_or_none(lock.holder, "holder"))
-      .option("expect", expect)
-      .option("others", lock.end_others ? "end" : "keep")
-      .end();
+      .option("expect", expect);
+  if (lock.end_others) frame.option("others", "end");
+  return frame.end();
 }
 
 std::string encode(const Run& run) {

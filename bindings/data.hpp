@@ -37,6 +37,7 @@ struct DeploymentBox {
   std::map<std::string, std::int64_t> epochs;  // of the hosts that are acted on outside of a run
   int immediate = 0;                          // how many `on-host` are under way
   std::uint64_t next_token = 0;
+  std::string last_token = {};                // of an effect outside of a run
 };
 
 struct ElaborationBox {
@@ -67,6 +68,11 @@ struct RolloutBox {
   [[nodiscard]] const Rollout& get() const;
 };
 
+struct LogBox {
+  std::shared_ptr<DeploymentBox> owner;  // shared: its state and transport are borrowed
+  RunLog log;
+};
+
 struct ReportBox {
   Report report;
 };
@@ -89,6 +95,7 @@ void define_requests();
 void define_runs();
 void define_policies();
 void define_immediate();
+void define_log();
 void define_terminal();
 
 }  // namespace tutti::guile

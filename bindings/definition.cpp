@@ -30,7 +30,11 @@ SCM has_hook(SCM handle, SCM name) {
 }
 SCM hook(SCM handle, SCM name) {
   return gate("%definition-hook", [&] {
-    return wrap<const Command>(std::make_shared<const Command>(definition(handle).hook(to_symbol(name, 2))));
+    const auto& owner = unwrap<const Definition>(handle, 1);
+    const std::string wanted = to_symbol(name, 2);
+    const auto found = owner->programs.find(wanted);
+    if (found == owner->programs.end()) (void)owner->hook(wanted);  // throws, with the nearest name
+    return wrap(std::shared_ptr<const Command>(owner, &found->second));
   });
 }
 SCM endpoints(SCM handle) {

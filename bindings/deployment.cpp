@@ -2,6 +2,7 @@
 
 #include <tutti/deployment.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
 
@@ -46,12 +47,13 @@ SCM foreign(SCM handle, SCM plan) {
   });
 }
 
-SCM begin(SCM handle, SCM plan, SCM take_over) {
+SCM begin(SCM handle, SCM plan, SCM take_over, SCM dry_run, SCM keep) {
   return gate("%deployment-begin!", [&] {
     const auto box = unwrap<DeploymentBox>(handle, 1);
     auto run = std::make_shared<RunBox>();
     run->plan = unwrap<PlanBox>(plan, 2);
-    const ExecuteOptions options{.take_over = scm_is_true(take_over)};
+    ExecuteOptions options{.take_over = scm_is_true(take_over), .dry_run = scm_is_true(dry_run)};
+    if (scm_is_true(keep)) options.keep = static_cast<int>(std::min(to_unsigned(keep, 5), 1'000'000'000U));
     if (box->run) throw Error(ErrorCode::misuse, "a run of this deployment is under way");
     if (box->immediate > 0) throw Error(ErrorCode::misuse, "a plan can't be executed inside of on-host");
     without_guile([&] { run->executor = &box->deployment.begin(run->plan->plan, options); });
@@ -126,7 +128,7 @@ SCM read_host(SCM handle, SCM name) {
     std::vector<HostReading> readings;
     without_guile([&] { readings = box->deployment.transport().read({host}); });
     if (readings.empty() || !readings.front().reached)
-      throw Error(ErrorCode::system, "host '" + host.name + "' does not answer" +
+      throw Error(ErrorCode::unreachable, "host '" + host.name + "' does not answer" +
                                          (readings.empty() || readings.front().why.empty()
                                               ? std::string()
                                               : ": " + readings.front().why));
@@ -190,8 +192,9 @@ const Primitive table[] = {
     {"%close-deployment!", 1, subr(close_deployment), "Close DEPLOYMENT: its connections and its state."},
     {"%deployment-plan", 2, subr(plan), "Read the hosts' manifests and return the plan for DESIRED."},
     {"%deployment-foreign", 2, subr(foreign), "Return which hosts of PLAN other lineages hold, as sentences."},
-    {"%deployment-begin!", 3, subr(begin),
-     "Begin to execute PLAN, displacing other lineages if TAKE-OVER? is true; return a run."},
+    {"%deployment-begin!", 5, subr(begin),
+     "Begin to execute PLAN, displacing other lineages if TAKE-OVER? is true, only as if if DRY-RUN? is true, keeping "
+     "the last KEEP runs (#f: as many as is usual); return a run."},
     {"%deployment-finish!", 1, subr(finish), "End the run under way after its last event; return its report."},
     {"%deployment-abandon!", 1, subr(abandon), "End an unfinished run; return what it left open."},
     {"%deployment-status", 1, subr(status),

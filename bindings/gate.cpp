@@ -1,5 +1,6 @@
 #include "gate.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -17,6 +18,8 @@ const char* code_name(ErrorCode code) noexcept {
     case ErrorCode::not_built: return "not-built";
     case ErrorCode::locked: return "locked";
     case ErrorCode::moved: return "moved";
+    case ErrorCode::unreachable: return "unreachable";
+    case ErrorCode::lost: return "lost";
     case ErrorCode::system: return "system";
   }
   return "misuse";
@@ -121,6 +124,9 @@ std::string to_bytes(SCM bytevector, int position) {
 }
 
 SCM from_string(std::string_view text) {
+  // Nearly always; and a conversion opens iconv.
+  if (std::all_of(text.begin(), text.end(), [](char c) { return static_cast<signed char>(c) >= 0; }))
+    return scm_from_latin1_stringn(text.data(), text.size());
   return scm_from_stringn(text.data(), text.size(), "UTF-8", SCM_FAILED_CONVERSION_QUESTION_MARK);
 }
 

@@ -47,6 +47,7 @@ SCM perform(SCM handle, SCM host_name, SCM operation, SCM subject, SCM a, SCM b,
     const Request request = to_request(operation, subject, a, b, c, SCM_BOOL_F, 3);
     authorise(*box, host);
     const std::string token = "i." + box->deployment.state().lineage().substr(0, 12) + "." + std::to_string(box->epochs.at(host.name)) + "-" + std::to_string(++box->next_token);
+    box->last_token = token;
     std::vector<Completion> completions;
     without_guile([&] {
       Transport& transport = box->deployment.transport();
@@ -60,14 +61,21 @@ SCM perform(SCM handle, SCM host_name, SCM operation, SCM subject, SCM a, SCM b,
     switch (completion.kind) {
       case Completion::Kind::answered: break;
       case Completion::Kind::lost:
-        throw Error(ErrorCode::system, "host '" + host.name + "' was lost during `" + request.describe() +
+        throw Error(ErrorCode::lost, "host '" + host.name + "' was lost during `" + request.describe() +
                                            "`: nobody knows what became of it. " + completion.why);
       case Completion::Kind::unreachable:
-        throw Error(ErrorCode::system, "host '" + host.name + "' does not answer: " + completion.why);
+        throw Error(ErrorCode::unreachable, "host '" + host.name + "' does not answer: " + completion.why);
       case Completion::Kind::refused:
         throw Error(ErrorCode::locked, "host '" + host.name + "' refused: " + completion.why);
     }
     return from_result(SCM_BOOL_F, completion.result);
+  });
+}
+
+SCM token(SCM handle) {
+  return gate("%immediate-token", [&] {
+    const std::string& last = unwrap<DeploymentBox>(handle, 1)->last_token;
+    return last.empty() ? SCM_BOOL_F : from_string(last);
   });
 }
 
@@ -76,6 +84,7 @@ const Primitive table[] = {
     {"%immediate-close!", 1, subr(close_immediate), "End what %immediate-open! began."},
     {"%immediate-perform!", 7, subr(perform),
      "Perform OPERATION on SUBJECT with A, B and C on HOST now; return the same vector as a resumed task gets."},
+    {"%immediate-token", 1, subr(token), "Return the token of the last effect outside of a run, or #f."},
 };
 
 }  // namespace

@@ -11,5 +11,6 @@ extern "C" __attribute__((visibility("default"))) void tutti_init_guile() {
   define_runs();
   define_policies();
   define_immediate();
+  define_log();
   define_terminal();
 }

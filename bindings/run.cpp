@@ -2,12 +2,15 @@
 
 #include <tutti/executor.hpp>
 
+#include <iterator>
+
 #include "data.hpp"
 
 namespace tutti::guile {
 namespace {
 
 SCM s_start, s_drop, s_ask, s_progress, s_finished, s_transition, s_compensation, s_verify;
+SCM kind_symbols[4], outcome_symbols[9];  // of progress, by value
 
 SCM text(const std::string& value) { return from_string(value); }
 SCM task_id(TaskId task) { return scm_from_uint32(static_cast<std::uint32_t>(task)); }
@@ -22,16 +25,6 @@ SCM kind_symbol(TaskKind kind) {
   return s_transition;
 }
 
-const char* kind_name(Progress::Kind kind) {
-  switch (kind) {
-    case Progress::Kind::effect: return "effect";
-    case Progress::Kind::outcome: return "outcome";
-    case Progress::Kind::host: return "host";
-    case Progress::Kind::run: return "run";
-  }
-  return "run";
-}
-
 struct ToScheme {
   SCM operator()(const StartTask& e) const {
     return vector(s_start, task_id(e.task), scm_from_uint32(static_cast<std::uint32_t>(e.step)), kind_symbol(e.kind),
@@ -41,8 +34,8 @@ struct ToScheme {
   SCM operator()(const DropTask& e) const { return vector(s_drop, task_id(e.task), text(e.reason)); }
   SCM operator()(const AskPolicy& e) const { return vector(s_ask, text(e.host)); }
   SCM operator()(const Progress& e) const {
-    return vector(s_progress, scm_from_utf8_symbol(kind_name(e.kind)), text(e.host), text(e.service), text(e.text),
-                  scm_from_utf8_symbol(to_string(e.outcome)));
+    return vector(s_progress, kind_symbols[static_cast<std::size_t>(e.kind)], text(e.host), text(e.service), text(e.text),
+                  outcome_symbols[static_cast<std::size_t>(e.outcome)]);
   }
   SCM operator()(const Finished& e) const { return vector(s_finished, scm_from_bool(e.interrupted)); }
 };
@@ -123,6 +116,9 @@ void define_runs() {
   s_transition = intern("transition");
   s_compensation = intern("compensation");
   s_verify = intern("verify");
+  const char* const kinds[] = {"effect", "outcome", "host", "run"};
+  for (std::size_t k = 0; k < std::size(kinds); ++k) kind_symbols[k] = intern(kinds[k]);
+  for (std::size_t k = 0; k < std::size(outcome_symbols); ++k) outcome_symbols[k] = intern(to_string(static_cast<Outcome>(k)));
   define_handle<RunBox>("<run>");
   define_primitives(table);
 }

@@ -16,10 +16,8 @@ SCM make_site(SCM json) {
   });
 }
 
-SCM inventory(SCM file, SCM host_class) {
-  return gate("%inventory-file", [&] {
-    return list(inventory_file(to_string(file, 1))(to_string(host_class, 2)), from_host);
-  });
+SCM inventory(SCM file) {
+  return gate("%inventory-file", [&] { return list(hosts_in_file(to_string(file, 1)), from_host); });
 }
 
 SCM fleet(SCM owner) {
@@ -124,7 +122,7 @@ SCM check_plan(SCM site, SCM desired) {
 const Primitive table[] = {
     {"%make-site", 1, subr(make_site),
      "Return a handle on the site that is written in JSON, and its fleet: the site's checks are made."},
-    {"%inventory-file", 2, subr(inventory), "Return the hosts of CLASS in FILE, a hosts.json, as vectors."},
+    {"%inventory-file", 1, subr(inventory), "Return the hosts in FILE, a hosts.json, as vectors."},
     {"%fleet", 1, subr(fleet), "Return the hosts of OWNER, a site or a deployment, as vectors."},
     {"%elaborate", 1, subr(elaborate), "Begin the elaboration of OWNER, a site or a deployment."},
     {"%elaboration-elsewhere", 1, subr(elsewhere),

@@ -25,6 +25,13 @@ std::string summary(const Plan& plan) {
 
 }  // namespace
 
+/// Of a dry run.
+class NoJournal final : public Journal {
+ public:
+  void append(const Record&) override {}
+  void commit() override {}
+};
+
 struct Deployment::Impl {
   Site site;
   Fleet fleet;
@@ -37,7 +44,8 @@ struct Deployment::Impl {
   std::unique_ptr<Journal> journal;
   std::unique_ptr<Executor> executor;
   int run = 0;
-  std::int64_t epoch = 0;
+  ExecuteOptions options;
+  std::unique_ptr<Transport> dry;
   std::atomic<Executor*> interruptible{nullptr};
 
   Impl(Site s, std::filesystem::path file)
@@ -119,7 +127,8 @@ std::vector<std::string> Deployment::foreign(const Plan& plan) const {
 Executor& Deployment::begin(const Plan& plan, const ExecuteOptions& options) {
   Impl& d = *impl_;
   if (d.executor) throw Error(ErrorCode::misuse, "this deployment executes a plan already");
-  d.state.hold("deploying " + d.site.name);
+  d.options = options;
+  if (!options.dry_run) d.state.hold("deploying " + d.site.name);
   try {
     if (const auto open = d.state.unfinished())
       throw Error(ErrorCode::locked, fmt::format("run {} of {} was not finished: `tutti abandon` ends it without touching hosts, the next "
@@ -128,24 +137,35 @@ Executor& Deployment::begin(const Plan& plan, const ExecuteOptions& options) {
     if (!others.empty() && !options.take_over)
       throw Error(ErrorCode::locked, fmt::format("another state file deployed here:\n  {}\nUse that one; if it is lost, `deploy --take-over` "
                                                  "displaces it", fmt::join(others, "\n  ")));
-    d.refuse_if_moved(plan);
-    d.plan = plan;
-    d.epoch = d.state.next_epoch();
     const std::string lineage = d.state.lineage();
+    d.plan = plan;
+    if (options.dry_run) {
+      d.dry = make_dry_transport();
+      d.journal = std::make_unique<NoJournal>();
+      d.executor = std::make_unique<Executor>(*d.plan, Policy{}, plan.generation + 1, lineage, *d.journal, *d.dry, d.clock);
+      d.interruptible = d.executor.get();
+      return *d.executor;
+    }
+    d.refuse_if_moved(plan);
+    const std::int64_t epoch = d.state.next_epoch();
+    d.run = d.state.begin_run(plan.to_json(), plan.source, summary(plan), plan.generation);
+    const int first_kept = d.state.first_kept(options.keep);
     for (const Host& host : plan.fleet.hosts) {
       const Fence& fence = plan.readings.at(host.name).fence;
       const bool is_foreign = !fence.lineage.empty() && fence.lineage != lineage;
       // Whom we displace by intent, we may know to have had a later epoch of ours.
-      d.transport->authorise(host, {.lineage = lineage, .epoch = d.epoch, .holder = whoami(),
+      d.transport->authorise(host, {.lineage = lineage, .epoch = epoch, .holder = whoami(),
                                     .seen = is_foreign ? 0 : d.state.seen(host.name),
-                                    .displace = is_foreign && options.take_over ? std::optional(fence) : std::nullopt});
+                                    .displace = is_foreign && options.take_over ? std::optional(fence) : std::nullopt,
+                                    .ends_others = true,
+                                    .forget_before = first_kept});
     }
     d.transport->offer(d.plan->items);
-    d.run = d.state.begin_run(plan.to_json(), plan.source, summary(plan), plan.generation);
     d.journal = d.state.journal(d.run);
     d.executor = std::make_unique<Executor>(*d.plan, d.site.policy, d.run, lineage, *d.journal, *d.transport, d.clock);
   } catch (...) {
     d.journal.reset();
+    d.plan.reset();
     d.state.release();
     throw;
   }
@@ -160,13 +180,21 @@ Report Deployment::finish() {
   Report report = d.executor->report();
   const std::vector<HostReading> readings = d.executor->readings();
   d.executor.reset();
+  if (d.options.dry_run) {
+    d.journal.reset();
+    d.plan.reset();
+    d.dry.reset();
+    return report;
+  }
   try {
     d.journal->commit();
     d.journal.reset();
     for (const HostReading& reading : readings) d.state.remember(reading);
     bool is_open = false;
     for (const StepReport& step : report.steps) is_open = is_open || step.outcome == Outcome::unknown || step.outcome == Outcome::none;
-    if (!is_open) d.state.end_run(d.run, report.exit_status() == 0 ? "complete" : "incomplete", report.to_json());
+    const bool is_complete = report.exit_status() == 0;
+    if (!is_open) d.state.end_run(d.run, is_complete ? "complete" : "incomplete", is_complete ? "" : report.sums(), report.to_json());
+    d.state.forget_before(d.state.first_kept(d.options.keep));
   } catch (const Error& error) {
     report.not_recorded = error.what();  // what happened on the hosts happened all the same
   }
@@ -217,6 +245,12 @@ Status Deployment::status() {
   Status status{.hosts = impl_->transport->read(impl_->fleet.hosts), .unfinished = impl_->state.unfinished(), .fleet = impl_->fleet};
   for (const HostReading& reading : status.hosts) impl_->take_note(reading);
   return status;
+}
+
+RunLog Deployment::log(int run, LogOptions options) {
+  if (run == 0)
+    if (const std::vector<Generation> all = impl_->state.history(); !all.empty()) run = all.front().number;
+  return {impl_->state, *impl_->transport, impl_->fleet, run, std::move(options)};
 }
 
 void Deployment::interrupt() noexcept {

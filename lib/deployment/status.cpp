@@ -13,6 +13,7 @@ namespace {
 std::string ago(double time) {
   const double seconds = Clock().now() - time;
   if (time <= 0) return "";
+  if (seconds < -60) return "the future: which clock is wrong?";  // ours now, or that of who deployed
   if (seconds < 120) return fmt::format("{:.0f} s", std::max(0.0, seconds));
   if (seconds < 2 * 3600) return fmt::format("{:.0f} min", seconds / 60);
   if (seconds < 2 * 86400) return fmt::format("{:.0f} h", seconds / 3600);

@@ -3,23 +3,24 @@
 #include <fmt/format.h>
 
 #include "executor/machine.hpp"
+#include "executor/outcome.hpp"
 
 namespace tutti {
 
-void Executor::Impl::take_apart(TaskId id, Request request) {
+void Executor::Impl::take_apart(TaskId id, std::unique_ptr<Request> request) {
   Task& task = at(id);
   const Step& about_step = step(task.step);
-  const bool is_drain = request.operation == Operation::drain;
-  const std::string about = request.definition->service + "@" + about_step.host;
-  const std::vector<Instance> consumers = is_drain ? entries.consumers(request.definition->service) : entries.holding(about);
-  const std::string address = address_of(about_step, *request.definition);
+  const bool is_drain = request->operation == Operation::drain;
+  const std::string about = request->definition->service + "@" + about_step.host;
+  const std::vector<Instance> consumers = is_drain ? entries.consumers(request->definition->service) : entries.holding(about);
+  const std::string address = address_of(about_step, *request->definition);
   std::vector<std::string> names;
   for (const Instance& one : consumers) names.push_back(one.service + "@" + one.host);
-  task.text = fmt::format("{}{}", request.describe(), names.empty() ? "" : fmt::format(" ({})", fmt::join(names, ", ")));
+  task.text = fmt::format("{}{}", request->describe(), names.empty() ? "" : fmt::format(" ({})", fmt::join(names, ", ")));
   task.request = std::move(request);
   task.waiting = true;
   task.failures.clear();
-  write(Record::Type::forked, task.step, task.path, task.sequence, task.request.hash(), static_cast<std::int64_t>(consumers.size()), task.text);
+  write(Record::Type::forked, task.step, task.path, task.sequence, task.request->hash(), static_cast<std::int64_t>(consumers.size()), task.text);
   task.branches = consumers.size();
   if (consumers.empty()) return branches_over(id);
   const StepId step_id = task.step;
@@ -46,7 +47,7 @@ bool Executor::Impl::must_stop_left_over(const Task& task, const Request& reques
          request.definition->service == here.service;
 }
 
-void Executor::Impl::stop_left_over(TaskId id, Request then) {
+void Executor::Impl::stop_left_over(TaskId id, std::unique_ptr<Request> then) {
   Task& task = at(id);
   at(task.step).left_over_is_stopped = true;
   Request request{.operation = Operation::stop, .definition = step(task.step).left_over, .idempotent = true};
@@ -71,12 +72,12 @@ std::string Executor::Impl::address_of(const Step& about, const Definition& give
   return all.empty() ? address : fmt::format("{}", fmt::join(all, " "));
 }
 
-void Executor::Impl::branch_answered(TaskId id, const Result& result) {
+void Executor::Impl::branch_answered(TaskId id, const Request& request, const Result& result) {
   Task& task = at(id);
   if (!result.succeeded)
-    return branch_over(id, fmt::format("{}: {}: {}", task.request.host, task.text, result.error.empty() ? result.how : result.error));
+    return branch_over(id, fmt::format("{}: {}: {}", request.host, task.text, result.error.empty() ? result.how : result.error));
   if (task.own.empty()) return branch_over(id, "");
-  if (interrupts > 0) return park(task.step, fmt::format("interrupted after: {} on {}", task.text, task.request.host));
+  if (interrupts > 0) return park(task.step, fmt::format("interrupted after: {} on {}", task.text, request.host));
   next_own(id);
 }
 
@@ -100,8 +101,9 @@ void Executor::Impl::branches_over(TaskId id) {
     at(task.step).effects.push_back(task.text + (result.succeeded ? "" : " ✗"));
     tell(Progress::Kind::effect, task.step, at(task.step).effects.back());
   }
-  if (auto then = std::exchange(task.then, std::nullopt); then && result.succeeded) return send(id, std::move(*then));
-  ready.push_back(ResumeTask{id, std::move(result)});
+  if (task.then && result.succeeded) return send(id, std::move(task.then));
+  const std::unique_ptr<const Request> asked_for = task.then ? std::move(task.then) : std::move(task.request);
+  ready.emplace_back(ResumeTask{id, std::move(result), result.succeeded ? "" : asked_for->describe()});
   ++unanswered;
 }
 

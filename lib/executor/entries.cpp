@@ -23,17 +23,24 @@ std::vector<std::string> orphans(const DefinitionPtr& from, const DefinitionPtr&
 
 }  // namespace
 
-Entries::Entries(const Plan& plan, int run, std::string lineage) : plan_(plan), run_(run), lineage_(std::move(lineage)) {}
+Entries::Entries(const Plan& plan, int run, std::string lineage, CanonicalForms& forms)
+    : plan_(plan), run_(run), lineage_(std::move(lineage)), forms_(forms) {
+  for (const auto& [host, reading] : plan.readings) hosts_[host].planned = &reading;
+}
+
+std::string Entries::json(const ManifestEntry& entry) const {
+  return to_json(entry, forms_.of(entry.old_definition), forms_.of(entry.new_definition));
+}
 
 const HostReading::Entry* Entries::recorded(const Step& step) const {
-  const auto& entries = plan_.readings.at(step.host).entries;
+  const auto& entries = hosts_.at(step.host).planned->entries;
   const auto found = std::find_if(entries.begin(), entries.end(), [&](const auto& one) { return one.entry.service == step.service; });
   return found == entries.end() ? nullptr : &*found;
 }
 
 const HostReading& Entries::reading(const std::string& host) const {
-  const auto written = readings_.find(host);
-  return written == readings_.end() ? plan_.readings.at(host) : written->second;
+  const Known& known = hosts_.at(host);
+  return known.written ? *known.written : *known.planned;
 }
 
 const ManifestEntry* Entries::current(const Instance& instance) const {
@@ -55,7 +62,7 @@ std::vector<Request> Entries::begin(StepId id, double now) const {
   const Step& step = plan_.at(id);
   std::vector<Request> requests;
   requests.push_back({.operation = Operation::begin, .definition = step.new_definition ? step.new_definition : step.old_definition,
-                      .content = entry(id, ManifestEntry::State::changing, now).to_json()});
+                      .content = json(entry(id, ManifestEntry::State::changing, now))});
   if (step.new_definition && !step.new_definition->data_directories.empty() &&
       (!step.old_definition || step.old_definition->data_directories != step.new_definition->data_directories))
     requests.push_back({.operation = Operation::settle, .definition = step.new_definition});
@@ -116,7 +123,7 @@ Request Entries::end(StepId id, Outcome outcome, double now) const {
   const Step& step = plan_.at(id);
   const auto final = final_entry(id, outcome, now);
   const DefinitionPtr any = step.new_definition ? step.new_definition : step.old_definition;
-  return {.operation = Operation::end, .definition = any, .content = final ? final->to_json() : ""};
+  return {.operation = Operation::end, .definition = any, .content = final ? json(*final) : ""};
 }
 
 int Entries::run_before(StepId id) const {
@@ -133,7 +140,7 @@ void Entries::not_begun(StepId id) {
 std::vector<Request> Entries::record(StepId id, double now) const {
   // As a begin, so that items which only its hooks refer to are sent.
   return {{.operation = Operation::begin, .definition = plan_.at(id).new_definition,
-           .content = entry(id, ManifestEntry::State::deployed, now).to_json()}};
+           .content = json(entry(id, ManifestEntry::State::deployed, now))}};
 }
 
 std::vector<Request> Entries::let_go(StepId id) {
@@ -176,7 +183,7 @@ std::vector<Instance> Entries::holding(const std::string& about) const {
 }
 
 Request Entries::rewrite(ManifestEntry entry, const std::string& host) {
-  Request request{.operation = Operation::end, .definition = entry.new_definition, .content = entry.to_json(), .host = host};
+  Request request{.operation = Operation::end, .definition = entry.new_definition, .content = json(entry), .host = host};
   const std::string service = entry.service;  // put takes it by reference, and the entry is moved
   put(host, service, std::move(entry), HostReading::Life::alive);
   return request;
@@ -214,7 +221,9 @@ void Entries::written(StepId id, Outcome outcome) {
 }
 
 void Entries::put(const std::string& host, const std::string& service, std::optional<ManifestEntry> entry, HostReading::Life life) {
-  HostReading& reading = readings_.try_emplace(host, plan_.readings.at(host)).first->second;
+  Known& known = hosts_.at(host);
+  if (!known.written) known.written = *known.planned;
+  HostReading& reading = *known.written;
   std::erase_if(reading.entries, [&](const auto& one) { return one.entry.service == service; });
   if (entry) reading.entries.push_back({std::move(*entry), life});
   std::sort(reading.entries.begin(), reading.entries.end(),
@@ -223,7 +232,8 @@ void Entries::put(const std::string& host, const std::string& service, std::opti
 
 std::vector<HostReading> Entries::readings() const {
   std::vector<HostReading> all;
-  for (const auto& [host, reading] : readings_) all.push_back(reading);
+  for (const auto& [host, planned] : plan_.readings)
+    if (const Known& known = hosts_.at(host); known.written) all.push_back(*known.written);
   return all;
 }
 

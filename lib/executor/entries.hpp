@@ -1,19 +1,22 @@
 #pragma once
 // The manifest entries that a run writes, and the requests that write them.
 
-#include <map>
+#include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include <tutti/executor.hpp>
+
+#include "model/canonical.hpp"
 
 namespace tutti {
 
 class Entries {
  public:
-  /// Borrows the plan.
-  Entries(const Plan&, int run, std::string lineage);
+  /// Borrows the plan and the forms.
+  Entries(const Plan&, int run, std::string lineage, CanonicalForms&);
 
   /// The executor's own effects before a transition: the entry says `changing`; data directories are made.
   [[nodiscard]] std::vector<Request> begin(StepId, double now) const;
@@ -57,11 +60,17 @@ class Entries {
   [[nodiscard]] const ManifestEntry* current(const Instance&) const;
   [[nodiscard]] Request rewrite(ManifestEntry, const std::string& host);
   void put(const std::string& host, const std::string& service, std::optional<ManifestEntry>, HostReading::Life);
+  [[nodiscard]] std::string json(const ManifestEntry&) const;
 
+  struct Known {
+    const HostReading* planned;  // as the plan has it
+    std::optional<HostReading> written;  // once something was written there: that, and the rest
+  };
   const Plan& plan_;
   int run_;
   std::string lineage_;
-  std::map<std::string, HostReading> readings_;  // of hosts that were written to
+  CanonicalForms& forms_;
+  std::unordered_map<std::string, Known> hosts_;
 };
 
 }  // namespace tutti

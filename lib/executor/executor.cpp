@@ -3,8 +3,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <ctime>
 #include <stdexcept>
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include "executor/machine.hpp"
@@ -13,6 +16,8 @@
 namespace tutti {
 namespace {
 
+constexpr std::size_t admit_at_once = 128; // hosts; then what is under way comes first again
+constexpr std::size_t deal_at_once = 64;   // completions, then the driver goes on while they are in the caches
 constexpr double soonest = 0.05;           // seconds; when it said `not before` a time that is past by now
 constexpr double ask_again_after = 1.0;    // seconds; when a policy says `wait` and nothing is under way
 
@@ -25,6 +30,8 @@ double Clock::now() const {
 void Executor::Impl::take(const std::string& host, const Answer& answer) {
   switch (answer.kind) {
     case Answer::Kind::yes:
+      said_waiting = false;
+      ++admitted;
       scheduler.admit(host);
       go_on(host);
       break;
@@ -37,17 +44,22 @@ void Executor::Impl::take(const std::string& host, const Answer& answer) {
   }
 }
 
+bool Executor::Impl::may_admit() const {
+  return !asked && halted.empty() && interrupts == 0 && (ask_round || !to_ask.empty());
+}
+
 void Executor::Impl::admit() {
-  if (asked || !halted.empty() || interrupts > 0) return;
-  if (ask_round) {
+  admitted = 0;
+  if (ask_round && to_ask.empty()) {
     ask_round = waits = false;
     not_before.reset();
     const auto hosts = scheduler.candidates();
     to_ask.assign(hosts.begin(), hosts.end());
   }
-  while (!to_ask.empty()) {
-    const std::string host = to_ask.front();
+  while (!to_ask.empty() && admitted < admit_at_once) {
+    const std::string host = std::move(to_ask.front());
     to_ask.pop_front();
+    if (!scheduler.is_candidate(host)) continue;  // not any more
     Answer answer;
     try {
       answer = policy(scheduler, scheduler.host(host));
@@ -56,7 +68,7 @@ void Executor::Impl::admit() {
     }
     if (answer.kind == Answer::Kind::yes && policy.asks_driver()) {
       asked = host;
-      ready.push_back(AskPolicy{host});
+      ready.emplace_back(AskPolicy{host});
       ++unanswered;
       return;
     }
@@ -77,35 +89,42 @@ void Executor::Impl::wind_up() {
                           ? fmt::format("we left during: {}", at(*steps[i].task).text)
                           : "we left before it was done");
   finished = true;
-  ready.push_back(Finished{interrupts > 0});
+  ready.emplace_back(Finished{interrupts > 0});
 }
 
-std::span<const Event> Executor::Impl::next(std::size_t limit) {
+std::span<Event> Executor::Impl::next(std::size_t limit) {
   for (;;) {
     if (interrupts > 0 && !said_interrupted) {
       said_interrupted = true;
-      ready.push_back(Progress{Progress::Kind::run, "", "", "interrupted: nothing new starts; waiting for what is under way "
+      ready.emplace_back(Progress{Progress::Kind::run, "", "", "interrupted: nothing new starts; waiting for what is under way "
                                                             "(interrupt again to leave at once)", Outcome::none});
     }
-    if (interrupts < 2) admit();
-    if (!ready.empty()) {
+    if (given == batch.size()) {  // the driver is done with them
       batch.clear();
-      while (!ready.empty() && batch.size() < limit) {
-        batch.push_back(std::move(ready.front()));
-        ready.pop_front();
-      }
-      return batch;
+      batch.swap(ready);
+      given = 0;
     }
+    if (given < batch.size()) {
+      const std::size_t first = std::exchange(given, std::min(batch.size(), given + limit));
+      return std::span(batch).subspan(first, given - first);
+    }
+    if (deal()) continue;
     flush();
+    // What is under way comes before what is to begin: the fewer hosts are in transition at once, the better.
+    if (may_admit()) {
+      if (under_way > 0 && wait(0)) continue;
+      admit();
+      if (!ready.empty() || !unsent.empty() || may_admit()) continue;
+    }
     if (finished) {
-      batch.assign(1, Finished{interrupts > 0});
-      return batch;
+      ready.emplace_back(Finished{interrupts > 0});
+      continue;
     }
     if (interrupts > 1) {
       wind_up();
       continue;
     }
-    if (!under_way()) {
+    if (under_way == 0) {
       if (unanswered > 0)
         throw std::logic_error(fmt::format("Executor::next: nothing is under way and the driver has not answered {} events", unanswered));
       if (interrupts > 0 || !halted.empty() || scheduler.all_ended()) {
@@ -116,25 +135,43 @@ std::span<const Event> Executor::Impl::next(std::size_t limit) {
         halt("the policy admits no further host, and nothing is under way that could change that");
         continue;
       }
+      if (!std::exchange(said_waiting, true)) {
+        ready.emplace_back(Progress{Progress::Kind::run, "", "", waiting_for(), Outcome::none});
+        continue;
+      }
     }
     std::optional<double> seconds;
     if (waits) seconds = ask_again_after;
     if (not_before) seconds = std::clamp(*not_before - clock.now(), soonest, seconds.value_or(3600.0));
-    wait(seconds);
+    (void)wait(seconds);
   }
 }
 
-void Executor::Impl::wait(std::optional<double> seconds) {
+std::string Executor::Impl::waiting_for() const {
+  const std::size_t n = scheduler.candidates().size();
+  const std::string who = fmt::format("nothing is under way, {} host{} for the policy, which ", n, n == 1 ? " waits" : "s wait");
+  if (waits) return who + fmt::format("says `wait` and is asked every {:g} s (interrupt to leave)", ask_again_after);
+  return who + fmt::format("says not before {:%F %T} (interrupt to leave)", fmt::localtime(static_cast<std::time_t>(std::ceil(*not_before))));
+}
+
+bool Executor::Impl::wait(std::optional<double> seconds) {
   completions.clear();
+  dealt = 0;
   transport.wait(completions, seconds);
-  if (completions.empty()) ask_round = true;  // time passed, or we were woken
-  for (const Completion& completion : completions) {
-    const auto found = by_token.find(completion.token);
-    if (found == by_token.end()) continue;
-    const TaskId id = found->second;
-    by_token.erase(found);
-    answered(completion, id);
+  if (completions.empty() && seconds != 0) ask_round = true;  // time passed, or we were woken
+  return deal();
+}
+
+bool Executor::Impl::deal() {
+  const std::size_t end = std::min(completions.size(), dealt + deal_at_once);
+  if (dealt == end) return false;
+  for (; dealt < end; ++dealt) {
+    const auto id = task_of(completions[dealt].token);
+    if (!id) continue;
+    --under_way;
+    answered(completions[dealt], *id);
   }
+  return true;
 }
 
 Executor::Executor(const Plan& plan, Policy policy, int run, std::string lineage, Journal& journal, Transport& transport,
@@ -142,7 +179,7 @@ Executor::Executor(const Plan& plan, Policy policy, int run, std::string lineage
     : impl_(std::make_unique<Impl>(plan, std::move(policy), run, std::move(lineage), journal, transport, clock)) {}
 Executor::~Executor() = default;
 
-std::span<const Event> Executor::next(std::size_t limit) { return impl_->next(std::max<std::size_t>(1, limit)); }
+std::span<Event> Executor::next(std::size_t limit) { return impl_->next(std::max<std::size_t>(1, limit)); }
 void Executor::perform(TaskId task, Request request) { impl_->perform(task, std::move(request)); }
 void Executor::done(TaskId task) { impl_->task_over(task, true, {}); }
 void Executor::raised(TaskId task, std::string message) { impl_->task_over(task, false, std::move(message)); }

@@ -2,10 +2,11 @@
 #include "executor/machine.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include <fmt/format.h>
 
-#include "support/json.hpp"
+#include "executor/outcome.hpp"
 #include "support/text.hpp"
 
 namespace tutti {
@@ -16,30 +17,18 @@ constexpr double proof_seconds = 10;       // for an `alive` program to succeed 
 
 }  // namespace
 
-std::string outcome_json(const Result& result) {
-  Json json{{"how", result.how}, {"status", result.status}, {"size", result.output.size}};
-  if (!result.output.sha256.empty()) json["sha256"] = result.output.sha256;
-  if (const std::string& text = result.output.text; !text.empty()) {
-    if (is_utf8(text) && text.find('\0') == std::string::npos)
-      json["text"] = text;
-    else
-      json["hex"] = to_hex(text);
-  }
-  if (!result.error.empty()) json["error"] = result.error;
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 Executor::Impl::Impl(const Plan& p, Policy pol, int r, std::string l, Journal& j, Transport& t, const Clock& c)
     : plan(p), policy(std::move(pol)), run(r), lineage(std::move(l)), journal(j), transport(t), clock(c),
-      scheduler(p, c, false), entries(p, run, lineage), steps(p.steps.size()) {
+      scheduler(p, c, false), entries(p, run, lineage, forms), steps(p.steps.size()),
+      token_prefix(fmt::format("{}.{}.", lineage.substr(0, 12), run)) {
   for (std::uint32_t i = 0; i < plan.steps.size(); ++i)
     if (plan.steps[i].action != Action::join && plan.steps[i].unreachable)
       end(StepId{i}, Outcome::unreachable, plan.readings.at(plan.steps[i].host).why);
 }
 
-void Executor::Impl::write(Record::Type type, StepId id, const std::string& path, std::uint32_t sequence, std::string hash, std::int64_t number, std::string text) {
+void Executor::Impl::write(Record::Type type, StepId id, const std::string& path, std::uint32_t sequence, std::string hash, std::int64_t number, std::string text, std::string host) {
   journal.append({.type = type, .step = static_cast<std::uint32_t>(id), .path = path, .sequence = sequence,
-                  .hash = std::move(hash), .number = number, .text = std::move(text)});
+                  .hash = std::move(hash), .number = number, .text = std::move(text), .host = std::move(host)});
 }
 
 void Executor::Impl::phase(StepId id, Phase phase) {
@@ -48,11 +37,23 @@ void Executor::Impl::phase(StepId id, Phase phase) {
 }
 
 void Executor::Impl::tell(Progress::Kind kind, StepId id, std::string text, Outcome outcome) {
-  ready.push_back(Progress{kind, step(id).host, step(id).service, std::move(text), outcome});
+  ready.emplace_back(Progress{kind, step(id).host, step(id).service, std::move(text), outcome});
 }
 
 std::string Executor::Impl::token(const Task& task) const {
-  return fmt::format("{}.{}.{}.{}.{}", lineage.substr(0, 12), run, static_cast<std::uint32_t>(task.step), task.path, task.sequence);
+  return effect_token(lineage, run, static_cast<std::uint32_t>(task.step), task.path, task.sequence);
+}
+
+std::optional<TaskId> Executor::Impl::task_of(std::string_view name) {
+  if (!name.starts_with(token_prefix)) return {};
+  std::uint32_t index = 0;
+  (void)std::from_chars(name.data() + token_prefix.size(), name.data() + name.size(), index);
+  if (index >= steps.size()) return {};
+  const auto is_it = [&](TaskId id) { return at(id).waiting && at(id).request && token(at(id)) == name; };
+  const Running& running = steps[index];
+  if (running.task && is_it(*running.task)) return running.task;
+  const auto branch = std::find_if(running.branches.begin(), running.branches.end(), is_it);
+  return branch == running.branches.end() ? std::nullopt : std::optional(*branch);
 }
 
 TaskId Executor::Impl::spawn(Task task) {
@@ -67,14 +68,14 @@ TaskId Executor::Impl::spawn(Task task) {
 
 void Executor::Impl::start_body(StepId id, TaskKind kind, std::uint32_t serial, std::string path) {
   const TaskId task = spawn({.step = id, .kind = Task::Kind::body, .body = kind, .serial = serial, .path = std::move(path)});
-  ready.push_back(StartTask{task, id, kind, serial});
+  ready.emplace_back(StartTask{task, id, kind, serial});
   ++unanswered;
 }
 
-void Executor::Impl::start_own(StepId id, Task::Kind kind, const std::vector<Request>& requests) {
+void Executor::Impl::start_own(StepId id, Task::Kind kind, std::vector<Request> requests) {
   Task task{.step = id, .kind = kind, .path = kind == Task::Kind::begin ? "b" : "e"};
   for (auto request = requests.rbegin(); request != requests.rend(); ++request)
-    task.own.emplace_back([one = *request] { return one; });
+    task.own.emplace_back([one = std::move(*request)]() mutable { return std::move(one); });  // called once
   next_own(spawn(std::move(task)));
 }
 
@@ -82,14 +83,15 @@ void Executor::Impl::next_own(TaskId id) {
   Task& task = at(id);
   const auto request = std::move(task.own.back());
   task.own.pop_back();
-  send(id, request());
+  send(id, std::make_unique<Request>(request()));
 }
 
-void Executor::Impl::send(TaskId id, Request request) {
+void Executor::Impl::send(TaskId id, std::unique_ptr<Request> request) {
   Task& task = at(id);
-  task.text = request.describe();
-  write(Record::Type::intent, task.step, task.path, task.sequence, request.hash(), 0, task.text);
-  if (request.host.empty()) request.host = step(task.step).host;
+  task.text = request->describe();
+  write(Record::Type::intent, task.step, task.path, task.sequence, request->hash(forms.of(request->definition)), 0, task.text,
+        request->host == step(task.step).host ? "" : request->host);
+  if (request->host.empty()) request->host = step(task.step).host;
   task.request = std::move(request);
   task.waiting = true;
   unsent.push_back(id);
@@ -100,9 +102,8 @@ void Executor::Impl::flush() {
   journal.commit();
   for (const TaskId id : unsent) {
     const Task& task = at(id);
-    std::string name = token(task);
-    transport.send(name, task.request.host, task.request);
-    by_token.emplace(std::move(name), id);
+    transport.send(token(task), task.request->host, *task.request);
+    ++under_way;
   }
   unsent.clear();
 }
@@ -119,7 +120,7 @@ void Executor::Impl::begin(StepId id) {
     default: requests = entries.begin(id, clock.now());
   }
   if (requests.empty()) return end(id, Outcome::upgraded, "");  // a transition of this run let it go already
-  start_own(id, Task::Kind::begin, requests);
+  start_own(id, Task::Kind::begin, std::move(requests));
   // Requests reach a host in the order in which they are made: from here on this is what it holds.
   if (step(id).action == Action::record) entries.written(id, Outcome::upgraded);
   if (step(id).action != Action::record && step(id).action != Action::undrain) entries.begun(id);
@@ -152,6 +153,8 @@ void Executor::Impl::compensate(StepId id) {
 void Executor::Impl::prove(StepId id) {
   const DefinitionPtr& d = step(id).new_definition;
   if (at(id).proven || !d || d->one_shot || !(d->is_daemon() || d->has_hook("alive"))) return finish(id, Outcome::upgraded);
+  if (!at(id).touched && step(id).old_definition)
+    return roll_back(id, fmt::format("the transition did nothing: it neither started {} nor validated it", d->title()));
   // Its own validation may be slow, and was not asked for: only whether it lives.
   auto bare = std::make_shared<Definition>(*d);
   bare->programs.erase("validate");
@@ -181,7 +184,7 @@ void Executor::Impl::finish(StepId id, Outcome outcome) {
     entries.written(id, outcome);
     return request;
   });
-  if (auto sweep = entries.sweep(id, outcome)) task.own.emplace_back([one = std::move(*sweep)] { return one; });
+  if (auto sweep = entries.sweep(id, outcome)) task.own.emplace_back([one = std::move(*sweep)]() mutable { return std::move(one); });
   next_own(spawn(std::move(task)));
 }
 
@@ -212,7 +215,7 @@ void Executor::Impl::drop(TaskId id, const std::string& why) {
   Task& task = at(id);
   if (!task.live) return;
   task.live = false;
-  if (task.kind == Task::Kind::body) ready.push_back(DropTask{id, why});
+  if (task.kind == Task::Kind::body) ready.emplace_back(DropTask{id, why});
 }
 
 void Executor::Impl::over(StepId id) {
@@ -245,27 +248,27 @@ void Executor::Impl::halt(std::string why) {
   to_ask.clear();
 }
 
-void Executor::Impl::answered(const Completion& completion, TaskId id) {
+void Executor::Impl::answered(Completion& completion, TaskId id) {
   Task& task = at(id);
   const StepId step_id = task.step;
   Running& running = at(step_id);
+  const std::unique_ptr<const Request> request = std::move(task.request);
   task.waiting = false;
   if (!task.live) return;
   using Kind = Completion::Kind;
   const bool is_first = task.kind == Task::Kind::begin && task.sequence == 0;
-  const bool was_lost = scheduler.state(task.request.host) == HostState::unreachable;
-  if (completion.kind == Kind::lost || completion.kind == Kind::unreachable) scheduler.lose(task.request.host);
+  if (completion.kind == Kind::lost || completion.kind == Kind::unreachable) scheduler.lose(request->host);
   if (is_first && completion.kind == Kind::unreachable) return end(step_id, Outcome::unreachable, completion.why);
   if (is_first && completion.kind == Kind::refused) {
     // After a loss it may be our own last effect there that still runs: no reason for others to stop.
-    if (was_lost) return end(step_id, Outcome::unreachable, completion.why);
+    if (scheduler.state(request->host) == HostState::unreachable) return end(step_id, Outcome::unreachable, completion.why);
     end(step_id, Outcome::skipped, completion.why);
     if (halted.empty()) halt(completion.why);
     return;
   }
-  if (task.kind == Task::Kind::branch && completion.kind == Kind::unreachable && task.request.host != step(step_id).host) {
+  if (task.kind == Task::Kind::branch && completion.kind == Kind::unreachable && request->host != step(step_id).host) {
     // It was not told; but who can't be reached by us is, as far as we know, not reached by others.
-    tell(Progress::Kind::effect, step_id, fmt::format("{} could not be reached: {}", task.request.host, completion.why));
+    tell(Progress::Kind::effect, step_id, fmt::format("{} could not be reached: {}", request->host, completion.why));
     return branch_over(id, "");
   }
   if (completion.kind != Kind::answered)
@@ -273,24 +276,26 @@ void Executor::Impl::answered(const Completion& completion, TaskId id) {
   if (completion.result.how == "fenced")
     return park(step_id, fmt::format("another deployment took {} over (during: {})", step(step_id).host, task.text));
 
-  const Result& result = completion.result;
+  Result& result = completion.result;
   write(Record::Type::outcome, step_id, task.path, task.sequence, "", result.status, outcome_json(result));
   ++task.sequence;
-  if (task.kind == Task::Kind::branch) return branch_answered(id, result);
-  if (task.kind != Task::Kind::body) return own_answered(id, result);
+  if (task.kind == Task::Kind::branch) return branch_answered(id, *request, result);
+  if (task.kind != Task::Kind::body) return own_answered(id, *request, result);
   running.effects.push_back(task.text + (result.succeeded ? "" : " ✗"));
   tell(Progress::Kind::effect, step_id, running.effects.back());
-  if (task.request.host == step(step_id).host && task.request.definition && task.request.definition->service == step(step_id).service) {
-    const Operation done = task.request.operation;
-    const bool is_new = step(step_id).new_definition && *task.request.definition == *step(step_id).new_definition;
+  if (request->host == step(step_id).host && request->definition && request->definition->service == step(step_id).service) {
+    const Operation done = request->operation;
+    const DefinitionPtr& fresh = step(step_id).new_definition;
+    const bool is_new = fresh && (request->definition == fresh || *request->definition == *fresh);
     if (result.succeeded && is_new && (done == Operation::start || done == Operation::validate)) running.proven = true;
     if (done == Operation::stop) running.proven = false;
   }
-  ready.push_back(ResumeTask{id, result});
+  std::string failed = result.succeeded ? std::string() : task.text;
+  ready.emplace_back(ResumeTask{id, std::move(result), std::move(failed)});
   ++unanswered;
 }
 
-void Executor::Impl::own_answered(TaskId id, const Result& result) {
+void Executor::Impl::own_answered(TaskId id, const Request& request, const Result& result) {
   Task& task = at(id);
   const StepId step_id = task.step;
   Running& running = at(step_id);
@@ -313,7 +318,7 @@ void Executor::Impl::own_answered(TaskId id, const Result& result) {
     if (result.succeeded) return finish(step_id, Outcome::upgraded);
     return roll_back(step_id, fmt::format("the transition ended, but {} does not live: {}", step(step_id).new_definition->title(), why()));
   }
-  const bool is_entry = task.request.operation == Operation::end;
+  const bool is_entry = request.operation == Operation::end;
   if (!result.succeeded) {
     if (is_entry) return park(step_id, why());  // the host says `changing`: nobody may call it more than that
     running.message += (running.message.empty() ? "" : "; ") + why();
@@ -323,7 +328,7 @@ void Executor::Impl::own_answered(TaskId id, const Result& result) {
   end(step_id, running.ending, running.message);
 }
 
-void Executor::Impl::perform(TaskId id, Request request) {
+void Executor::Impl::perform(TaskId id, Request&& request) {
   Task& task = at(id);
   if (!task.live) return;
   --unanswered;
@@ -332,15 +337,16 @@ void Executor::Impl::perform(TaskId id, Request request) {
   if (!request.host.empty() && !plan.fleet.find(request.host)) {
     Result result{.succeeded = false, .status = 1, .how = "error",
                   .error = fmt::format("no host '{}' in the fleet", escaped(request.host))};
-    ready.push_back(ResumeTask{id, std::move(result)});
+    ready.emplace_back(ResumeTask{id, std::move(result), request.describe()});
     ++unanswered;
     return;
   }
   at(task.step).touched = true;
-  if (request.operation == Operation::drain || request.operation == Operation::undrain) return take_apart(id, std::move(request));
-  if (task.kind == Task::Kind::body && task.body == TaskKind::compensation) request.idempotent = true;
-  if (must_stop_left_over(task, request)) return stop_left_over(id, std::move(request));
-  send(id, std::move(request));
+  auto owned = std::make_unique<Request>(std::move(request));
+  if (owned->operation == Operation::drain || owned->operation == Operation::undrain) return take_apart(id, std::move(owned));
+  if (task.kind == Task::Kind::body && task.body == TaskKind::compensation) owned->idempotent = true;
+  if (must_stop_left_over(task, *owned)) return stop_left_over(id, std::move(owned));
+  send(id, std::move(owned));
 }
 
 void Executor::Impl::task_over(TaskId id, bool succeeded, std::string message) {

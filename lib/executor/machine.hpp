@@ -9,11 +9,11 @@
 
 #include <atomic>
 #include <deque>
-#include <unordered_map>
 
 #include "executor/entries.hpp"
 #include "executor/scheduler.hpp"
 #include "executor/task.hpp"
+#include "model/canonical.hpp"
 
 namespace tutti {
 
@@ -26,18 +26,23 @@ struct Executor::Impl {
   Transport& transport;
   const Clock& clock;
   Scheduler scheduler;
+  CanonicalForms forms;
   Entries entries;
 
   std::vector<Running> steps;
   std::deque<Task> tasks;  // by TaskId; a deque, so that references last
-  std::deque<Event> ready;
-  std::vector<Event> batch;
+  std::vector<Event> ready;
+  std::vector<Event> batch;  // given to the driver, up to `given`
+  std::size_t given = 0;
   std::vector<TaskId> unsent;
-  std::unordered_map<std::string, TaskId> by_token;
-  std::vector<Completion> completions;
+  std::size_t under_way = 0;  // effects that were sent and have not come back
+  std::vector<Completion> completions;  // dealt with up to `dealt`
+  std::size_t dealt = 0;
+  std::string token_prefix;  // LINEAGE.RUN.
   std::size_t unanswered = 0;  // tasks started or resumed that the driver has not answered
 
   std::deque<std::string> to_ask;  // candidates of this round
+  std::size_t admitted = 0;        // hosts, of this portion
   std::optional<std::string> asked;
   bool ask_round = true;           // something changed since the last round
   bool waits = false;              // the policy said `wait`
@@ -47,6 +52,7 @@ struct Executor::Impl {
   bool finished = false;
   std::atomic<int> interrupts{0};
   bool said_interrupted = false;
+  bool said_waiting = false;                ///< since the last host was admitted
 
   Impl(const Plan& p, Policy pol, int r, std::string l, Journal& j, Transport& t, const Clock& c);
 
@@ -55,21 +61,23 @@ struct Executor::Impl {
   const Step& step(StepId id) const { return plan.at(id); }
 
   void write(Record::Type type, StepId id, const std::string& path, std::uint32_t sequence, std::string hash = {},
-             std::int64_t number = 0, std::string text = {});
+             std::int64_t number = 0, std::string text = {}, std::string host = {});
   void phase(StepId id, Phase phase);
   void tell(Progress::Kind kind, StepId id, std::string text, Outcome outcome = Outcome::none);
 
   // -- tokens: LINEAGE.RUN.STEP.PATH.SEQUENCE, a word of at most 64 characters
   std::string token(const Task& task) const;
+  /// Whose effect has that token; none: it is not waited for any more, or not of this run.
+  std::optional<TaskId> task_of(std::string_view token);
 
   // -- tasks
   TaskId spawn(Task task);
   void start_body(StepId id, TaskKind kind, std::uint32_t serial, std::string path);
   /// Sends requests of the executor's own, one after another.
-  void start_own(StepId id, Task::Kind kind, const std::vector<Request>& requests);
+  void start_own(StepId id, Task::Kind kind, std::vector<Request> requests);
   void next_own(TaskId id);
 
-  void send(TaskId id, Request request);
+  void send(TaskId id, std::unique_ptr<Request> request);
   /// The group commit: INTENTs are durable before the first byte of an effect leaves.
   void flush();
 
@@ -96,40 +104,39 @@ struct Executor::Impl {
   void halt(std::string why);
 
   // -- answers of hosts
-  void answered(const Completion& completion, TaskId id);
-  void own_answered(TaskId id, const Result& result);
+  void answered(Completion& completion, TaskId id);
+  void own_answered(TaskId id, const Request& request, const Result& result);
 
   // -- effects on many hosts: one branch for each consumer
-  void take_apart(TaskId id, Request request);
+  void take_apart(TaskId id, std::unique_ptr<Request> request);
   /// What an ended run may have left running besides `old` ends where the transition first stops or
   /// starts the service: not before, so that whoever uses it can be drained first.
   bool must_stop_left_over(const Task& task, const Request& request);
-  void stop_left_over(TaskId id, Request then);
+  void stop_left_over(TaskId id, std::unique_ptr<Request> then);
   /// Where consumers reach the service now: as it was before, if it was.
   std::string address_of(const Step& about, const Definition& given) const;
-  void branch_answered(TaskId id, const Result& result);
+  void branch_answered(TaskId id, const Request& request, const Result& result);
   void branch_over(TaskId id, const std::string& failure);
   void branches_over(TaskId id);
 
   // -- answers of the driver
-  void perform(TaskId id, Request request);
+  void perform(TaskId id, Request&& request);
   void task_over(TaskId id, bool succeeded, std::string message);
 
   // -- admission
   void take(const std::string& host, const Answer& answer);
-  /// Asks the policy about hosts until it must ask the driver, or there is none left to ask.
+  /// Asks the policy about hosts until it must ask the driver, there is none left to ask, or enough begin for now.
   void admit();
-
-  [[nodiscard]] bool under_way() const { return !by_token.empty() || !unsent.empty(); }
+  [[nodiscard]] bool may_admit() const;
 
   /// Nothing more will come: what has not begun is skipped, what is under way is unknown.
   void wind_up();
 
-  std::span<const Event> next(std::size_t limit);
-  void wait(std::optional<double> seconds);
+  std::span<Event> next(std::size_t limit);
+  [[nodiscard]] std::string waiting_for() const;  ///< a sentence, when only the policy holds the run up
+  bool wait(std::optional<double> seconds);  ///< whether something has completed
+  /// Deals with some of what has completed. False when there is nothing.
+  bool deal();
 };
-
-/// What a result is in the journal.
-[[nodiscard]] std::string outcome_json(const Result&);
 
 }  // namespace tutti

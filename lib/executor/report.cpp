@@ -1,5 +1,6 @@
 #include <tutti/report.hpp>
 
+#include <algorithm>
 #include <map>
 #include <ostream>
 
@@ -23,9 +24,13 @@ std::string versions(const StepReport& step) {
   return step.old_version == step.new_version ? step.new_version : step.old_version + " → " + step.new_version;
 }
 
-std::string first_line(const std::string& text) {
+/// Of several lines the first, which says what failed, and the last, which as a rule says why.
+std::string in_one_line(std::string text) {
   const auto end = text.find('\n');
-  return end == std::string::npos ? text : text.substr(0, end) + " …";
+  if (end == std::string::npos) return text;
+  text.erase(std::min(text.size(), text.find_last_not_of("\n ") + 1));
+  const auto last = text.find_first_not_of(' ', text.rfind('\n') + 1);
+  return last <= end || last == std::string::npos ? text.substr(0, end) : text.substr(0, end) + " … " + text.substr(last);
 }
 
 }  // namespace
@@ -63,31 +68,36 @@ int Report::exit_status() const noexcept {
   return is_unknown ? 4 : is_unreachable ? 5 : something ? 3 : 0;
 }
 
+std::string Report::sums() const {
+  std::map<Outcome, int> counts;
+  for (const StepReport& step : steps) ++counts[step.outcome];
+  std::string text;
+  for (const Outcome outcome : in_order)
+    if (const auto one = counts.find(outcome); one != counts.end())
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", one->second, to_string(outcome));
+  return text;
+}
+
 std::string Report::to_text() const {
   std::string text;
   if (!steps.empty()) {
     Table table({"instance", "action", "version", "outcome", "seconds", ""});
     for (const StepReport& step : steps)
       table.row({step.service + "@" + step.host, to_string(step.action), versions(step), to_string(step.outcome),
-                 step.seconds > 0 ? fmt::format("{:.1f}", step.seconds) : "", first_line(step.message)});
+                 step.seconds > 0 ? fmt::format("{:.1f}", step.seconds) : "", in_one_line(step.message)});
     text += table.to_text();
   }
-  // What failed says why at full length: the table has only the beginning.
+  // What failed says why at full length: the table has it in one line.
   for (const StepReport& step : steps)
     if (step.message.find('\n') != std::string::npos && step.outcome != Outcome::skipped)
       text += fmt::format("{}@{}: {}\n", step.service, step.host, escaped(step.message, true));
   for (const std::string& host : unreachable) text += fmt::format("{} could not be reached\n", host);
-  if (!halted.empty()) text += fmt::format("halted: {}\n", escaped(first_line(halted)));
+  if (!halted.empty()) text += fmt::format("halted: {}\n", escaped(in_one_line(halted)));
   if (interrupted) text += "interrupted\n";
   if (!not_recorded.empty()) text += fmt::format("the run stays open, its end could not be recorded: {}\n", escaped(not_recorded));
-  std::map<Outcome, int> counts;
-  for (const StepReport& step : steps) ++counts[step.outcome];
-  std::vector<std::string> sums;
-  for (const Outcome outcome : in_order)
-    if (counts.contains(outcome)) sums.push_back(fmt::format("{} {}", counts[outcome], to_string(outcome)));
   if (steps.empty()) return text + fmt::format("{}: nothing to do\n", site);
-  text += fmt::format("{}: run {}: {}\n", site, run, fmt::join(sums, ", "));
-  if (counts.contains(Outcome::unknown))
+  text += fmt::format("{}: run {}: {}\n", site, run, sums());
+  if (std::any_of(steps.begin(), steps.end(), [](const StepReport& step) { return step.outcome == Outcome::unknown; }))
     text += "What is unknown stays open: `tutti abandon` ends the run without touching hosts; the next deploy repairs.\n";
   return text;
 }

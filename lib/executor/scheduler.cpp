@@ -56,11 +56,16 @@ void Scheduler::ready(StepId id) {
   if (plan_.steps[i].action != Action::join) {
     progress_[i] = Progress::ready;
     ready_.insert(static_cast<std::uint32_t>(id));
+    slot(plan_.at(id).host).ready.insert(static_cast<std::uint32_t>(id));
     return;
   }
   progress_[i] = Progress::ended;  // a join ends when all before it have
   for (const StepId next : after_[i])
     if (--waiting_for_[static_cast<std::size_t>(next)] == 0) ready(next);
+}
+
+void Scheduler::not_ready(StepId id) {
+  if (ready_.erase(static_cast<std::uint32_t>(id)) > 0) slot(plan_.at(id).host).ready.erase(static_cast<std::uint32_t>(id));
 }
 
 std::vector<std::string> Scheduler::candidates() const {
@@ -71,6 +76,11 @@ std::vector<std::string> Scheduler::candidates() const {
     if (!slots_.at(host).in_transition && seen.insert(host).second) hosts.push_back(host);
   }
   return hosts;
+}
+
+bool Scheduler::is_candidate(const std::string& host) const {
+  const Slot& slot = this->slot(host);
+  return !slot.in_transition && !slot.ready.empty();
 }
 
 template <class F>
@@ -85,19 +95,18 @@ void Scheduler::change(const std::string& name, F f) {
 }
 
 void Scheduler::admit(const std::string& host) {
-  const auto first = std::find_if(ready_.begin(), ready_.end(), [&](std::uint32_t id) { return plan_.steps[id].host == host; });
   change(host, [&](Slot& slot) {
     slot.in_transition = true;
-    slot.phase = plan_.steps[*first].phase;
+    slot.phase = plan_.steps[*slot.ready.begin()].phase;
   });
 }
 
 std::optional<StepId> Scheduler::next_step(const std::string& host) {
-  const int phase = slot(host).phase;
-  for (const std::uint32_t id : ready_) {
-    if (plan_.steps[id].host != host || plan_.steps[id].phase != phase) continue;
-    ready_.erase(id);
+  const Slot& here = slot(host);
+  for (const std::uint32_t id : here.ready) {
+    if (plan_.steps[id].phase != here.phase) continue;
     progress_[id] = Progress::begun;
+    not_ready(StepId{id});
     return StepId{id};
   }
   leave(host);
@@ -117,7 +126,7 @@ std::vector<Scheduler::Skipped> Scheduler::end(StepId id, Outcome outcome) {
   if (progress_[i] == Progress::ended) return {};
   const Step& step = plan_.steps[i];
   progress_[i] = Progress::ended;
-  ready_.erase(static_cast<std::uint32_t>(id));
+  not_ready(id);
   --open_;
   change(step.host, [&](Slot& slot) {
     --slot.open;
@@ -153,7 +162,7 @@ std::vector<Scheduler::Skipped> Scheduler::end(StepId id, Outcome outcome) {
     reach.pop_back();
     if (progress_[n] == Progress::ended || progress_[n] == Progress::begun) continue;
     progress_[n] = Progress::ended;
-    ready_.erase(static_cast<std::uint32_t>(next));
+    not_ready(next);
     if (plan_.steps[n].action != Action::join) {
       --open_;
       --slot(plan_.steps[n].host).open;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include <tutti/executor.hpp>
@@ -19,6 +20,7 @@ class Scheduler final : public Rollout {
 
   /// Hosts with a step that is ready and that are not in transition, in the plan's order.
   [[nodiscard]] std::vector<std::string> candidates() const;
+  [[nodiscard]] bool is_candidate(const std::string& host) const;
   /// The host enters transition, in the phase of its first ready step.
   void admit(const std::string& host);
   /// Its next ready step of that phase, which begins; none: the host leaves transition.
@@ -55,6 +57,7 @@ class Scheduler final : public Rollout {
     const Host* host = nullptr;
     bool in_transition = false, failed = false, unreachable = false;
     std::set<std::string> down = {};  // services that are
+    std::set<std::uint32_t> ready = {};  // its steps that may begin
     int phase = 0;
     int open = 0;  // steps that have not ended
     [[nodiscard]] bool unavailable() const { return in_transition || !down.empty() || unreachable; }
@@ -69,6 +72,7 @@ class Scheduler final : public Rollout {
   template <class F>
   void change(const std::string& host, F f);  // keeps the counts
   void ready(StepId);
+  void not_ready(StepId);
   const std::map<std::string, Count>& index(const std::string& key) const;
 
   const Plan& plan_;
@@ -79,7 +83,7 @@ class Scheduler final : public Rollout {
   std::vector<std::uint32_t> waiting_for_;
   std::vector<std::vector<StepId>> after_;
   std::set<std::uint32_t> ready_;  // instance steps, in the plan's order
-  std::map<std::string, Slot> slots_;
+  std::unordered_map<std::string, Slot> slots_;
   std::size_t open_ = 0;
   int in_transition_ = 0;
   mutable std::map<std::string, std::map<std::string, Count>> counts_;  // by label key, by value; made when asked for

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -24,13 +25,13 @@ struct Task {
   std::uint32_t sequence = 0; // of its next effect or registration
   bool live = true;
   bool waiting = false;       // an effect is under way
-  Request request = {};       // that effect
+  std::unique_ptr<Request> request = {};  // that effect: gone when it is answered
   std::string text = {};      // and how people read it
   std::vector<std::function<Request()>> own = {};  // begin, end, branch: what is still to be sent, last first
   TaskId parent{};            // branch
   std::size_t branches = 0;   // that have not ended
   std::string failures = {};  // of branches
-  std::optional<Request> then = {};  // what is sent once they have ended
+  std::unique_ptr<Request> then = {};  // what is sent once they have ended
 };
 
 struct Running {

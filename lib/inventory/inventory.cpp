@@ -1,16 +1,56 @@
 // Inventories that hold their hosts themselves: a list in the program, a data file.
-#include <fstream>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <iterator>
 #include <memory>
-#include <sstream>
 
 #include <fmt/format.h>
 
+#include "model/check.hpp"
 #include "model/site_json.hpp"
 #include "support/json.hpp"
+#include "support/text.hpp"
 #include <tutti/site.hpp>
 
 namespace tutti {
+namespace {
+
+std::string contents(const std::string& path) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
+  std::string text;
+  std::array<char, 65536> chunk{};
+  while (file) {
+    const std::size_t n = std::fread(chunk.data(), 1, chunk.size(), file.get());
+    text.append(chunk.data(), n);
+    if (n == 0 && !std::ferror(file.get())) return text;
+    if (n == 0) break;  // a folder opens, and only reading it fails
+  }
+  throw Error(ErrorCode::misuse, fmt::format("{}: the inventory can't be read: {}", path, std::strerror(errno)));
+}
+
+}  // namespace
+
+std::vector<Host> hosts_in_file(const std::string& path) {
+  const Json json = parse_written_json(contents(path), path);
+  const Reader reader(json, path, {"format_version", "hosts"});
+  (void)reader.at("format_version");
+  if (reader.integer("format_version", 0) != 1) reader.wrong("format_version", "1, which is all that this version reads,");
+  (void)reader.at("hosts");
+  std::vector<Host> all;
+  std::map<std::string, std::size_t> position;
+  for (const Json& one : reader.array("hosts")) {
+    Host host = host_from_json(one, fmt::format("{}: host {}", path, all.size() + 1));
+    check(host, fmt::format("{}: host {} ('{}')", path, all.size() + 1, escaped(host.name)));
+    const auto [before, is_new] = position.emplace(host.name, all.size() + 1);
+    if (!is_new)
+      throw Error(ErrorCode::misuse, fmt::format("{}: host {} ('{}'): host {} has that name already: a host is named once, and has one class",
+                                                 path, all.size() + 1, host.name, before->second));
+    all.push_back(std::move(host));
+  }
+  return all;
+}
 
 Inventory inventory_list(std::map<std::string, std::vector<Host>> hosts) {
   return [hosts = std::move(hosts)](const std::string& host_class) {
@@ -36,19 +76,7 @@ Inventory inventory_file(std::string path) {
   auto is_read = std::make_shared<bool>(false);
   return [path = std::move(path), hosts, is_read](const std::string& host_class) {
     if (!*is_read) {
-      std::ifstream file(path, std::ios::binary);
-      std::ostringstream bytes;  // a folder opens, and only reading it fails
-      if (!file || !(bytes << file.rdbuf()))
-        throw Error(ErrorCode::misuse, fmt::format("inventory '{}' can't be read: is there such a file?", path));
-      const std::string text = std::move(bytes).str();
-      const Json json = parse_json(text, path);
-      const Reader reader(json, path, {"format_version", "hosts"});
-      if (!reader.has("format_version") || reader.integer("format_version", 0) != 1)
-        throw Error(ErrorCode::misuse, fmt::format("{}: 'format_version' must be 1", path));
-      if (!reader.has("hosts")) throw Error(ErrorCode::misuse, fmt::format("{}: 'hosts' is missing", path));
-      std::vector<Host> all;
-      for (const Json& host : reader.array("hosts")) all.push_back(host_from_json(host, fmt::format("{}: host {}", path, all.size() + 1)));
-      *hosts = std::move(all);
+      *hosts = hosts_in_file(path);
       *is_read = true;
     }
     std::vector<Host> answer;

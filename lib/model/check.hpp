@@ -21,6 +21,9 @@ struct ServiceIndex {
   [[nodiscard]] const Entry& at(const std::string& name, const std::string& site, const std::string& where = {}) const;
 };
 
+/// Checks what can be said of a host by itself; the Error begins with `where`.
+void check(const Host&, const std::string& where);
+
 /// Checks names, fields, relations and what is not built yet; throws Error that names the culprit,
 /// where it was declared and what to do. A loop of requirements is printed edge by edge.
 [[nodiscard]] ServiceIndex check(const Site&);

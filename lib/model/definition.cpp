@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "model/canonical.hpp"
 #include "support/json.hpp"
 #include "support/text.hpp"
 
@@ -14,54 +15,71 @@ constexpr int format = 1;
 
 bool is_running(const std::string& program) { return program == "start" || program == "stop"; }
 
-Json to_json(const Command& command) {
-  Json json{{"argv", command.argv}};
-  if (command.is_daemon) json["daemon"] = true;
-  return json;
+void write(std::string& out, const Command& command) {
+  ObjectWriter json(out);
+  json.texts("argv", command.argv);
+  if (command.is_daemon) json.flag("daemon", true);
 }
 
-template <class T>
-void put(Json& json, const char* key, const T& value, const T& otherwise = {}) {
-  if (value != otherwise) json[key] = value;
+void write(std::string& out, const InstalledFile& file) {
+  ObjectWriter json(out);
+  json.text("item", file.item);
+  json.integer("mode", file.mode);
+  if (!file.owner.empty()) json.text("owner", file.owner);
+  json.text("path", file.path);
 }
 
-Json running(const Definition& d) {
-  Json json{{"service", d.service}, {"version", d.version}};
-  put(json, "payload", d.payload);
-  for (const InstalledFile& file : d.files) {
-    Json one{{"path", file.path}, {"item", file.item}, {"mode", file.mode}};
-    put(one, "owner", file.owner);
-    json["files"].push_back(std::move(one));
+void write_running(std::string& out, const Definition& d) {
+  ObjectWriter json(out);
+  if (!d.data_directories.empty()) json.texts("data_directories", d.data_directories);
+  if (!d.directory.empty()) json.text("directory", d.directory);
+  if (!d.endpoints.empty()) json.texts("endpoints", d.endpoints);
+  if (!d.environment.empty()) json.texts("environment", d.environment);
+  if (!d.files.empty()) {
+    json.key("files") += '[';
+    for (const InstalledFile& file : d.files) {
+      if (&file != &d.files.front()) out += ',';
+      write(out, file);
+    }
+    out += ']';
   }
-  put(json, "data_directories", d.data_directories);
-  put(json, "environment", d.environment);
-  put(json, "user", d.user);
-  put(json, "directory", d.directory);
-  put(json, "endpoints", d.endpoints);
-  put(json, "one_shot", d.one_shot);
-  for (const auto& [name, program] : d.programs)
-    if (is_running(name)) json[name] = to_json(program);
-  return json;
+  if (d.one_shot) json.flag("one_shot", true);
+  if (!d.payload.empty()) json.texts("payload", d.payload);
+  json.text("service", d.service);
+  for (const char* name : {"start", "stop"})
+    if (const auto program = d.programs.find(name); program != d.programs.end()) write(json.key(name), program->second);
+  if (!d.user.empty()) json.text("user", d.user);
+  json.text("version", d.version);
 }
 
-Json handling(const Definition& d) {
-  Json json = Json::object();
-  for (const auto& [name, program] : d.programs) {
-    if (!is_running(name)) json["programs"][name] = to_json(program);
-    if (program.limit != d.limit) json["limits"][name] = program.limit;
+void write_handling(std::string& out, const Definition& d) {
+  const auto has_limit = [&](const auto& program) { return program.second.limit != d.limit; };
+  const auto is_handling = [](const auto& program) { return !is_running(program.first); };
+  ObjectWriter json(out);
+  if (!d.connections.empty()) json.texts("connections", d.connections);
+  if (!d.hook_items.empty()) json.texts("items", d.hook_items);
+  if (d.limit != 600) json.number("limit", d.limit);
+  if (std::any_of(d.programs.begin(), d.programs.end(), has_limit)) {
+    ObjectWriter limits(json.key("limits"));
+    for (const auto& program : d.programs)
+      if (has_limit(program)) limits.number(program.first, program.second.limit);
   }
-  put(json, "items", d.hook_items);
-  put(json, "requirements", d.requirements);
-  put(json, "connections", d.connections);
-  put<std::string>(json, "switch_to_service", d.switch_to_service, "replace-service");
-  put<std::string>(json, "switch_back", d.switch_back, "same");
-  put<std::string>(json, "remove_service", d.remove_service, "remove-service");
-  put(json, "limit", d.limit, 600.0);
-  return json;
+  if (std::any_of(d.programs.begin(), d.programs.end(), is_handling)) {
+    ObjectWriter programs(json.key("programs"));
+    for (const auto& program : d.programs)
+      if (is_handling(program)) write(programs.key(program.first), program.second);
+  }
+  if (d.remove_service != "remove-service") json.text("remove_service", d.remove_service);
+  if (!d.requirements.empty()) json.texts("requirements", d.requirements);
+  if (d.switch_back != "same") json.text("switch_back", d.switch_back);
+  if (d.switch_to_service != "replace-service") json.text("switch_to_service", d.switch_to_service);
 }
 
-Json whole(const Definition& d) {
-  return {{"format", format}, {"running", running(d)}, {"handling", handling(d)}};
+void write_whole(std::string& out, const Definition& d) {
+  ObjectWriter json(out);
+  json.integer("format", format);
+  write_handling(json.key("handling"), d);
+  write_running(json.key("running"), d);
 }
 
 Definition from_json(const Json& json) {
@@ -157,8 +175,17 @@ std::vector<std::string> Definition::items() const {
   return all;
 }
 
-std::string canonical(const Definition& d) { return whole(d).dump(); }
-std::string running_hash(const Definition& d) { return sha256(running(d).dump()); }
+std::string canonical(const Definition& d) {
+  thread_local std::string text;  // kept: what grows piece by piece takes as long as writing it
+  text.clear();
+  write_whole(text, d);
+  return text;
+}
+std::string running_hash(const Definition& d) {
+  std::string text;
+  write_running(text, d);
+  return sha256(text);
+}
 
 Definition definition_from_json(std::string_view text) {
   const Json json = parse_json(text, "definition");
@@ -170,12 +197,27 @@ Definition definition_from_json(std::string_view text) {
 }
 
 std::string ManifestEntry::to_json() const {
-  Json json{{"format", format},     {"service", service}, {"state", to_string(state)}, {"transition", transition},
-            {"lineage", lineage},   {"run", run},         {"generation", generation},  {"time", time}};
-  if (!drained.empty()) json["drained"] = drained;
-  if (old_definition) json["old"] = whole(*old_definition);
-  if (new_definition) json["new"] = whole(*new_definition);
-  return json.dump();
+  return tutti::to_json(*this, old_definition ? canonical(*old_definition) : "", new_definition ? canonical(*new_definition) : "");
+}
+
+std::string to_json(const ManifestEntry& entry, const std::string& old_form, const std::string& new_form) {
+  std::string text;
+  text.reserve(old_form.size() + new_form.size() + 256);
+  {
+    ObjectWriter json(text);
+    if (!entry.drained.empty()) json.texts("drained", entry.drained);
+    json.integer("format", format);
+    json.integer("generation", entry.generation);
+    json.text("lineage", entry.lineage);
+    if (!new_form.empty()) json.key("new") += new_form;
+    if (!old_form.empty()) json.key("old") += old_form;
+    json.integer("run", entry.run);
+    json.text("service", entry.service);
+    json.text("state", to_string(entry.state));
+    json.number("time", entry.time);
+    json.text("transition", entry.transition);
+  }
+  return text;
 }
 
 ManifestEntry ManifestEntry::from_json(std::string_view text) {

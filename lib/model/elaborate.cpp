@@ -173,15 +173,19 @@ std::vector<std::string> Elaboration::endpoints_of(const std::string& reader, co
 Desired Elaboration::finish() {
   Desired desired{.site = impl_->site.name, .fleet = impl_->fleet};
   std::map<std::pair<std::string, std::string>, std::string> owners;  // of files, by host and path
+  DefinitionPtr last;
   for (auto& [instance, late] : impl_->instances) {
     const Settings& settings = impl_->settings(*this, instance);
-    auto definition = std::make_shared<const Definition>(render(impl_->site, *late.service, *late.host, settings, desired.items));
+    DefinitionPtr definition = std::make_shared<const Definition>(render(impl_->site, *late.service, *late.host, settings, desired.items));
     for (const InstalledFile& file : definition->files) {
       const auto [other, fresh] = owners.emplace(std::pair(instance.host, file.path), instance.service);
       if (!fresh)
         throw Error(ErrorCode::misuse, fmt::format("host '{}': '{}' and '{}' both write the file '{}': give it to one of them",
                                                    instance.host, other->second, instance.service, file.path));
     }
+    // Hosts where a service is the same share its definition: instances come by service.
+    if (last && *last == *definition) definition = last;
+    last = definition;
     desired.definitions.emplace(instance, std::move(definition));
   }
   for (const auto& [name, entry] : impl_->index.services) desired.services.emplace(name, entry.service);

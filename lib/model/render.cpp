@@ -29,7 +29,8 @@ class Renderer {
       : data_(std::move(data)), store_(std::move(store)), service_(service), host_(host), settings_(settings), items_(items) {}
 
   [[noreturn]] void wrong(const std::string& what, ErrorCode code = ErrorCode::misuse) const {
-    throw Error(code, fmt::format("service '{}' on host '{}': {}: {}", service_.name, host_.name, field_, what));
+    const std::string& at = service_.declared.at;
+    throw Error(code, fmt::format("{}{}service '{}' on host '{}': {}: {}", at, at.empty() ? "" : ": ", service_.name, host_.name, field_, what));
   }
   /// What is being rendered, for errors.
   void field(std::string name) { field_ = std::move(name); }

@@ -5,17 +5,17 @@
 
 #include <fmt/format.h>
 
+#include "model/check.hpp"
 #include "support/text.hpp"
 #include <tutti/error.hpp>
 
 namespace tutti {
-namespace {
 
-void check(const Host& host, const std::string& host_class) {
-  const auto wrong = [&](const std::string& what) {
-    throw Error(ErrorCode::misuse, fmt::format("host '{}' of class '{}': {}", escaped(host.name), host_class, what));
-  };
-  if (!is_name(host.name)) wrong("a name has letters, digits and any of `._-`, at most 64, and begins with a letter or digit");
+void check(const Host& host, const std::string& where) {
+  const auto wrong = [&](const std::string& what) { throw Error(ErrorCode::misuse, fmt::format("{}: {}", where, what)); };
+  constexpr const char* rule = "a name has letters, digits and any of `._-`, at most 64, and begins with a letter or digit";
+  if (!is_name(host.name)) wrong(rule);
+  if (!host.host_class.empty() && !is_name(host.host_class)) wrong(fmt::format("class '{}': {}", escaped(host.host_class), rule));
   if (!host.address.empty() && !is_address(host.address))
     wrong(fmt::format("'{}' is no address: give a host name or an IP address", escaped(host.address)));
   if (host.port < 0 || host.port > 65535) wrong(fmt::format("{} is no port: give 1 to 65535", host.port));
@@ -25,8 +25,6 @@ void check(const Host& host, const std::string& host_class) {
   if (!host.become.empty() && host.become != "sudo" && host.become != "doas")
     wrong(fmt::format("become is '{}'; 'sudo' or 'doas' is wanted", escaped(host.become)));
 }
-
-}  // namespace
 
 std::string Host::label(const std::string& key) const {
   if (key == "class") return host_class;
@@ -55,7 +53,7 @@ Fleet look_up(const Site& site) {
   std::map<std::string, std::string> class_of;
   for (const HostClass& host_class : site.host_classes) {
     for (Host host : site.host_class_to_hosts(host_class.name)) {
-      check(host, host_class.name);
+      check(host, fmt::format("host '{}' of class '{}'", escaped(host.name), host_class.name));
       const auto [before, is_new] = class_of.emplace(host.name, host_class.name);
       if (!is_new && before->second == host_class.name)
         throw Error(ErrorCode::misuse,

@@ -31,7 +31,13 @@ Item item_from_json(const Json& json, const std::string& where) {
       throw error.in(where);
     }
   }
-  Item item = mixed_text_file(reader.text("name"), text_from_json(reader.at("content"), where));
+  Text content = text_from_json(reader.at("content"), where);
+  Item item;
+  try {
+    item = mixed_text_file(reader.text("name"), std::move(content));
+  } catch (Error& error) {
+    throw error.in(where);
+  }
   item.executable = reader.flag("executable", false);
   return item;
 }
@@ -96,7 +102,10 @@ Service service_from_json(const Json& json) {
   const std::string name = json.is_object() && json.contains("name") && json["name"].is_string()
                                ? json["name"].get<std::string>()
                                : "?";
-  const Reader reader(json, fmt::format("service '{}'", escaped(name)),
+  const std::string declared = json.is_object() && json.contains("declared") && json["declared"].is_string()
+                                   ? fmt::format(" ({})", escaped(json["declared"].get<std::string>()))
+                                   : "";
+  const Reader reader(json, fmt::format("service '{}'{}", escaped(name), declared),
                       {"name", "version", "payload", "files", "settings", "late_settings", "environment", "user",
                        "endpoints", "slots", "prepare", "start", "stop", "reload", "one_shot", "alive", "validate",
                        "drain", "undrain", "backup", "restore", "migrate", "migrate_back", "hooks", "requirements",
@@ -199,11 +208,12 @@ Policy policy_from_json(const Json& json) {
 }  // namespace
 
 Host host_from_json(const Json& json, const std::string& where) {
-  const Reader reader(json, where, {"name", "class", "address", "port", "user", "become", "labels"});
-  Host host{.name = reader.text("name")};
-  const std::string named = fmt::format("{} ('{}')", where, escaped(host.name));
+  const bool is_named = json.is_object() && json.contains("name") && json["name"].is_string();
+  const std::string named = is_named ? fmt::format("{} ('{}')", where, escaped(json["name"].get<std::string>())) : where;
   const Reader again(json, named, {"name", "class", "address", "port", "user", "become", "labels"});
+  Host host{.name = again.text("name")};
   host.host_class = again.text("class");
+  if (host.host_class.empty()) again.wrong("class", "the name of a host class");
   host.address = again.text("address", "");
   host.port = static_cast<int>(again.integer("port", 0, 0, 65535));
   host.user = again.text("user", "");

@@ -9,6 +9,7 @@
 
 #include "graph/graph.hpp"
 #include "planner/diff.hpp"
+#include "support/text.hpp"
 #include <tutti/error.hpp>
 
 namespace tutti {
@@ -176,12 +177,34 @@ void lay_out(Plan& plan, std::vector<Step> steps, std::vector<Group>& groups) {
             [](const Edge& a, const Edge& b) { return std::pair(a.after, a.before) < std::pair(b.after, b.before); });
 }
 
+/// A label that no host has is a slip of the pen: the bound would be one for the whole site.
+void check_labels(Plan& plan, const Policy& policy) {
+  for (const Policy::Term& term : policy.terms()) {
+    const auto* at_most = std::get_if<Policy::AtMost>(&term);
+    if (!at_most || at_most->of == "class" || at_most->of == "site" || plan.fleet.hosts.empty()) continue;
+    std::vector<std::string> without;
+    std::set<std::string> known;
+    for (const Host& host : plan.fleet.hosts) {
+      if (!host.labels.contains(at_most->of)) without.push_back(host.name);
+      for (const auto& [label, value] : host.labels) known.insert(label);
+    }
+    if (without.size() == plan.fleet.hosts.size())
+      throw Error(ErrorCode::misuse, fmt::format("policy '{}': no host has the label '{}'.{}", policy.describe(), escaped(at_most->of),
+                                                 suggestion(at_most->of, {known.begin(), known.end()})));
+    if (!without.empty())
+      plan.notes.push_back(fmt::format("policy '{}': host '{}'{} no label '{}', and count{} as one group", policy.describe(), without.front(),
+                                       without.size() > 1 ? fmt::format(" and {} more have", without.size() - 1) : " has",
+                                       escaped(at_most->of), without.size() > 1 ? "" : "s"));
+  }
+}
+
 void note_what_is_odd(Plan& plan, const Site& site, const Desired& desired, const std::map<Instance, ManifestEntry>& last_known) {
   std::set<std::string> populated;
   for (const Host& host : plan.fleet.hosts) populated.insert(host.host_class);
   for (const HostClass& host_class : site.host_classes)
     if (!populated.contains(host_class.name))
       plan.notes.push_back(fmt::format("class '{}' has no host: its services run nowhere", host_class.name));
+  if (site.host_classes.empty()) plan.notes.push_back("the site has no host class: nothing runs");
   std::set<std::string> placed;
   for (const auto& [instance, definition] : desired.definitions) placed.insert(instance.service);
   for (const auto& [name, service] : desired.services)
@@ -213,6 +236,7 @@ Plan make_plan(const Site& site, const Desired& desired, std::vector<HostReading
   std::vector<Step> steps = diff(desired, plan.readings, last_known, plan.notes);
   Order order(desired, steps, plan.notes);
   lay_out(plan, std::move(steps), order.groups());
+  check_labels(plan, site.policy);
   note_what_is_odd(plan, site, desired, last_known);
   return plan;
 }

@@ -1,5 +1,7 @@
 #include <tutti/platform.hpp>
 
+#include <cstdlib>
+
 #include <tutti/site.hpp>
 
 namespace tutti {
@@ -67,7 +69,14 @@ Layout Platform::layout(const Host& host) const {
 }
 
 std::vector<std::string> Platform::reach(const Host& host, const std::string& script) const {
-  if (kind == Kind::local) return {"/bin/sh", "-c", script};
+  if (kind == Kind::local) {
+    // As a login would: services must not depend on, nor see, what the coordinator happens to have.
+    std::vector<std::string> argv{"env", "-i"};
+    for (const char* name : {"HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG", "LC_ALL", "TZ", "TMPDIR"})
+      if (const char* value = std::getenv(name)) argv.push_back(std::string(name) + "=" + value);
+    argv.insert(argv.end(), {"/bin/sh", "-c", script});
+    return argv;
+  }
   std::vector<std::string> argv{"ssh"};
   if (!config.empty()) argv.insert(argv.end(), {"-F", config.string()});
   argv.emplace_back("-T");

@@ -1,5 +1,10 @@
 #include "state/database.hpp"
 
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
 #include <fmt/format.h>
 
 #include <tutti/error.hpp>
@@ -51,7 +56,9 @@ Database::Database(const std::filesystem::path& file) : file_(file) {
   const int code = sqlite3_open_v2(file.c_str(), &opened, flags, nullptr);
   handle_.reset(opened);
   if (code != SQLITE_OK) {
-    const std::string why = opened ? sqlite3_errmsg(opened) : "no memory";
+    std::string why = opened ? sqlite3_errmsg(opened) : "no memory";
+    const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : ".";
+    if (::access(::access(file.c_str(), F_OK) == 0 ? file.c_str() : folder.c_str(), W_OK) != 0) why += fmt::format(" ({})", std::strerror(errno));
     throw Error(ErrorCode::system, fmt::format("the state file {} can't be opened: {}. Give another with --state", file.string(), why));
   }
   sqlite3_busy_timeout(handle(), 5000);  // milliseconds; another process that reads history
@@ -66,8 +73,9 @@ void Database::execute(const char* sql) {
 
 void Database::fail(const char* doing) const {
   const int code = sqlite3_errcode(handle());
-  const char* remedy = code == SQLITE_FULL     ? " The disk is full: make room and deploy again"
-                       : code == SQLITE_NOTADB ? " Move it away: the hosts are the truth, `deploy --take-over` goes on without it"
+  const char* remedy = code == SQLITE_FULL     ? " Make room there, then go on"
+                       : code == SQLITE_NOTADB ? " Give another with --state; if it was Tutti's and is damaged, move it away: the hosts are the truth, "
+                                                 "`deploy --take-over` goes on without it"
                        : code == SQLITE_CORRUPT ? " Move it away: the hosts are the truth, `deploy --take-over` goes on without it"
                                                 : "";
   throw Error(ErrorCode::system, fmt::format("the state file {}: can't {}: {}.{}", file_.string(), doing, sqlite3_errmsg(handle()), remedy));

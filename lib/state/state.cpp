@@ -20,7 +20,11 @@
 namespace tutti {
 namespace {
 
-constexpr int schema_version = 1;
+constexpr int schema_version = 2;
+/// From schema 1, which had neither time nor host of a record.
+constexpr const char* from_schema_1 =
+    "ALTER TABLE record ADD COLUMN host TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE record ADD COLUMN time REAL NOT NULL DEFAULT 0;";
 constexpr const char* schema = R"(
 CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS host(name TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;
@@ -30,7 +34,8 @@ CREATE TABLE IF NOT EXISTS run(
   plan TEXT NOT NULL, report TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS record(
   id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES run(number), type INTEGER NOT NULL, step INTEGER NOT NULL,
-  path TEXT NOT NULL, sequence INTEGER NOT NULL, hash TEXT NOT NULL, number INTEGER NOT NULL, text TEXT NOT NULL);
+  path TEXT NOT NULL, sequence INTEGER NOT NULL, hash TEXT NOT NULL, number INTEGER NOT NULL, text TEXT NOT NULL,
+  host TEXT NOT NULL DEFAULT '', time REAL NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS record_of_run ON record(run, id);
 CREATE TABLE IF NOT EXISTS instance(
   host TEXT NOT NULL, service TEXT NOT NULL, entry TEXT NOT NULL, PRIMARY KEY(host, service)) WITHOUT ROWID;
@@ -56,7 +61,7 @@ class SqliteJournal final : public Journal {
  public:
   SqliteJournal(Database& database, int run)
       : database_(database), run_(run),
-        insert_(database, "INSERT INTO record(run,type,step,path,sequence,hash,number,text) VALUES(?,?,?,?,?,?,?,?)") {}
+        insert_(database, "INSERT INTO record(run,type,step,path,sequence,hash,number,text,host,time) VALUES(?,?,?,?,?,?,?,?,?,?)") {}
   ~SqliteJournal() override {
     try {
       SqliteJournal::commit();
@@ -69,6 +74,7 @@ class SqliteJournal final : public Journal {
     open_ = true;
     insert_.bind(1, std::int64_t{run_}).bind(2, static_cast<std::int64_t>(r.type)).bind(3, std::int64_t{r.step});
     insert_.bind(4, r.path).bind(5, std::int64_t{r.sequence}).bind(6, r.hash).bind(7, r.number).bind(8, to_utf8(r.text));
+    insert_.bind(9, r.host).bind(10, now());
     insert_.run();
   }
   void commit() override {
@@ -119,6 +125,14 @@ struct State::Impl {
     }
     if (!has("SELECT 1 FROM sqlite_master WHERE name='meta'") || !has("SELECT 1 FROM sqlite_master WHERE name='run'"))
       throw Error(ErrorCode::system, fmt::format("{} is a database of another program. Give another with --state", file.string()));
+    if (meta("schema") == "1") {
+      Transaction transaction(*database);
+      if (meta("schema") == "1") {  // nobody else was faster
+        database->execute(from_schema_1);
+        set_meta("schema", std::to_string(schema_version));
+      }
+      transaction.commit();
+    }
     if (const std::string version = meta("schema"); version != std::to_string(schema_version))
       throw Error(ErrorCode::system, fmt::format("the state file {} has schema {}, this version knows {}: was it made by a newer Tutti?",
                                                  file.string(), version, schema_version));
@@ -201,9 +215,9 @@ int State::begin_run(const std::string& plan_json, const std::string& source, co
 
 std::unique_ptr<Journal> State::journal(int run) { return std::make_unique<SqliteJournal>(*impl_->database, run); }
 
-void State::end_run(int run, const std::string& status, const std::string& report_json) {
-  Statement(*impl_->database, "UPDATE run SET ended=?, status=?, report=? WHERE number=?")
-      .bind(1, now()).bind(2, status).bind(3, report_json).bind(4, std::int64_t{run}).run();
+void State::end_run(int run, const std::string& status, const std::string& result, const std::string& report_json) {
+  Statement(*impl_->database, "UPDATE run SET ended=?, status=?, report=?, summary=summary||? WHERE number=?")
+      .bind(1, now()).bind(2, status).bind(3, report_json).bind(4, result.empty() ? "" : ": " + result).bind(5, std::int64_t{run}).run();
 }
 
 std::optional<Generation> State::unfinished() const {
@@ -239,6 +253,45 @@ std::vector<Generation> State::history() const {
   std::vector<Generation> all;
   while (statement.step()) all.push_back(generation(statement));
   return all;
+}
+
+std::vector<Record> State::records(int run) const {
+  Statement statement(*impl_->database, "SELECT type,step,path,sequence,hash,number,text,host,time FROM record WHERE run=? ORDER BY id");
+  statement.bind(1, std::int64_t{run});
+  std::vector<Record> all;
+  while (statement.step())
+    all.push_back({.type = static_cast<Record::Type>(statement.integer(0)), .step = static_cast<std::uint32_t>(statement.integer(1)),
+                   .path = statement.text(2), .sequence = static_cast<std::uint32_t>(statement.integer(3)), .hash = statement.text(4),
+                   .number = statement.integer(5), .text = statement.text(6), .host = statement.text(7), .time = statement.number(8)});
+  return all;
+}
+
+std::string State::plan_of(int run) const {
+  Statement statement(*impl_->database, "SELECT plan FROM run WHERE number=?");
+  if (!statement.bind(1, std::int64_t{run}).step()) {
+    const std::vector<Generation> all = history();
+    throw Error(ErrorCode::misuse, all.empty() ? fmt::format("nothing was deployed with {}", impl_->file.string())
+                                               : fmt::format("there is no run {}: the last is {}", run, all.front().number));
+  }
+  std::string plan = statement.text(0);
+  if (plan.empty())
+    throw Error(ErrorCode::misuse, fmt::format("run {} was forgotten: only its line in the history is kept. Deploy with --keep N to keep more runs", run));
+  return plan;
+}
+
+int State::first_kept(int keep) const {
+  Statement statement(*impl_->database,
+                      "SELECT min((SELECT coalesce(min(number), 0) FROM (SELECT number FROM run ORDER BY number DESC LIMIT ?)),"
+                      " (SELECT coalesce(max(number), 9223372036854775807) FROM run WHERE status='complete'))");
+  (void)statement.bind(1, std::int64_t{std::max(keep, 1)}).step();
+  return static_cast<int>(statement.integer(0));
+}
+
+void State::forget_before(int run) {
+  Transaction transaction(*impl_->database);
+  Statement(*impl_->database, "DELETE FROM record WHERE run<?").bind(1, std::int64_t{run}).run();
+  Statement(*impl_->database, "UPDATE run SET plan='', report='', source='' WHERE number<? AND plan<>''").bind(1, std::int64_t{run}).run();
+  transaction.commit();
 }
 
 void State::remember(const HostReading& reading) {

@@ -1,11 +1,85 @@
 #include "support/json.hpp"
 
 #include <algorithm>
+#include <set>
+#include <utility>
+#include <vector>
+
 #include <fmt/format.h>
 
 #include "support/text.hpp"
 
 namespace tutti {
+namespace {
+
+/// Reads JSON for its keys only, and stops at one that stands twice in its object.
+class KeyCheck final : public nlohmann::json_sax<Json> {
+ public:
+  /// Where, and which: "host 2: labels: key 'rack' stands there twice", or "".
+  [[nodiscard]] const std::string& what() const noexcept { return what_; }
+
+  bool null() override { return value(); }
+  bool boolean(bool) override { return value(); }
+  bool number_integer(number_integer_t) override { return value(); }
+  bool number_unsigned(number_unsigned_t) override { return value(); }
+  bool number_float(number_float_t, const string_t&) override { return value(); }
+  bool string(string_t&) override { return value(); }
+  bool binary(binary_t&) override { return value(); }
+  bool start_object(std::size_t) override { return open(false); }
+  bool start_array(std::size_t) override { return open(true); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override { return false; }
+  bool key(string_t& key) override {
+    levels_.back().key = key;
+    if (levels_.back().keys.insert(key).second) return true;
+    levels_.pop_back();
+    for (std::size_t i = 0; i < levels_.size(); ++i) {
+      const Level& level = levels_[i];
+      if (level.is_array)  // "hosts", then its second element: "host 2"
+        what_ += fmt::format("{} {}: ", i > 0 ? singular(levels_[i - 1].key) : "element", level.elements);
+      else if (i + 1 == levels_.size() || !levels_[i + 1].is_array)
+        what_ += escaped(level.key) + ": ";
+    }
+    what_ += fmt::format("key '{}' stands there twice", escaped(key));
+    return false;
+  }
+
+ private:
+  struct Level {
+    bool is_array;
+    std::size_t elements = 0;
+    std::string key = {};
+    std::set<std::string> keys = {};
+  };
+
+  static std::string singular(const std::string& key) { return escaped(key.ends_with('s') ? key.substr(0, key.size() - 1) : key); }
+  bool value() {
+    if (!levels_.empty()) ++levels_.back().elements;
+    return true;
+  }
+  bool open(bool is_array) {
+    value();
+    levels_.push_back({.is_array = is_array});
+    return true;
+  }
+  bool close() {
+    levels_.pop_back();
+    return true;
+  }
+
+  std::vector<Level> levels_;
+  std::string what_;
+};
+
+}  // namespace
+
+Json parse_written_json(std::string_view text, const std::string& what) {
+  Json json = parse_json(text, what);
+  KeyCheck check;
+  if (!Json::sax_parse(text, &check) && !check.what().empty()) throw Error(ErrorCode::misuse, what + ": " + check.what());
+  return json;
+}
 
 Json parse_json(std::string_view text, const std::string& what) {
   try {
@@ -83,6 +157,54 @@ const Json& Reader::object(const char* key) const {
   if (!has(key)) return none;
   if (!at(key).is_object()) wrong(key, "an object");
   return at(key);
+}
+
+void append_json(std::string& out, std::string_view text) {
+  const std::size_t begin = out.size();
+  out += '"';
+  for (std::size_t done = 0; done < text.size();) {
+    const auto is_itself = [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; };
+    const auto end = std::find_if_not(text.begin() + static_cast<std::ptrdiff_t>(done), text.end(), is_itself);
+    const auto next = static_cast<std::size_t>(end - text.begin());
+    out += text.substr(done, next - done);
+    done = next;
+    if (done == text.size()) break;
+    switch (text[done++]) {
+      case '\n': out += "\\n"; break;
+      case '\t': out += "\\t"; break;
+      case '"': out += "\\\""; break;
+      case '\\': out += "\\\\"; break;
+      default:  // what is rare
+        out.resize(begin);
+        out += Json(text).dump();
+        return;
+    }
+  }
+  out += '"';
+}
+
+std::string& ObjectWriter::key(std::string_view key) {
+  if (!std::exchange(is_first_, false)) out_ += ',';
+  append_json(out_, key);
+  return out_ += ':';
+}
+void ObjectWriter::text(std::string_view name, std::string_view value) { append_json(key(name), value); }
+void ObjectWriter::integer(std::string_view name, std::int64_t value) { key(name) += std::to_string(value); }
+void ObjectWriter::number(std::string_view name, double value) { key(name) += Json(value).dump(); }
+void ObjectWriter::flag(std::string_view name, bool value) { key(name) += value ? "true" : "false"; }
+
+void ObjectWriter::texts(std::string_view name, const std::vector<std::string>& values) {
+  key(name) += '[';
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (i > 0) out_ += ',';
+    append_json(out_, values[i]);
+  }
+  out_ += ']';
+}
+
+void ObjectWriter::texts(std::string_view name, const std::map<std::string, std::string>& values) {
+  ObjectWriter object(key(name));
+  for (const auto& [member, value] : values) object.text(member, value);
 }
 
 }  // namespace tutti

@@ -1,9 +1,11 @@
 #pragma once
-// Reading JSON strictly: every error names the place, every key must be known.
+// Reading JSON strictly: every error names the place, every key must be known. Writing it piece by piece.
 
 #include <initializer_list>
+#include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -15,6 +17,9 @@ using Json = nlohmann::json;
 
 /// Parses, or throws Error(misuse) that begins with `what`.
 [[nodiscard]] Json parse_json(std::string_view text, const std::string& what);
+
+/// The same for what people write: a key that stands twice in one object is an error too, not the last one.
+[[nodiscard]] Json parse_written_json(std::string_view text, const std::string& what);
 
 /// A JSON object being read. Its keys are checked at once: an unknown one is an Error.
 class Reader {
@@ -41,5 +46,31 @@ class Reader {
   const Json* object_;
   std::string where_;
 };
+
+/// Writes an object as Json::dump would, without making a Json first: for what is written with every
+/// effect. Who writes puts the keys in their order (by byte value).
+class ObjectWriter {
+ public:
+  /// Appends to `out`, which is borrowed.
+  explicit ObjectWriter(std::string& out) : out_(out) { out_ += '{'; }
+  ~ObjectWriter() { out_ += '}'; }
+  ObjectWriter(const ObjectWriter&) = delete;
+  ObjectWriter& operator=(const ObjectWriter&) = delete;
+
+  /// Where the value is to be appended.
+  std::string& key(std::string_view key);
+  void text(std::string_view key, std::string_view value);
+  void integer(std::string_view key, std::int64_t value);
+  void number(std::string_view key, double value);
+  void flag(std::string_view key, bool value);
+  void texts(std::string_view key, const std::vector<std::string>& values);
+  void texts(std::string_view key, const std::map<std::string, std::string>& values);
+
+ private:
+  std::string& out_;
+  bool is_first_ = true;
+};
+/// Appends a string with its quotes. Throws Json::type_error when it is not UTF-8.
+void append_json(std::string& out, std::string_view text);
 
 }  // namespace tutti

@@ -5,8 +5,11 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstdio>
+#include <memory>
 
 #include <tutti/error.hpp>
 
@@ -59,20 +62,35 @@ bool is_utf8(std::string_view s) noexcept {
 }
 
 std::string sha256(std::string_view bytes) {
+  // Both are kept: to look up the algorithm and to make a context takes longer than a short digest.
+  static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  thread_local const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned length = 0;
-  if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, EVP_sha256(), nullptr) != 1)
+  if (EVP_DigestInit_ex(context.get(), algorithm, nullptr) != 1 || EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) != 1 ||
+      EVP_DigestFinal_ex(context.get(), digest.data(), &length) != 1)
     throw Error(ErrorCode::system, "libcrypto can't compute SHA-256");
   return to_hex({reinterpret_cast<const char*>(digest.data()), length});
 }
 
+std::string from_hex(std::string_view digits) {
+  std::string bytes;
+  bytes.reserve(digits.size() / 2);
+  for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
+    unsigned value = 0;
+    const char* end = digits.data() + i + 2;
+    if (std::from_chars(digits.data() + i, end, value, 16).ptr != end) break;
+    bytes += static_cast<char>(value);
+  }
+  return bytes;
+}
+
 std::string to_hex(std::string_view bytes) {
   constexpr std::string_view digits = "0123456789abcdef";
-  std::string text;
-  text.reserve(2 * bytes.size());
-  for (const char c : bytes) {
-    text += digits[static_cast<unsigned char>(c) >> 4];
-    text += digits[static_cast<unsigned char>(c) & 15];
+  std::string text(2 * bytes.size(), '0');
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    text[2 * i] = digits[static_cast<unsigned char>(bytes[i]) >> 4];
+    text[2 * i + 1] = digits[static_cast<unsigned char>(bytes[i]) & 15];
   }
   return text;
 }
@@ -84,7 +102,12 @@ std::string random_hex(std::size_t bytes) {
   return to_hex(raw);
 }
 
+bool is_plain(std::string_view s) noexcept {
+  return std::all_of(s.begin(), s.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+}
+
 std::string escaped(std::string_view s, bool keep_lines) {
+  if (is_plain(s)) return std::string(s);
   std::string text;
   while (!s.empty()) {
     const std::size_t n = sequence(s);
@@ -106,6 +129,7 @@ std::string escaped(std::string_view s, bool keep_lines) {
 }
 
 std::string to_utf8(std::string_view s) {
+  if (is_plain(s)) return std::string(s);
   std::string text;
   while (!s.empty()) {
     const std::size_t n = sequence(s);

@@ -16,11 +16,15 @@ namespace tutti {
 /// A host name or IP address: letters, digits and `.:-_%[]`, at most 255, beginning with none of `-.`.
 [[nodiscard]] bool is_address(std::string_view) noexcept;
 [[nodiscard]] bool is_utf8(std::string_view) noexcept;
+/// Printable ASCII only: nothing to escape or to convert.
+[[nodiscard]] bool is_plain(std::string_view) noexcept;
 
 /// Lower-case hexadecimal SHA-256.
 [[nodiscard]] std::string sha256(std::string_view bytes);
 /// Two lower-case hexadecimal digits for each byte.
 [[nodiscard]] std::string to_hex(std::string_view bytes);
+/// The bytes that to_hex() made it of; what follows the last whole pair of digits is left out.
+[[nodiscard]] std::string from_hex(std::string_view digits);
 /// Lower-case hexadecimal digits of `bytes` random bytes.
 [[nodiscard]] std::string random_hex(std::size_t bytes);
 

@@ -5,8 +5,8 @@
 
 namespace tutti {
 
-[[nodiscard]] Transition verify_service(Context, Definition);
+[[nodiscard]] Transition verify_service(Context, DefinitionPtr);
 /// Throws when the service still lives. Only what can be told apart is asked: a daemon, or `alive`.
-[[nodiscard]] Transition verify_gone(Context, Definition);
+[[nodiscard]] Transition verify_gone(Context, DefinitionPtr);
 
 }  // namespace tutti

@@ -1,8 +1,7 @@
 #include <tutti/transition.hpp>
 
-#include <algorithm>
-#include <map>
 #include <stdexcept>
+#include <unordered_map>
 
 #include <fmt/format.h>
 
@@ -21,41 +20,44 @@ struct Driver::Impl {
     std::optional<Transition> frame;
     EffectBase* awaited = nullptr;
     Result result;
+    std::string request;  // described, when the result is that it failed
     bool dropped = false;
   };
 
   Executor& executor;
   const Plan& plan;
   Bodies transition_of;
-  std::map<TaskId, std::unique_ptr<Running>> running;
-  std::map<std::pair<StepId, std::uint32_t>, Body> compensations;  // by serial
+  std::unordered_map<TaskId, Running> running;
+  std::vector<std::vector<Body>> compensations;  // by step, by serial from 1
 
-  Change change(const Step& step) const {
-    Change change{.host = step.host};
-    if (step.old_definition) change.old_service = *step.old_definition;
-    change.new_service = step.new_definition ? *step.new_definition : *step.old_definition;
-    return change;
+  Impl(Executor& e, const Plan& p, Bodies bodies)
+      : executor(e), plan(p), transition_of(std::move(bodies)), compensations(p.steps.size()) {}
+
+  static Change change(const Step& step) {
+    return {.old_service = step.old_definition ? std::optional(*step.old_definition) : std::nullopt,
+            .new_service = step.new_definition ? *step.new_definition : *step.old_definition,
+            .host = step.host};
   }
+  std::vector<Body>& compensations_of(StepId step) { return compensations[static_cast<std::size_t>(step)]; }
 
   Body body(const StartTask& start) {
     const Step& step = plan.at(start.step);
-    if (start.kind == TaskKind::compensation) return compensations.at({start.step, start.serial});
+    if (start.kind == TaskKind::compensation) return compensations_of(start.step).at(start.serial - 1);
     if (start.kind == TaskKind::verify) {
       // On an install there is no old service to validate: nothing of the new one may be left.
-      if (step.old_definition) return [old = *step.old_definition](Context c) { return verify_service(std::move(c), old); };
-      return [fresh = *step.new_definition](Context c) { return verify_gone(std::move(c), fresh); };
+      if (step.old_definition) return [old = step.old_definition](Context c) { return verify_service(std::move(c), old); };
+      return [fresh = step.new_definition](Context c) { return verify_gone(std::move(c), fresh); };
     }
-    return [procedure = transition_of(step), change = change(step)](Context c) { return procedure(std::move(c), change); };
+    return [procedure = transition_of(step), &step](Context c) { return procedure(std::move(c), change(step)); };
   }
 };
 
 Driver::Driver(Executor& executor, const Plan& plan, Bodies transition_of)
-    : impl_(new Impl{executor, plan, std::move(transition_of), {}, {}}) {}
+    : impl_(std::make_unique<Impl>(executor, plan, std::move(transition_of))) {}
 Driver::~Driver() = default;
 
 void Driver::run(const std::function<void(const Progress&)>& on_progress) {
-  const auto step = [&](TaskId id) {
-    Impl::Running& body = *impl_->running.at(id);
+  const auto step = [&](TaskId id, Impl::Running& body) {
     body.awaited = nullptr;
     const auto handle = body.frame->handle_;
     handle.resume();
@@ -64,7 +66,7 @@ void Driver::run(const std::function<void(const Progress&)>& on_progress) {
       impl_->running.erase(id);
       return impl_->executor.raised(id, "the transition waits for something that is no effect: it would never go on");
     }
-    if (!handle.done()) return impl_->executor.perform(id, *body.awaited->request_);
+    if (!handle.done()) return impl_->executor.perform(id, std::move(*std::exchange(body.awaited->request_, nullptr)));
     const std::exception_ptr failure = handle.promise().failure;
     impl_->running.erase(id);
     if (failure)
@@ -73,15 +75,14 @@ void Driver::run(const std::function<void(const Progress&)>& on_progress) {
       impl_->executor.done(id);
   };
   for (;;) {
-    for (const Event& event : impl_->executor.next()) {
+    for (Event& event : impl_->executor.next()) {
       if (std::holds_alternative<Finished>(event)) return;
       if (const auto* start = std::get_if<StartTask>(&event)) {
-        auto body = std::make_unique<Impl::Running>();
-        body->step = start->step;
         Context context;
         context.driver_ = this;
         context.task_ = start->task;
-        Impl::Running& running = *impl_->running.emplace(start->task, std::move(body)).first->second;
+        Impl::Running& running = impl_->running[start->task];
+        running.step = start->step;
         try {
           running.body = impl_->body(*start);
           running.frame.emplace(running.body(context));
@@ -90,10 +91,12 @@ void Driver::run(const std::function<void(const Progress&)>& on_progress) {
           impl_->executor.raised(start->task, describe(std::current_exception()));
           continue;
         }
-        step(start->task);
-      } else if (const auto* resume = std::get_if<ResumeTask>(&event)) {
-        impl_->running.at(resume->task)->result = resume->result;
-        step(resume->task);
+        step(start->task, running);
+      } else if (auto* resume = std::get_if<ResumeTask>(&event)) {
+        Impl::Running& running = impl_->running.at(resume->task);
+        running.result = std::move(resume->result);
+        running.request = std::move(resume->request);
+        step(resume->task, running);
       } else if (const auto* drop = std::get_if<DropTask>(&event)) {
         impl_->running.erase(drop->task);
       } else if (const auto* asked = std::get_if<AskPolicy>(&event)) {
@@ -105,34 +108,46 @@ void Driver::run(const std::function<void(const Progress&)>& on_progress) {
   }
 }
 
-void EffectBase::await_suspend(std::coroutine_handle<>) { context_.driver_->impl_->running.at(context_.task_)->awaited = this; }
+void EffectBase::await_suspend(std::coroutine_handle<>) { context_.driver_->impl_->running.at(context_.task_).awaited = this; }
 
 Result EffectBase::take() {
-  Result result = std::move(context_.driver_->impl_->running.at(context_.task_)->result);
-  if (!result.succeeded) throw EffectFailed(request_->describe(), std::move(result));
-  return result;
+  Driver::Impl::Running& running = context_.driver_->impl_->running.at(context_.task_);
+  if (!running.result.succeeded) throw EffectFailed(std::move(running.request), std::move(running.result));
+  return std::move(running.result);
 }
 
 void Context::register_compensation(std::function<Transition(Context)> body) const {
   Driver::Impl& driver = *driver_->impl_;
   const auto serial = driver.executor.on_roll_back(task_);
-  Driver::Impl::Running& running = *driver.running.at(task_);
+  Driver::Impl::Running& running = driver.running.at(task_);
   if (!serial) {
     running.dropped = true;
     throw std::logic_error("this task was dropped");
   }
+  std::vector<Driver::Impl::Body>& compensations = driver.compensations_of(running.step);
+  if (compensations.size() < *serial) compensations.resize(*serial);
   // The compensation acts where it was registered.
-  driver.compensations[{running.step, *serial}] = [body = std::move(body), host = host_](Context c) {
-    c.host_ = host;
-    return body(std::move(c));
-  };
+  if (!host_.empty())
+    body = [body = std::move(body), host = host_](Context c) {
+      c.host_ = host;
+      return body(std::move(c));
+    };
+  compensations[*serial - 1] = std::move(body);
+}
+
+DefinitionPtr Context::shared(const Definition& service) const {
+  const Driver::Impl& driver = *driver_->impl_;
+  const Step& step = driver.plan.at(driver.running.at(task_).step);
+  for (const DefinitionPtr& known : {step.new_definition, step.old_definition})
+    if (known && *known == service) return known;
+  return std::make_shared<const Definition>(service);
 }
 
 std::string Context::next_token() const { return driver_->impl_->executor.next_token(task_); }
 
 const Host& Context::current_host() const {
   const Driver::Impl& driver = *driver_->impl_;
-  return driver.plan.fleet.at(host_.empty() ? driver.plan.at(driver.running.at(task_)->step).host : host_);
+  return driver.plan.fleet.at(host_.empty() ? driver.plan.at(driver.running.at(task_).step).host : host_);
 }
 
 Definition Context::deployed(const std::string& service) const {

@@ -10,16 +10,9 @@
 namespace tutti {
 namespace {
 
-DefinitionPtr shared(Definition definition) { return std::make_shared<const Definition>(std::move(definition)); }
-
-Transition stop_again(Context c, Definition service) { co_await c.stop(service); }
-Transition start_again(Context c, Definition service) { co_await c.start(service); }
-
-Transition undrain_again(Context c, Definition service) { co_await c.undrain(service); }
-
-[[noreturn]] void not_built(const char* operation, const Definition& service) {
-  throw Error(ErrorCode::not_built, fmt::format("{} {} is not built yet: leave it out", operation, service.title()));
-}
+Transition stop_again(Context c, DefinitionPtr service) { co_await c.stop(*service); }
+Transition start_again(Context c, DefinitionPtr service) { co_await c.start(*service); }
+Transition undrain_again(Context c, DefinitionPtr service) { co_await c.undrain(*service); }
 
 }  // namespace
 
@@ -31,19 +24,21 @@ EffectFailed::EffectFailed(std::string request, Result result)
 Context::Effect<Output> Context::run(Command command, Input input) const {
   return {*this, Request{.operation = Operation::run, .command = std::move(command), .input = std::move(input), .host = host_}};
 }
-Context::Effect<void> Context::start(Definition service) const {
-  register_compensation([service](Context c) { return stop_again(std::move(c), service); });
-  return {*this, Request{.operation = Operation::start, .definition = shared(std::move(service)), .host = host_}};
+Context::Effect<void> Context::start(const Definition& service) const {
+  DefinitionPtr held = shared(service);
+  register_compensation([held](Context c) { return stop_again(std::move(c), held); });
+  return {*this, Request{.operation = Operation::start, .definition = std::move(held), .host = host_}};
 }
-Context::Effect<void> Context::stop(Definition service) const {
-  register_compensation([service](Context c) { return start_again(std::move(c), service); });
-  return {*this, Request{.operation = Operation::stop, .definition = shared(std::move(service)), .host = host_}};
+Context::Effect<void> Context::stop(const Definition& service) const {
+  DefinitionPtr held = shared(service);
+  register_compensation([held](Context c) { return start_again(std::move(c), held); });
+  return {*this, Request{.operation = Operation::stop, .definition = std::move(held), .host = host_}};
 }
-Context::Effect<void> Context::reload(Definition service) const {
-  return {*this, Request{.operation = Operation::reload, .definition = shared(std::move(service)), .host = host_}};
+Context::Effect<void> Context::reload(const Definition& service) const {
+  return {*this, Request{.operation = Operation::reload, .definition = shared(service), .host = host_}};
 }
-Context::Effect<void> Context::validate(Definition service) const {
-  return {*this, Request{.operation = Operation::validate, .definition = shared(std::move(service)), .host = host_}};
+Context::Effect<void> Context::validate(const Definition& service) const {
+  return {*this, Request{.operation = Operation::validate, .definition = shared(service), .host = host_}};
 }
 Context::Effect<void> Context::put_file(std::string path, std::string content, unsigned mode) const {
   Request undo{.operation = Operation::restore_file, .path = path, .host = host_};
@@ -66,14 +61,17 @@ Context::Effect<void> Context::sleep(double seconds) const {
   return {*this, Request{.operation = Operation::sleep, .every = seconds}};
 }
 Context::Effect<double> Context::now() const { return {*this, Request{.operation = Operation::now}}; }
-Context::Effect<void> Context::drain(Definition service) const {
-  register_compensation([service](Context c) { return undrain_again(std::move(c), service); });
-  return {*this, Request{.operation = Operation::drain, .definition = shared(std::move(service))}};
+Context::Effect<void> Context::drain(const Definition& service) const {
+  DefinitionPtr held = shared(service);
+  register_compensation([held](Context c) { return undrain_again(std::move(c), held); });
+  return {*this, Request{.operation = Operation::drain, .definition = std::move(held)}};
 }
-Context::Effect<void> Context::undrain(Definition service) const {
-  return {*this, Request{.operation = Operation::undrain, .definition = shared(std::move(service))}};
+Context::Effect<void> Context::undrain(const Definition& service) const {
+  return {*this, Request{.operation = Operation::undrain, .definition = shared(service)}};
 }
-Context::Effect<void> Context::switch_over(Definition service) const { not_built("switch-over", service); }
+Context::Effect<void> Context::switch_over(const Definition& service) const {
+  throw Error(ErrorCode::not_built, fmt::format("switch-over {} is not built yet: leave it out", service.title()));
+}
 
 Transition replace_service(Context c, Change change) {
   if (change.old_service) {
@@ -95,22 +93,23 @@ Transition reload_service(Context c, Change change) {
 
 Transition remove_service(Context c, Change change) { co_await c.stop(*change.old_service); }
 
-Transition verify_service(Context c, Definition service) { co_await c.validate(service); }
+Transition verify_service(Context c, DefinitionPtr service) { co_await c.validate(*service); }
 
-Transition verify_gone(Context c, Definition service) {
-  if (service.is_daemon()) {
+Transition verify_gone(Context c, DefinitionPtr service) {
+  if (service->is_daemon()) {
     // Stopping is idempotent: what still lives is ended, what is gone is success.
-    co_await c.stop(service);
+    co_await c.stop(*service);
     co_return;
   }
-  if (!service.has_hook("alive")) co_return;
+  if (!service->has_hook("alive")) co_return;
   bool lives = true;
   try {
-    co_await c.run(service.hook("alive"));
-  } catch (const EffectFailed&) {
+    co_await c.run(service->hook("alive"));
+  } catch (const EffectFailed& failed) {
+    if (failed.result().how != "exit") throw;  // it did not say
     lives = false;
   }
-  if (lives) throw Error(ErrorCode::system, fmt::format("{} still lives after it was rolled back", service.title()));
+  if (lives) throw Error(ErrorCode::system, fmt::format("{} still lives after it was rolled back", service->title()));
 }
 
 }  // namespace tutti

@@ -15,7 +15,7 @@ namespace {
 
 constexpr double stop_grace_seconds = 10;  ///< of a daemon, between TERM and KILL
 constexpr double probe_seconds = 10;       ///< at most, of judging that an instance lives
-constexpr double try_again_seconds = 1;    ///< between tries to validate
+constexpr double try_again_seconds = 1;    ///< at most, between tries to validate
 constexpr double answer_seconds = 30;      ///< for the reply, besides what the effect itself may take
 constexpr std::size_t running_hash_length = 32;
 
@@ -44,6 +44,7 @@ class Compiler {
     case Operation::get_file:
       return frame(frames::Get{.id = {}, .path = path(), .max = most_file_bytes}, 0);
     case Operation::restore_file:
+      if (!whole_path()) return {.answer = absent()};  // nothing was put there
       return frame(frames::Unput{.id = {}, .token = token_, .of = request_.of, .path = path()}, 0);
     case Operation::sleep:
       return {.answer = Result{}, .pause = std::max(0.0, request_.every)};
@@ -80,16 +81,29 @@ class Compiler {
     return *request_.definition;
   }
 
-  /// Definitions have absolute paths; what a transition writes may be relative to the host's root.
-  [[nodiscard]] std::string path() const {
+  /// Definitions have absolute paths; what a transition writes may be relative to the host's root. None: it
+  /// is outside of that, on a host that is a directory.
+  [[nodiscard]] std::optional<std::string> whole_path() const {
     namespace fs = std::filesystem;
     const fs::path root(layout_.root);
     const fs::path whole = (root / request_.path).lexically_normal();
     if (request_.path.empty() ||
         (layout_.confined && whole.lexically_relative(root).string().starts_with("..")))
+      return {};
+    return whole.string();
+  }
+  static Result absent() {
+    Result result;
+    result.how = "absent";
+    return result;
+  }
+
+  [[nodiscard]] std::string path() const {
+    const auto whole = whole_path();
+    if (!whole)
       throw Error(ErrorCode::misuse, fmt::format("`{}`: on {} paths are below {}; write a relative path",
                                                  request_.describe(), host_, layout_.root));
-    return whole.string();
+    return *whole;
   }
 
   [[nodiscard]] frames::Program program(const Command& command) const {

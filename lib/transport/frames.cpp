@@ -228,6 +228,7 @@ std::string encode(const Lock& lock) {
       .option("holder", text_or_none(lock.holder, "holder"))
       .option("expect", expect);
   if (lock.end_others) frame.option("others", "end");
+  if (lock.forget_before > 0) frame.option("forget", std::to_string(lock.forget_before));
   return frame.end();
 }
 
@@ -351,8 +352,8 @@ std::string bootstrap(std::string_view state_dir, std::string_view runner_sha256
       "sum() { set -- $(sha256sum 2>/dev/null <\"$1\"); test \"$1\" = @SHA; }; "
       "for c in dd sha256sum sync mv rm mkdir chmod; do "
       "command -v $c >/dev/null || no \"the host lacks $c\"; done; "
-      "e=$(LC_ALL=C mkdir -p \"$d\" 2>&1 && LC_ALL=C chmod 700 \"$d\" 2>&1) || no \"cannot make $d: ${e##*: "
-      "}\"; "
+      "test -d \"$d\" || e=$(LC_ALL=C mkdir -p \"$d\" 2>&1 && LC_ALL=C chmod 700 \"$d\" 2>&1) || "
+      "no \"cannot make $d: ${e##*: }\"; "
       "if test -f \"$f\" && sum \"$f\"; then echo HAVE; else echo NEED; "
       "rm -f \"$t\"; { dd bs=@SIZE count=1 iflag=fullblock 2>/dev/null >\"$t\"; } 2>/dev/null || "
       "no \"cannot write $t\"; "
@@ -373,8 +374,8 @@ std::string bootstrap(std::string_view state_dir, std::string_view runner_sha256
 
 namespace {
 
-constexpr std::array<std::string_view, 10> how_names = {"exit", "timeout", "killed",  "already", "absent",
-                                                        "busy", "died",    "lingers", "fenced",  "error"};
+constexpr std::array<std::string_view, 12> how_names = {"exit", "timeout", "killed", "already", "absent", "busy",
+                                                        "died", "lingers", "fenced", "error",   "flood",  "full"};
 constexpr std::array<std::string_view, 4> life_names = {"alive", "dead", "unknown", "torn"};
 constexpr std::array<std::string_view, 4> state_names = {"started", "orphan", "lost", "absent"};
 

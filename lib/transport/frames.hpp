@@ -30,7 +30,7 @@
 //     LIVE: alive, dead, unknown, torn (the bytes are what is there, not an entry).
 //     Each is read in one piece, but not all of them at one moment, and LIVE is judged just before.
 //   R ID error WHY                WHY: text.
-// LOCK ID lineage= epoch= seen=0 nonce=- holder=- expect=- others=keep
+// LOCK ID lineage= epoch= seen=0 nonce=- holder=- expect=- others=keep forget=0
 //   R ID locked NONCE             and the fence stands at LINEAGE EPOCH HOLDER. holder: text.
 //   R ID refused WHY DETAIL       nothing was changed; LOCK may be tried again. DETAIL: text or '-'.
 //     busy       PID: a living runner with this epoch (or somebody for 5 seconds) holds the lock
@@ -46,14 +46,18 @@
 //   others=keep; with others=end what was begun under another lineage or epoch and has not ended is ended
 //   before the answer comes, so that it cannot act beside what follows.
 //   A runner that holds the lock may LOCK again.
+//   forget=RUN, with others=end: the records and outputs of runs before that one go (the second part of a
+//   token says the run), those of effects outside of a run (i.LINEAGE.EPOCH-N) of other epochs, and logs of
+//   daemons that no manifest entry speaks of any more.
 //
 // All below need the lock, except ASK, GET, OUT, LOG, ITEMS and BYE. Without it:
 //   R ID refused unlocked -
 //
 // RUN ID TOKEN limit=60 every=0 user=- cwd=- service=- grace=2 env=0 argv=0 input=none
 //     lines: env NAME=VALUE; argv. input=none | bytes:N | blob:TOKEN; then the N bytes. cwd: text.
-//   Runs a program once. every=SECONDS: again, with that pause, until it exits 0 or limit is over; the
-//   output kept is that of the last try. If service= has a daemon and it died, HOW is died, at once.
+//   Runs a program once. every=SECONDS: again, until it exits 0 or limit is over; the pauses grow from
+//   0.05 s to that, each twice the one before. The output kept is that of the last try. If service= has
+//   a daemon and it died, HOW is died, at once.
 // START ID TOKEN limit=60 user=- cwd=- service= def=- daemon=0 already=0 grace=2
 //       dirs=0 files=0 env=0 argv=0 check=0
 //     lines: dirs "OWNER|- PATH"; files "MODE OWNER|- ITEM PATH"; env; argv; the argv of check.
@@ -91,6 +95,8 @@
 //         died      the daemon did; the end of its log is on standard error
 //         lingers   check still exits 0      fenced    another coordinator came first: it never ran
 //         error     our own preparation failed, a sentence is on standard error, STATUS 125
+//         flood     it printed more than is kept, was killed, and only the beginning is left
+//         full      the disk was full: its output is not kept, since it may not be all; STATUS is its own
 //     Success is STATUS 0 of exit, already or absent.
 //   R ID started                  it is under way
 //   R ID orphan                   it runs, but its supervisor was killed: its status will be lost
@@ -109,6 +115,11 @@
 //
 // REFUSED protocol WHAT           instead of a reply: the runner did not understand, and ends.
 // REFUSED baseline WHAT           instead of OK: this is no host that it can work on.
+//
+// What is kept of what a program prints is not cut silently: it may be the input of another. A stream of more
+// than 4 GiB (TUTTI_MOST_OUTPUT on the host, in bytes; looked at every 5 s) ends the program as flood. A daemon's
+// log is only moved away at START, when it has more than 1 MiB: nobody watches a daemon that is up, so one that
+// prints without end must bound its log itself.
 //
 // Programs run in their own session, umask 022, default signals, cwd (`/`), the runner's PATH with the
 // usual directories appended, TUTTI_EFFECT=NONCE/TOKEN/ (a daemon: TUTTI_SERVICE=NONCE/SERVICE/) in the
@@ -195,6 +206,7 @@ struct Lock {
   std::string holder = {};  ///< for people
   std::optional<Fence> expect = {};
   bool end_others = false;
+  int forget_before = 0;  ///< with end_others: the run
 };
 struct Run {
   std::string id = {};
@@ -374,7 +386,7 @@ struct Refused {
   std::string why;
   std::string detail;
 };
-enum class How : std::uint8_t { exit, timeout, killed, already, absent, busy, died, lingers, fenced, error };
+enum class How : std::uint8_t { exit, timeout, killed, already, absent, busy, died, lingers, fenced, error, flood, full };
 struct Captured {
   std::uint64_t size = 0;
   std::string sha256;   ///< empty when `preview` is all

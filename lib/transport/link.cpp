@@ -12,7 +12,8 @@ namespace tutti {
 namespace {
 
 constexpr double read_seconds = 30;   ///< for the manifest, probes of all instances included
-constexpr double lock_seconds = 30;   ///< the runner itself waits up to 5 for the lock
+constexpr double fetch_seconds = 120; ///< for all of one piece
+constexpr double lock_seconds = 60;   ///< the runner itself waits up to 5 for the lock, and forgets old runs
 constexpr double items_seconds = 60;  ///< after the last byte of an item was taken
 
 bool same_way(const Host& a, const Host& b) {
@@ -47,7 +48,40 @@ void Link::authorise(Authority authority) {
 }
 
 void Link::read(std::function<void(HostReading)> then) {
-  queue_.emplace_back(Reading{std::move(then)});
+  queue_.emplace_back(Question{
+      .frame = [](const std::string& id) { return frames::encode(frames::Read{.id = id}); },
+      .seconds = read_seconds,
+      .then = [this, then = std::move(then)](const frames::Answer* answer, const std::string& why) {
+        if (const auto* manifest = answer ? std::get_if<frames::Manifest>(answer) : nullptr)
+          return then(to_reading(host_.name, *manifest));
+        const auto* failed = answer ? std::get_if<frames::Failed>(answer) : nullptr;
+        then({.host = host_.name,
+              .why = !answer  ? why
+                     : failed ? whereabouts(host_) + ": its manifest can't be read: " + escaped(failed->why)
+                              : out_of_turn()});
+      }});
+  pump();
+}
+
+void Link::fetch(const Kept& what, std::uint64_t offset, std::uint64_t most, std::function<void(Piece)> then) {
+  queue_.emplace_back(Question{
+      .frame = [what, offset, most](const std::string& id) {
+        if (what.kind == Kept::Kind::log)
+          return frames::encode(frames::Log{.id = id, .service = what.of, .max = most});
+        const auto stream = what.kind == Kept::Kind::output ? frames::Stream::out : frames::Stream::err;
+        return frames::encode(
+            frames::Out{.id = id, .token = what.of, .stream = stream, .offset = offset, .max = most});
+      },
+      .seconds = fetch_seconds,
+      .then = [this, then = std::move(then)](const frames::Answer* answer, const std::string& why) {
+        if (!answer) return then({.why = why});
+        if (const auto* part = std::get_if<frames::OutputPart>(answer))
+          return then({.found = true, .size = part->size, .bytes = part->bytes});
+        if (const auto* tail = std::get_if<frames::LogTail>(answer))
+          return then({.found = true, .size = tail->bytes.size(), .bytes = tail->bytes});
+        const auto* failed = std::get_if<frames::Failed>(answer);
+        then({.why = failed ? whereabouts(host_) + ": " + escaped(failed->why) : out_of_turn()});
+      }});
   pump();
 }
 
@@ -74,8 +108,9 @@ void Link::pump() {
       else
         connect();
     } else if (!effect) {
+      const auto& question = std::get<Question>(queue_.front());
       const std::string id = next_id();
-      ask(Stage::read, id, frames::encode(frames::Read{.id = id}), read_seconds);
+      ask(Stage::question, id, question.frame(id), question.seconds);
     } else {
       ask_next(*effect);
     }
@@ -127,7 +162,8 @@ void Link::ask_next(Effect& effect) {
                         .epoch = authority_->epoch,
                         .seen = authority_->seen,
                         .holder = authority_->holder};
-      lock.end_others = true;  // nothing is resumed yet: what a run before left under way must not act beside ours
+      lock.end_others = authority_->ends_others;
+      lock.forget_before = authority_->ends_others ? authority_->forget_before : 0;
       if (authority_->displace && !authority_->displace->lineage.empty())
         lock.expect = frames::Fence{authority_->displace->lineage, authority_->displace->epoch};
       return ask(Stage::lock, id, frames::encode(lock), lock_seconds);
@@ -196,8 +232,8 @@ void Link::answered(Stage stage, Session::Reply reply) {
   } else {
     const frames::Answer& answer = std::get<frames::Answer>(reply);
     switch (stage) {
-    case Stage::read:
-      take_read(answer);
+    case Stage::question:
+      take_question(&answer, "");
       break;
     case Stage::lock:
       take_lock(answer);
@@ -222,8 +258,8 @@ void Link::lost(Stage stage, const std::string& why) {
   session_.reset();
   locked_ = false;
   may_connect_ = true;
-  if (auto* reading = std::get_if<Reading>(&queue_.front())) {
-    if (!fresh_ && !std::exchange(reading->again, true)) return;  // it was dead all along: once more
+  if (auto* question = std::get_if<Question>(&queue_.front())) {
+    if (!fresh_ && !std::exchange(question->again, true)) return;  // it was dead all along: once more
     return give_up(why);
   }
   if (stage == Stage::error_tail)
@@ -236,15 +272,10 @@ void Link::lost(Stage stage, const std::string& why) {
   while (!queue_.empty() && std::holds_alternative<Effect>(queue_.front())) give_up(why);
 }
 
-void Link::take_read(const frames::Answer& answer) {
-  const auto then = std::move(std::get<Reading>(queue_.front()).then);
+void Link::take_question(const frames::Answer* answer, const std::string& why) {
+  const auto then = std::move(std::get<Question>(queue_.front()).then);
   queue_.pop_front();
-  if (const auto* manifest = std::get_if<frames::Manifest>(&answer))
-    return then(to_reading(host_.name, *manifest));
-  const auto* failed = std::get_if<frames::Failed>(&answer);
-  then({.host = host_.name,
-        .why = failed ? whereabouts(host_) + ": its manifest can't be read: " + escaped(failed->why)
-                      : out_of_turn()});
+  then(answer, why);
 }
 
 void Link::take_lock(const frames::Answer& answer) {
@@ -339,11 +370,8 @@ void Link::complete(Result result) {
 }
 
 void Link::give_up(const std::string& why) {
-  auto* reading = std::get_if<Reading>(&queue_.front());
-  if (!reading) return complete(Completion::Kind::unreachable, why);
-  const auto then = std::move(reading->then);
-  queue_.pop_front();
-  then({.host = host_.name, .why = why});
+  if (std::holds_alternative<Effect>(queue_.front())) return complete(Completion::Kind::unreachable, why);
+  take_question(nullptr, why);
 }
 
 std::string Link::out_of_turn() const { return whereabouts(host_) + ": the runner answered out of turn"; }

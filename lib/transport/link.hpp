@@ -65,14 +65,18 @@ class Link {
   void locate(const Host& host);
   void authorise(Authority authority);
   void read(std::function<void(HostReading)> then);
+  void fetch(const Kept& what, std::uint64_t offset, std::uint64_t most, std::function<void(Piece)> then);
   void send(std::string token, Request request, Compiled compiled);
 
   bool hang_up() noexcept;  ///< see Session
   void reap(double seconds) noexcept;
 
  private:
-  struct Reading {
-    std::function<void(HostReading)> then;
+  /// What needs no lock.
+  struct Question {
+    std::function<std::string(const std::string& id)> frame;
+    double seconds;
+    std::function<void(const frames::Answer*, const std::string& why)> then;  ///< nullptr: no answer, why
     bool again = false;  ///< tried over a connection that turned out to be dead
   };
   struct Effect {
@@ -82,8 +86,8 @@ class Link {
     std::optional<std::vector<std::string>> missing = {};  ///< items; none: not asked yet
     std::optional<frames::Done> done = {};                 ///< the rest of its standard error is asked for
   };
-  using Job = std::variant<Reading, Effect>;
-  enum class Stage { read, lock, items, item, effect, error_tail };
+  using Job = std::variant<Question, Effect>;
+  enum class Stage { question, lock, items, item, effect, error_tail };
 
   void pump();          ///< does the next thing for the first job, if nothing is under way
   bool is_connected();  ///< finds out about a session that ended while idle
@@ -95,7 +99,7 @@ class Link {
   void ask(Stage stage, const std::string& id, std::string frame, double seconds);
   void answered(Stage stage, Session::Reply reply);
   void lost(Stage stage, const std::string& why);
-  void take_read(const frames::Answer& answer);
+  void take_question(const frames::Answer* answer, const std::string& why);
   void take_lock(const frames::Answer& answer);
   void take_items(Stage stage, const frames::Answer& answer);
   void take_effect(const frames::Answer& answer);

@@ -61,17 +61,27 @@ std::string scanned(const std::string& address) {
   return "-p " + address.substr(end + 2) + " " + address.substr(1, end - 1);
 }
 
+/// The option of ssh-keygen for the file that ssh names, if it does: "Offending ED25519 key in FILE:12".
+std::string known_hosts(std::string_view said) {
+  const auto begin = said.find("Offending ");
+  const std::string file = begin == std::string_view::npos ? "" : between(said.substr(begin), " key in ", "\n", "");
+  const auto colon = file.rfind(':');
+  return colon == std::string::npos || colon == 0 ? "" : fmt::format(" -f '{}'", file.substr(0, colon));
+}
+
 /// What to do about what ssh (or sudo) said, or "".
 std::string remedy(const Host& host, const Platform& platform, std::string_view said) {
   const auto has = [&](std::string_view text) { return said.find(text) != std::string_view::npos; };
   if (has("IDENTIFICATION HAS CHANGED") || has("has changed and you have requested strict"))
     return fmt::format(
         "its host key is not the one in known_hosts; if the machine was made anew, remove the old one: "
-        "ssh-keygen -R '{}'",
-        between(said, "key for ", " has changed", address(host)));
+        "ssh-keygen{} -R '{}'",
+        known_hosts(said), between(said, "key for ", " has changed", address(host)));
   if (has("Host key verification failed") || has("host key is known"))
     return "check its host key and add it to known_hosts: ssh-keyscan " +
            scanned(between(said, "key is known for ", " and you", address(host)));
+  if (has("Could not resolve hostname"))
+    return "give the host an `address` that resolves, or name it in your ssh configuration";
   if (has("Permission denied ("))
     return fmt::format("it must accept a key of yours for {}: see ssh-add -l and authorized_keys there",
                        login(host, platform));
@@ -111,7 +121,7 @@ std::string why_unreachable(const Host& host, const frames::Ended& ended) {
   std::string help;
   if (ended.why == "bootstrap" && (ended.detail.find("cannot make") != std::string::npos ||
                                    ended.detail.find("cannot write") != std::string::npos))
-    help = host.become.empty() ? "; log in as root, or set the host's `become` to sudo or doas"
+    help = host.become.empty() && !ended.detail.ends_with("as user root") ? "; log in as root, or set the host's `become` to sudo or doas"
                                : "; is the disk full, or mounted read-only?";
   return fmt::format("{}: {}{}{}", whereabouts(host), ended.why == "bootstrap" ? "" : ended.why + ": ",
                      escaped(ended.detail), help);

@@ -76,25 +76,42 @@ std::string described(const Command& command) {
   return text;
 }
 
-/// Writes a value so that no two sequences of values look alike.
+/// Writes values so that no two sequences of values look alike.
 class Hashed {
  public:
+  Hashed() : bytes_(buffer()) { bytes_.clear(); }
   /// Defaults are left out, so that members that come later change no hash of today.
-  void text(const char* name, const std::string& value) {
-    if (!value.empty()) bytes_ += fmt::format("{}={}:{}\n", name, value.size(), value);
+  void text(std::string_view name, std::string_view value) {
+    if (value.empty()) return;
+    bytes_ += name;
+    bytes_ += '=';
+    sized(value);
   }
-  void number(const char* name, double value) {
+  void number(std::string_view name, double value) {
     if (value != 0) text(name, fmt::format("{}", value));
   }
-  void texts(const char* name, const std::vector<std::string>& values) {
+  void texts(std::string_view name, const std::vector<std::string>& values) {
     if (values.empty()) return;
     text(name, std::to_string(values.size()));
-    for (const std::string& value : values) bytes_ += fmt::format("{}:{}\n", value.size(), value);
+    for (const std::string& value : values) sized(value);
   }
   [[nodiscard]] std::string digest() const { return sha256(bytes_); }
 
  private:
-  std::string bytes_;
+  void sized(std::string_view value) {
+    bytes_ += std::to_string(value.size());
+    bytes_ += ':';
+    bytes_ += value;
+    bytes_ += '\n';
+  }
+
+  /// Kept from one to the next: this is done for every effect.
+  static std::string& buffer() {
+    thread_local std::string bytes;
+    return bytes;
+  }
+
+  std::string& bytes_;
 };
 
 }  // namespace
@@ -124,7 +141,7 @@ std::string Request::describe() const {
     add(definition ? definition->title() : path);
   }
   text = escaped(text);
-  if (width(text) > most_columns) {
+  if (text.size() > most_columns && width(text) > most_columns) {
     std::size_t end = text.size();
     for (std::size_t columns = width(text); columns >= most_columns; --columns) do
         --end;
@@ -134,7 +151,9 @@ std::string Request::describe() const {
   return host.empty() ? text : text + " on " + host;
 }
 
-std::string Request::hash() const {
+std::string Request::hash() const { return hash(definition ? canonical(*definition) : ""); }
+
+std::string Request::hash(const std::string& canonical_definition) const {
   Hashed all;
   all.text("operation", word(operation));
   all.texts("argv", command.argv);
@@ -143,7 +162,7 @@ std::string Request::hash() const {
   all.text("directory", command.directory);
   if (!command.argv.empty()) all.number("command-limit", command.limit);
   all.text("service", command.service);
-  if (definition) all.text("definition", canonical(*definition));
+  all.text("definition", canonical_definition);
   if (const auto* output = std::get_if<Output>(&input)) {
     all.text("output", output->token);
     all.text("output-host", output->host);

@@ -24,8 +24,10 @@ std::string last_lines(std::string_view text) {
   return escaped(text.substr(std::min(begin, text.size())), true);
 }
 
+/// What was said in several lines begins a line of its own.
 std::string with(const std::string& sentence, const std::string& said) {
-  return said.empty() ? sentence : sentence + ": " + said;
+  if (said.empty()) return sentence;
+  return sentence + (said.find('\n') == std::string::npos ? ": " : ":\n") + said;
 }
 
 std::string why(const Request& request, const frames::Done& done, const std::string& said) {
@@ -51,6 +53,11 @@ std::string why(const Request& request, const frames::Done& done, const std::str
                 said);
   case frames::How::lingers:
     return with("it was stopped, but is still up when its limit is over", said);
+  case frames::How::flood:
+    return "it printed without end: more than the host keeps of a program (TUTTI_MOST_OUTPUT there, 4 GiB by default), and was killed";
+  case frames::How::full:
+    return fmt::format("the disk of the host is full: it ended with status {}, but what it printed could not be kept. Make room there",
+                       done.status);
   case frames::How::fenced:
   case frames::How::error:
     return said.empty() ? "the host could not prepare it" : said;

@@ -36,6 +36,8 @@ main() {
 '
   preview=${TUTTI_PREVIEW:-4096}
   number "$preview" || preview=4096
+  most=${TUTTI_MOST_OUTPUT:-4294967296}
+  number "$most" || most=4294967296
   held='' entered='' known_user='' own_name='' wrap='' lineage='' epoch='' nonce='' try=0
   exec 8>&1 >/dev/null                  # replies, and nothing else, go to descriptor 8
   trap ':' HUP PIPE                     # not '': children must get the default back
@@ -70,11 +72,9 @@ shell_name() {                          # what runs us -> $value
   value=unknown
   if [ -n "${BASH_VERSION-}" ]; then
     value=bash
-  elif value=$(readlink "/proc/$$/exe" 2>/dev/null); then
-    value=${value##*/}
+  elif { read -r rest rest rest rest rest value </proc/$$/maps; } 2>/dev/null; then
+    value=${value##*/}                  # what is mapped first is the program itself
     word "$value" || value=unknown
-  else
-    value=unknown
   fi
 }
 
@@ -219,25 +219,41 @@ with_lines() {                          # N plain|raw COMMAND: reads N lines, ru
   "$command" "$@"
 }
 
-# receive N FILE: takes exactly N bytes of our input, never one more. Fails when they cannot be written,
-# ends the runner when they do not come. The file must not exist: what a killed runner left behind may
-# still write to its own. A reader that blocks must not hold the lock, hence 9>&-.
+# receive N FILE [conv=fsync]: takes exactly N bytes of our input, never one more, and appends them to the file;
+# with conv=fsync the whole file is durable then. Fails when they cannot be written, ends the runner when they do
+# not come. The file is opened once, for the umask may make it read-only, and it is to be a new one: what a
+# killed runner left behind may still write to its own. A reader that blocks must not hold the lock, hence 9>&-.
 receive() {
-  if ! writable "$2"; then
-    receive "$1" /dev/null
+  if [ "$1" -eq 0 ]; then
+    writable "$2" && { [ -z "${3-}" ] || sync "$2"; }
+  elif [ "$1" -le 1048576 ]; then
+    report=$(exec dd bs="$1" count=1 iflag=fullblock ${3-} 2>&1 9>&- >>"$2")
+    set -- "$1" "$2" $?
+    case $report in
+      *'1+0 records in'*) return "$3" ;;
+      *'records in'*) [ "$2" = /dev/null ] || rm -f "$2"; exit 1 ;;
+    esac
+    [ "$2" = /dev/null ] || receive "$1" /dev/null      # it could not be opened
+    return 1
+  else
+    opened=
+    { receive_parts "$@" 6>>"$2"; } 2>/dev/null && return
+    [ -n "$opened" ] || receive_parts "$1" /dev/null 6>/dev/null
     return 1
   fi
-  [ "$1" -gt 0 ] || return 0
-  if [ "$1" -le 1048576 ]; then
-    dd bs="$1" count=1 iflag=fullblock 2>/dev/null 9>&- >"$2" || return 1
-  else
-    { dd bs=1048576 count=$(($1 / 1048576)) iflag=fullblock
-      [ $(($1 % 1048576)) -eq 0 ] || dd bs=$(($1 % 1048576)) count=1 iflag=fullblock
-    } 2>/dev/null 9>&- | { cat >"$2" || { cat >/dev/null; false; }; } 2>/dev/null 9>&- || return 1
-  fi
+}
+
+receive_parts() {                       # the same, the file open as descriptor 6
+  opened=1
+  size_of "$2"
+  before=$value
+  { dd bs=1048576 count=$(($1 / 1048576)) iflag=fullblock
+    [ $(($1 % 1048576)) -eq 0 ] || dd bs=$(($1 % 1048576)) count=1 iflag=fullblock
+  } 2>/dev/null 9>&- | { cat >&6 || { cat >/dev/null; false; }; } 2>/dev/null 9>&- || return 1
   [ "$2" = /dev/null ] && return
   size_of "$2"
-  [ "$value" -eq "$1" ] || { rm -f "$2"; exit 1; }
+  [ "$value" -eq $((before + $1)) ] || { rm -f "$2"; exit 1; }
+  [ -z "${3-}" ] || sync "$2"
 }
 
 discard() {                             # FILE...: no fork where there is nothing
@@ -255,25 +271,32 @@ record_of() {                           # FILE -> $record, without its end; fail
   case $record in *' .') record=${record% .} ;; *) record=; return 1 ;; esac
 }
 
-# step COMMAND...: a part of our own preparation; why it failed -> $detail
+# step COMMAND...: a part of our own preparation; why it failed -> $detail. The first try, whose words nobody
+# hears, costs a fork less; but that bytes were lost the system says only once, so what failed is not tried again.
 step() {
+  case $1 in
+    sync) "$@" 2>/dev/null || { detail="it could not be made durable"; false; } ;;
+    *) "$@" 2>/dev/null || listen "$@" ;;
+  esac
+}
+listen() {
   detail=$("$@" 2>&1) && return
-  detail=${detail##*: }
+  detail=${detail##*: } detail=${detail%%"$newline"*}
   return 1
 }
 
 # ---------------------------------------------------------------- processes
 
-stat_of() {                             # PID|self -> $stat: from the state on; fails when there is none
+stat_of() {                             # PID|self -> its pid $whose, what is from the state on $stat; or fails
   stat=
   { while IFS= read -r line; do stat=$stat$line; done <"/proc/$1/stat"; } 2>/dev/null
-  stat=${stat##*) }                     # the name before it may hold anything, a newline too
+  whose=${stat%% *} stat=${stat##*) }   # the name between may hold anything, a newline too
   [ -n "$stat" ]
 }
 
 me() {                                  # -> $pid $start: no fork, and right in a subshell
-  read -r pid rest </proc/self/stat
   stat_of self
+  pid=$whose
   set -- $stat
   shift 19
   start=$1
@@ -297,49 +320,74 @@ marked() {                              # PID MARK: is MARK in its environment?
   return 1
 }
 
-# kill_tree PID START BOOT GRACE MARK: TERM to its group, after GRACE hundredths KILL; then whatever is
-# left of its session or bears the mark. What changes both its session and its environment escapes.
+# kill_tree PID START BOOT GRACE MARK: TERM to its group, KILL when all of that has ended or after GRACE
+# hundredths; then whatever is left of its session or bears the mark. What changes both its session and its
+# environment escapes.
 kill_tree() {
   kill -TERM "-$1" 2>/dev/null || kill -TERM "$1" 2>/dev/null
   now
-  end=$((now + $4))
-  while alive "$1" "$2" "$3" && [ "$now" -lt "$end" ]; do
-    sleep 0.1 2>/dev/null || sleep 1
+  end=$((now + $4)) pace=1
+  while { alive "$1" "$2" "$3" || group_lives "$1"; } && [ "$now" -lt "$end" ]; do
+    nap $pace
+    [ $pace -ge 8 ] || pace=$((pace * 2))
     now
   done
   kill -KILL "-$1" 2>/dev/null
   sweep "$1" "$2" "$5"
 }
 
-# sweep SESSION START MARK: kills all that started at START or later and is of SESSION (0: of any that
-# bears the mark), until a look finds none, for a second at most.
+group_lives() {                         # GROUP: is there a process of it that is no zombie?
+  kill -0 "-$1" 2>/dev/null || return 1
+  group=$1
+  set +f
+  set -- /proc/[0-9]*/stat
+  set -f
+  IFS=$newline
+  for line in $(cat "$@" 2>/dev/null); do
+    IFS=' '
+    line=${line##*) }                   # STATE PARENT GROUP ...
+    case $line in Z* | X*) continue ;; esac
+    line=${line#* * }
+    [ "${line%% *}" != "$group" ] || return 0
+  done
+  IFS=' '
+  return 1
+}
+
+# sweep SESSION START MARK: kills all that started at START or later and is of SESSION (-: of none; 0 is a
+# session of others, as of all in a container that its own init did not start) or bears the mark, until a look
+# finds none, for a second at most.
 sweep() {
-  me
-  looks=0
+  session=$1 since=$2 mark=$3 looks=0
   while [ $looks -lt 20 ]; do
     found=
     set +f
-    for folder in /proc/[0-9]*; do
-      process=${folder#/proc/}
-      [ "$process" != "$pid" ] && stat_of "$process" || continue
+    set -- /proc/[0-9]*/stat
+    set -f
+    IFS=$newline
+    for line in $(cat "$@" 2>/dev/null); do     # all at once: `read` takes byte by byte
+      IFS=' '
+      process=${line%% *}
+      number "$process" && is_since ${line##*) } && stat_of "$process" || continue
       case $stat in Z* | X*) continue ;; esac
-      belongs "$1" "$2" "$3" $stat || continue
+      belongs $stat && me && [ "$process" != "$pid" ] || continue
       kill -KILL "$process" 2>/dev/null && found=1
     done
-    set -f
+    IFS=' '
     [ -n "$found" ] || return 0
     sleep 0.05 2>/dev/null
     looks=$((looks + 1))
   done
 }
 
-belongs() {                             # SESSION START MARK, then what stat_of gives, of $process
-  session=$1 since=$2 mark=$3
-  shift 3
-  this=$4
+is_since() {                            # what stat_of gives; a name with a newline in it cuts that: it may be
+  [ $# -lt 20 ] && return
   shift 19
-  [ "$1" -ge "$since" ] || return 1
-  [ "$this" = "$session" ] || marked "$process" "$mark"
+  [ "$1" -ge "$since" ]
+}
+
+belongs() {                             # what stat_of gives, of $process
+  is_since "$@" && { [ "$4" = "$session" ] || marked "$process" "$mark"; }
 }
 
 slay() {                                # WHY: kills what runs for the token; fails when nothing does
@@ -360,8 +408,8 @@ enter() {                               # from here on all our files have short 
 }
 
 op_lock() {
-  keys 'lineage= epoch= seen=0 nonce=- holder=- expect=- others=keep' "$@"
-  word "$k_lineage" && number "$k_epoch" && number "$k_seen" && word_or_none "$k_nonce" &&
+  keys 'lineage= epoch= seen=0 nonce=- holder=- expect=- others=keep forget=0' "$@"
+  word "$k_lineage" && number "$k_epoch" && number "$k_seen" && number "$k_forget" && word_or_none "$k_nonce" &&
     [ ${#k_holder} -le 500 ] || die protocol lock
   case $k_expect in
     -) ;;
@@ -371,7 +419,7 @@ op_lock() {
   case $k_others in keep | end) ;; *) die protocol others ;; esac
   if lock; then
     held=1 lineage=$k_lineage epoch=$k_epoch
-    [ $k_others = keep ] || end_others
+    [ $k_others = keep ] || { end_others; forget_runs; }
     say "R $id locked $nonce"
   else
     [ -n "$held" ] || exec 9>&-
@@ -379,8 +427,9 @@ op_lock() {
   fi
 }
 
-# What was begun under another lineage or epoch, and has not ended, is ended.
+# What was begun under another lineage or epoch, and has not ended, is ended. What can't be -> $unended.
 end_others() {
+  unended=
   set +f
   set -- e/*.s
   set -f
@@ -391,7 +440,36 @@ end_others() {
     record_of "$t.s" || continue
     case " $record" in *" $lineage $epoch") continue ;; esac
     end_effect
+    case $found in started | orphan) unended="$unended $t" ;; esac
   done
+}
+
+# What runs before k_forget left, and effects outside of a run of another epoch: their files go, unless it is
+# $unended. A DONE goes before its STARTED, as the letters come.
+forget_runs() {
+  [ "$k_forget" -gt 0 ] || return 0
+  set +f
+  set -- e/*
+  old='' n=0
+  for file; do
+    case $file in
+      e/i.*-*) run=${file##*-} run=${file%"-$run"} run=${run##*.}; [ "$run" = "$epoch" ] && continue ;;
+      e/*.*.*) run=${file#*.} run=${run%%.*}; number "$run" && [ "$run" -lt "$k_forget" ] || continue ;;
+      *) continue ;;
+    esac
+    for living in $unended; do
+      case $file in "$living".*) continue 2 ;; esac
+    done
+    old="$old $file" n=$((n + 1))
+    [ $n -lt 200 ] || { rm -f $old; old='' n=0; }
+  done
+  for file in s/*.log; do
+    service=${file#s/} service=${service%.log}
+    [ -e "$file" ] && [ ! -e "m/$service" ] && [ ! -e "s/$service.daemon" ] || continue
+    old="$old $file $file.1 s/$service.exit"
+  done
+  set -f
+  [ -z "$old" ] || rm -f $old
 }
 
 refuse() { why=$1; text "$2"; detail=$value; return 1; }
@@ -412,6 +490,7 @@ lock() {
   done
   check_fence && check_nonce || return
   me
+  own_pid=$pid own_start=$start
   printf '%s %s %s %s %s .\n' "$pid" "$start" "$boot" "$k_lineage" "$k_epoch" >owner ||
     { refuse state "cannot write $state/site-$site/owner"; return; }
   raise_fence && make_nonce
@@ -582,6 +661,7 @@ print_started() { printf '%s %s %s %s %s .\n' "$pid" "$start" "$boot" "$lineage"
 outcome() {
   late=${1-} osize=0 osha=- esize=0 esha=-
   set --
+  [ "$how" != flood ] || cut_output
   if [ -s "$t.o" ] || [ -s "$t.e" ]; then
     { true; } >>"$t.o" >>"$t.e"
     IFS=" $newline"
@@ -594,13 +674,29 @@ outcome() {
   fi
   printf '%s %s %s %s %s %s .\n' "$how" "$status" "$osize" "$osha" "$esize" "$esha" >"$t.d" &&
     { [ -z "$late" ] || print_started >"$late"; } &&
-    sync "$@" "$t.d" $late e || rm -f "$t.d" $late
+    sync "$@" "$t.d" $late e && return
+  rm -f "$t.d" $late
+  [ -n "$late" ] || no_room
+}
+
+# The disk is full. What it printed goes, since it may not be all of it, and the outcome takes the place of
+# what is known of its process, which takes no room: only its first line counts.
+no_room() {
+  rm -f "$t.o" "$t.e"
+  [ ! -e "$t.p" ] || { printf 'full %s 0 - 0 - .\n' "$status" 1<>"$t.p" && sync "$t.p" && mv -f "$t.p" "$t.d" && sync e; }
+}
+
+cut_output() {                          # to what is shown of it
+  for stream in "$t.o" "$t.e"; do
+    [ -f "$stream" ] && size_of "$stream" && [ "$value" -gt "$preview" ] || continue
+    dd if=/dev/null of="$stream" bs=1 seek="$preview" count=0
+  done 2>/dev/null
 }
 
 # settle: DONE of what needs no supervisor: it is done under the lock, and may be done again as long as it
 # has no STARTED, which is therefore written last.
 settle() {
-  me
+  pid=$own_pid start=$own_start
   outcome "$t.s" 2>/dev/null
   if [ -e "$t.d" ]; then reply; else fail "$unrecorded"; fi
 }
@@ -645,6 +741,11 @@ end_effect() {                          # kills what runs for the token, until t
     looks_left=$((looks_left - 1))
     look
   done
+  [ $found != lost ] || ! record_of "$t.p" || sweep_left $record
+}
+
+sweep_left() {                          # PID START BOOT ...: its children may have outlived it
+  [ "$3" != "$boot" ] || sweep - "$2" "TUTTI_EFFECT=$nonce/$token/"
 }
 
 op_forget() {
@@ -727,7 +828,11 @@ become() {
     i=$((i + 1))
   done
   [ -z "$run_as" ] || set -- "HOME=$user_home" "USER=$k_user" "LOGNAME=$k_user" "$@"
-  set -- env "$mark" "PATH=$program_path" "$@"
+  if [ -z "$run_as" ] && [ "$k_env" -eq 0 ]; then
+    export "$mark" "PATH=$program_path"
+  else
+    set -- env "$mark" "PATH=$program_path" "$@"
+  fi
   case $run_as in
     'su '*) set -- "${run_as#su }" -s /bin/sh -c 'exec "$@"' -- "$k_user" sh "$@" ;;
     *) set -- $run_as "$@" ;;
@@ -737,7 +842,7 @@ become() {
   umask 022
   cd "$cwd" || exit 125
   if [ "$locale" = unset ]; then unset LC_ALL; else LC_ALL=$locale; fi
-  exec setsid "$@"
+  exec setsid -- "$@"
 }
 
 # program LIMIT WHY FIRST COUNT LINE...: runs one to its end, in the foreground (a background job would
@@ -767,12 +872,19 @@ watch() {                               # LIMIT WHY
   trap '' HUP PIPE INT QUIT
   before=$!                             # KILL: a fresh fork of ours would swallow TERM
   trap '[ "$!" = "$before" ] || kill -KILL $!; exit' TERM
-  seconds_text "$1"
-  sleep "$value" &
-  if ! wait $!; then                    # where sleep knows no decimals
-    sleep $((($1 + 99) / 100)) &
-    wait $!
-  fi
+  remains=$1 reason=$2
+  while [ "$remains" -gt 0 ]; do        # in pieces, to look at how much it has printed
+    slice=$remains
+    [ "$slice" -le 500 ] || slice=500
+    remains=$((remains - slice))
+    seconds_text "$slice"
+    sleep "$value" &
+    if ! wait $!; then                  # where sleep knows no decimals
+      sleep $(((slice + 99) / 100)) &
+      wait $!
+    fi
+    if [ -n "$reason" ] && [ "$remains" -gt 0 ] && too_much; then reason=flood remains=0; fi
+  done
   trap '' TERM
   tries=0
   while [ $tries -lt 100 ]; do          # until it is recorded: it may not even have begun
@@ -780,18 +892,35 @@ watch() {                               # LIMIT WHY
     nap 5
     tries=$((tries + 1))
   done
-  [ "${record##* }" != "$try" ] || slay "$2"
+  [ "${record##* }" != "$try" ] || slay "$reason"
 }
 
-# check FIRST LINE...: the check of a START or STOP, which has at most 10 seconds.
+too_much() {                            # did it print more than is kept?
+  for stream in "$t.o" "$t.e"; do
+    [ -f "$stream" ] || continue
+    set -- $(ls -ln "$stream")
+    [ "${5:-0}" -le "$most" ] || return 0
+  done
+  return 1
+}
+
+# check FIRST LINE...: the check of a START or STOP, which has at most 10 seconds. Of one that took longer and
+# was killed, it is $unclear what it would have said.
 check() {
   saved_status=$status saved_input=$input
   first=$1
   shift
   out=/dev/null err=/dev/null input=/dev/null
+  now
+  deadline=$((now + 1000)) unclear=
   program 1000 '' "$first" "$k_check" "$@"
   checked=$?
   [ $checked -ne 0 ] || checked=$status
+  now
+  if [ "$now" -ge $deadline ]; then
+    wait "$watchdog"                    # its killing must not meet the next program, which has the same mark
+    unclear=1
+  fi
   out=$t.o err=$t.e status=$saved_status input=$saved_input
   return "$checked"
 }
@@ -836,7 +965,7 @@ run_lines() {
 perform_run() {
   out=$t.o err=$t.e
   now
-  end=$((now + limit)) left=$limit
+  end=$((now + limit)) left=$limit gap=5
   while program "$left" timeout "$k_env" "$k_argv" "$@"; do
     # Whatever the program says: a daemon that is not there is not well.
     if [ "$k_service" != - ] && ! { record_of "s/$k_service.daemon" && alive $record; }; then
@@ -845,7 +974,9 @@ perform_run() {
       return
     fi
     [ "$every" -gt 0 ] && [ "$status" -ne 0 ] || return
-    pause "$every" || return
+    [ "$gap" -le "$every" ] || gap=$every
+    pause "$gap" || return
+    gap=$((gap * 2))
     [ "$left" -gt 0 ] || { how=timeout; return; }
     rm -f "$t.o" "$t.e"                 # new files: who reads the old ones may go on
   done
@@ -934,10 +1065,18 @@ install_file() {                        # 'MODE OWNER|- ITEM PATH'
     umask 077
   fi
   discard "$temporary"
-  step cp "$store/$item" "$temporary" && replace "$owner" "$file_mode" && return
+  if { writable "$temporary" || listen touch "$temporary"; } && install_item 5>"$temporary"; then return; fi
   discard "$temporary"
   [ "$how" = error ] || oops "cannot write $path: $detail"
 }
+
+install_item() {                        # $temporary, open as descriptor 5, becomes $path
+  give "$owner" "$temporary" && step chmod "$file_mode" "$temporary" && listen fill "$store/$item" &&
+    case $file_mode in                  # writing takes setuid and setgid away, unless one is root
+      ????) step chmod "$file_mode" "$temporary" && step sync "$temporary" ;;
+    esac && step mv -f "$temporary" "$path" && step sync "${path%/*}/"
+}
+fill() { dd if="$1" bs=1048576 conv=fsync >&5; }
 
 replaceable() {                         # PATH -> $path $temporary, beside it
   path=$1
@@ -966,14 +1105,13 @@ start_daemon() {
     before=$value
     if [ "$before" -gt 1048576 ]; then mv -f "$log" "$log.1"; before=0; fi
   fi
-  rm -f "s/$k_service.exit"             # an old keeper writes to its own
+  discard "s/$k_service.exit"           # an old keeper writes to its own
   ( trap ':' HUP PIPE INT QUIT
     me
     between=$pid
     ( keep_daemon "$@" )
     exit 1 )
-  n=0
-  while [ $n -lt 3 ] && daemon_lives; do nap 5; n=$((n + 1)); done
+  nap 15
   daemon_lives && { status=0; return; }
   n=0
   until [ -s "s/$k_service.exit" ] || [ $n -ge 20 ]; do nap 5; n=$((n + 1)); done
@@ -1019,10 +1157,10 @@ stop_daemon() {
     kill_tree "$1" "$2" "$3" "$grace" "$mark"
   else
     how=absent                          # its children may have outlived it
-    [ "$3" != "$boot" ] || sweep 0 "$2" "$mark"
+    [ "$3" != "$boot" ] || sweep - "$2" "$mark"
   fi
   alive "$1" "$2" "$3" && { oops "the daemon of $k_service, process $1, cannot be killed"; return; }
-  rm -f "s/$k_service.daemon"
+  rm -f "s/$k_service.daemon" "s/$k_service.exit"
 }
 
 stop_by_program() {
@@ -1034,15 +1172,16 @@ stop_by_program() {
     [ "$k_check" -gt 0 ] || return
     result=$how
     rm -f "$t.x"                        # of a timeout: the check is to be judged for itself
-    if check $((k_env + k_argv)) "$@" || [ "$how" = killed ] || [ "$how" = error ]; then
+    if check $((k_env + k_argv)) "$@" || [ "$how" = killed ] || [ "$how" = error ] || [ -n "$unclear" ]; then
       [ "$how" != exit ] && [ "$how" != timeout ] || how=$result
+      [ -z "$unclear" ] || echo "whether it lives is not known: its check did not end within 10 s" >>"$t.e"
     else
       how=absent status=0
     fi
     return
   fi
   [ "$k_gone" = 1 ] && [ "$k_check" -gt 0 ] || return
-  while check $((k_env + k_argv)) "$@"; do
+  while check $((k_env + k_argv)) "$@" || [ -n "$unclear" ]; do
     now
     if [ "$now" -ge "$end" ]; then
       how=lingers status=1
@@ -1247,13 +1386,18 @@ op_item() {
 store_item() {
   problem="cannot write in $store"
   discard "$temporary"
-  receive "$k_len" "$temporary" || return
+  umask 222
+  receive "$k_len" "$temporary" conv=fsync
+  received=$?
+  umask 077
+  [ $received -eq 0 ] || return
   sha_of "$temporary"
   problem="item $k_name arrived damaged"
   [ "$value" = "$k_sha" ] || return
   problem=
-  step chmod "$k_mode" "$temporary" && step sync "$temporary" && step mv -f "$temporary" "$store/$k_name" &&
-    step sync "$store" || { problem="cannot write in $store: $detail"; return 1; }
+  { [ "$k_mode" = 444 ] || { step chmod "$k_mode" "$temporary" && step sync "$temporary"; }; } &&
+    step mv -f "$temporary" "$store/$k_name" && step sync "$store" ||
+    { problem="cannot write in $store: $detail"; return 1; }
 }
 
 # ---------------------------------------------------------------- the manifest
@@ -1272,26 +1416,26 @@ entry_lines() {
     unlocked || reply
     return
   fi
-  entry=m/$k_service new=m/.$k_service.new json=m/.$k_service.json
-  discard "$new" "$json" "$t.e"
+  entry=m/$k_service new=m/.$k_service.new
+  discard "$new" "$t.e"
   if [ "$k_probe" = drop ]; then
     receive "$k_json" /dev/null
     step rm -f "$entry" && step sync m || oops "cannot remove the entry of $k_service: $detail"
-  elif receive "$k_json" "$json" && write_entry "$@"; then     # one file, so that all of it changes at once
-    step sync "$new" && step mv -f "$new" "$entry" && step sync m ||
-      oops "cannot write the entry of $k_service: $detail"
+  elif receive_entry "$@"; then         # one file, so that all of it changes at once
+    step mv -f "$new" "$entry" && step sync m || oops "cannot write the entry of $k_service: $detail"
   else
     oops "cannot write the entry of $k_service (is the disk full?)"
   fi
-  discard "$new" "$json"
+  discard "$new"
   settle
 }
 
-write_entry() {
+receive_entry() {                       # LINE...: the entry, durable in $new
   { printf 'tutti-entry 2 %s %s %s %s %s %s %s .\n' "$k_probe" "$k_limit" "$k_user" "$k_cwd" "$k_env" "$k_argv" \
       "$k_json" &&
-      { [ $# -eq 0 ] || printf '%s\n' "$@"; } && cat "$json"
-  } 2>/dev/null >"$new"
+      { [ $# -eq 0 ] || printf '%s\n' "$@"; }
+  } 2>/dev/null >"$new" || { receive "$k_json" /dev/null; return 1; }
+  receive "$k_json" "$new" conv=fsync
 }
 
 # entry_head: the head of an entry, from descriptor 3 -> $k_...; fails when it is none
@@ -1383,14 +1527,9 @@ judge() {
 }
 
 send_entry() {                          # SERVICE, on descriptor 3
-  live=torn
-  if entry_head; then
-    left=$((k_env + k_argv))
-    while [ $left -gt 0 ] && IFS= read -r line <&3; do left=$((left - 1)); done
-    set -- "$1" $(wc -c <&3)            # what is left of it
-    [ $left -eq 0 ] && [ "$2" = "$k_json" ] && live=
-  fi
-  if [ -n "$live" ]; then
+  body=
+  if ! entry_is_whole; then
+    live=torn
     size_of /proc/self/fd/3
     k_json=$value
   else
@@ -1399,7 +1538,30 @@ send_entry() {                          # SERVICE, on descriptor 3
     case $live in alive | dead | unknown) ;; *) live=unknown ;; esac
   fi
   say "E $1 $live $k_json"
-  [ "$k_json" -eq 0 ] || tail -c "$k_json" /proc/self/fd/3 >&8 || exit 1
+  if [ -n "$body" ]; then
+    printf %s "$body" >&8 || exit 1
+  else
+    [ "$k_json" -eq 0 ] || tail -c "$k_json" /proc/self/fd/3 >&8 || exit 1
+  fi
+}
+
+# Is there as much JSON on descriptor 3 as its head says? If it is short and one line -> $body, without a fork.
+entry_is_whole() {
+  entry_json || return
+  if [ "$k_json" -gt 0 ] && [ "$k_json" -le 4096 ] && ! IFS= read -r body <&3 && [ ${#body} -eq "$k_json" ]; then
+    return
+  fi
+  body=
+  { entry_json && set -- $(wc -c <&3); } 3</proc/self/fd/3 && [ "$1" -eq "$k_json" ]
+}
+
+entry_json() {                          # reads descriptor 3 up to where the JSON begins
+  entry_head || return
+  left=$((k_env + k_argv))
+  while [ $left -gt 0 ]; do
+    IFS= read -r line <&3 || return
+    left=$((left - 1))
+  done
 }
 
 main "$@"

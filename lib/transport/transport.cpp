@@ -74,6 +74,14 @@ class HostTransport final : public Transport {
     return std::move(pending->readings);
   }
 
+  Piece fetch(const Host& host, const Kept& what, std::uint64_t offset, std::uint64_t most) override {
+    const auto piece = std::make_shared<std::optional<Piece>>();  // shared: an exception may leave before
+    link(host).fetch(what, offset, most, [piece](Piece came) { *piece = std::move(came); });
+    shared_.io.restart();
+    while (!*piece) shared_.io.run_one();
+    return std::move(**piece);
+  }
+
   void authorise(const Host& host, Authority authority) override {
     link(host).authorise(std::move(authority));
   }

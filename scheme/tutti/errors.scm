@@ -12,6 +12,7 @@
   #:use-module (ice-9 exceptions)
   #:use-module (ice-9 format)
   #:use-module (ice-9 match)
+  #:use-module (ice-9 regex)
   #:use-module (srfi srfi-1)
   #:export (fail
             fail-at
@@ -22,6 +23,7 @@
             error-sentence
 
             describe
+            procedure-phrase
             raise-error
             escape-controls
             location->string
@@ -62,7 +64,8 @@
        (eq? (exception-kind object) 'tutti-error)))
 
 (define (tutti-error-code exception)
-  "Return the code of EXCEPTION: misuse, not-built, locked, moved or system."
+  "Return the code of EXCEPTION: misuse, not-built, locked, moved, unreachable, lost
+or system."
   (match (exception-args exception)
     ((_ _ _ (code . _)) code)
     (_ 'misuse)))
@@ -87,6 +90,31 @@
             (string->list text)))
       text))
 
+(define (keyword-sentence message keywords)
+  "Return what is wrong with KEYWORDS, as MESSAGE of Guile's says."
+  (match keywords
+    (((? keyword? keyword) . _)
+     (if (string=? message "Unrecognized keyword")
+         (format #f "there is no keyword ~s here: is it misspelt?" keyword)
+         (format #f "the keyword ~s has no value" keyword)))
+    ((value . _) (format #f "a keyword is wanted where ~s stands" value))
+    (_ message)))
+
+(define anonymous-rx (make-regexp "#<procedure [0-9a-f]+ at (.+) (\\(.*\\))>"))
+(define named-rx (make-regexp "#<procedure ([^ ]+) (\\(.*\\))>"))
+
+(define (procedure-phrase procedure)
+  "Return PROCEDURE as people call it, without its address."
+  (let ((text (format #f "~s" procedure)))
+    (cond
+     ((regexp-exec anonymous-rx text)
+      => (lambda (found)
+           (format #f "the procedure ~a at ~a" (match:substring found 2) (match:substring found 1))))
+     ((regexp-exec named-rx text)
+      => (lambda (found)
+           (format #f "~a, whose arguments are ~a" (match:substring found 1) (match:substring found 2))))
+     (else text))))
+
 (define (describe-exception exception)
   (cond
    ((quit-exception? exception)
@@ -98,6 +126,19 @@
     (match (exception-args exception)
       ((_ _ (name) . _) (format #f "unbound variable '~a'" name))
       (_ "unbound variable")))
+   ((eq? (exception-kind exception) 'stack-overflow)
+    "the stack overflowed: does a procedure call itself without end?")
+   ((eq? (exception-kind exception) 'decoding-error)
+    "there are bytes in it that are no UTF-8")
+   ((and (eq? (exception-kind exception) 'keyword-argument-error)
+         (match (exception-args exception)
+           ((_ message _ keywords) (keyword-sentence message keywords))
+           (_ #f))))
+   ((and (eq? (exception-kind exception) 'wrong-number-of-args)
+         (match (exception-args exception)
+           ((_ _ ((? procedure? procedure)) . _)
+            (string-append "wrong number of arguments to " (procedure-phrase procedure)))
+           (_ "wrong number of arguments"))))          ; Guile knows not always of what
    ((and (exception-with-message? exception)
          (or (string? (exception-message exception))
              (eq? (exception-kind exception) '%exception)))

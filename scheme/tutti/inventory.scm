@@ -21,6 +21,7 @@
             inventory-ansible
             inventory-ec2
             file-inventory
+            strangers
             class-name))
 
 (define (class-name class)
@@ -61,20 +62,59 @@
          (host (name (ref 'name)) (class (ref 'class)) (address (ref 'address)) (port (ref 'port))
                (user (ref 'user)) (become (ref 'become)) (labels (or (ref 'labels) '())))))
       (_ (fail "~a: a host is written ((name . \"h1\") (class . \"front\") ...), not ~s" file entry))))
-  (match (call-with-input-file file read #:encoding "UTF-8")
-    ((entries ...) (map parse entries))
+  (define (read-all)
+    (catch #t
+      (lambda () (call-with-input-file file read #:encoding "UTF-8"))
+      (lambda arguments
+        (fail "~a: the inventory can't be read: ~a" file
+              (match arguments
+                (('system-error . _) (strerror (system-error-errno arguments)))
+                ((_ _ format-string values . _) (apply format #f format-string (or values '())))
+                (_ "it is no Scheme data"))))))
+  (match (read-all)
+    ((entries ...)
+     (let ((hosts (map parse entries))
+           (seen (make-hash-table)))
+       (for-each (lambda (name)
+                   (when (hash-ref seen name)
+                     (fail "~a: host '~a' is there twice: a host is named once, and has one class" file name))
+                   (hash-set! seen name #t))
+                 (map host-name hosts))
+       hosts))
     (_ (fail "~a: a list of hosts is wanted: (((name . \"h1\") (class . \"front\")) ...)" file))))
 
 (define (file-inventory file)
   "Return the inventory that the file called FILE holds, as JSON or, named *.scm, as Scheme data."
-  (if (string-suffix? ".scm" file)
-      (lambda (class)
-        (unless (file-exists? file)
-          (fail "inventory '~a': there is no such file" file))
-        (filter (lambda (host) (equal? (host-class-of host) (class-name class)))
-                (read-scheme-file file)))
-      (lambda (class)
-        (map vector->host (%inventory-file file (class-name class))))))
+  (define (all)
+    (if (string-suffix? ".scm" file)
+        (read-scheme-file file)
+        (map vector->host (%inventory-file file))))
+  (let ((inventory (lambda (class)
+                     (filter (lambda (host) (equal? (host-class-of host) (class-name class)))
+                             (all)))))
+    (set-procedure-property! inventory 'strangers
+                             (lambda (classes) (strangers-in file (all) classes)))
+    inventory))
+
+(define (strangers-in file hosts classes)
+  "Return a sentence for each class of HOSTS, which FILE holds, that is none of CLASSES."
+  (map (lambda (class)
+         (let ((names (filter-map (lambda (host)
+                                    (and (equal? (host-class-of host) class) (host-name host)))
+                                  hosts)))
+           (format #f "~a: ~a is of class '~a', which this site does not have~@[; did you mean '~a'?~]"
+                   file
+                   (match names
+                     ((one) (format #f "host '~a'" one))
+                     ((first . rest) (format #f "host '~a' and ~a more" first (length rest))))
+                   class (nearest class classes))))
+       (lset-difference string=? (delete-duplicates (map host-class-of hosts)) classes)))
+
+(define (strangers inventory classes)
+  "Return a sentence for each class, none of CLASSES, of which INVENTORY is known to have hosts."
+  (match (and (procedure? inventory) (procedure-property inventory 'strangers))
+    (#f '())
+    (find (find classes))))
 
 (define (%inventory-file-at location file)
   (unless (string? file)
@@ -90,8 +130,12 @@
               (unless (procedure? inventory)
                 (fail "inventory-append: an inventory is wanted, not ~s" inventory)))
             inventories)
-  (lambda (class)
-    (append-map (lambda (inventory) (inventory class)) inventories)))
+  (let ((inventory (lambda (class)
+                     (append-map (lambda (inventory) (inventory class)) inventories))))
+    (set-procedure-property! inventory 'strangers
+                             (lambda (classes)
+                               (append-map (lambda (one) (strangers one classes)) inventories)))
+    inventory))
 
 (define (inventory-command command)
   "Not built yet."

@@ -95,12 +95,17 @@
 (define a-name
   (make-type (lambda (value) (and (string? value) (not (string-null? value)))) "a name, a string"))
 (define a-boolean (make-type boolean? "#t or #f"))
-(define a-number (make-type (lambda (value) (and (real? value) (positive? value))) "a positive number"))
+(define a-number
+  (make-type (lambda (value) (and (real? value) (positive? value) (finite? value))) "a positive number"))
 (define a-count
   (make-type (lambda (value) (and (exact-integer? value) (positive? value))) "a whole number above 0"))
 (define a-port
   (make-type (lambda (value) (and (exact-integer? value) (< 0 value 65536))) "a port number"))
 (define a-procedure (make-type procedure? "a procedure"))
+(define a-transition
+  (procedure-of 0 "a procedure of #:old and #:new: (define* (switch #:key (old #f) new) ...)" '(#:old #:new)))
+(define a-removal
+  (procedure-of 0 "a procedure of #:old: (define* (remove #:key old) ...)" '(#:old)))
 (define a-symbol (make-type symbol? "a symbol"))
 (define a-program
   (make-type program? "a program: (program FILE ...), (script FILE ...) or (daemon FILE ...)"))
@@ -125,14 +130,16 @@
                     (every (match-lambda
                              (((? key?) . datum) (predicate datum))
                              (_ #f))
-                           value)))
-             (string-append "an association list of names and " description)))
+                           value)
+                    (let ((names (map (match-lambda ((key . _) (key->string key))) value)))
+                      (= (length names) (length (delete-duplicates names))))))
+             (string-append "an association list of names and " description ", each name once")))
 
 (define labels-type
   (alist-of (lambda (value) (or (string? value) (symbol? value) (exact-integer? value))) "strings"))
 (define texts-type (alist-of text? "texts"))
 (define settings-type
-  (one-of (make-type procedure? "a procedure of the site and the host")
+  (one-of (procedure-of 2 "a procedure of the site and the host")
           (alist-of (lambda (value)
                       (or (string? value) (symbol? value) (real? value)))
                     "strings")))
@@ -189,9 +196,9 @@
   (requirements service-requirements (list-of (one-of a-service-name a-requirement)) '())
   (connections service-connections (list-of (one-of a-service-name a-connection)) '())
   (placement service-placement any-value #f)
-  (switch-to-service service-switch-to-service a-procedure replace-service)
-  (switch-back service-switch-back (one-of a-procedure a-symbol) 'same)
-  (remove-service service-remove-service a-procedure remove-service)
+  (switch-to-service service-switch-to-service a-transition replace-service)
+  (switch-back service-switch-back (one-of a-transition a-symbol) 'same)
+  (remove-service service-remove-service a-removal remove-service)
   (before-rollout service-before-rollout (maybe a-procedure) #f)
   (after-rollout service-after-rollout (maybe a-procedure) #f)
   (limit service-limit a-number 600))
@@ -216,7 +223,7 @@
   (host-classes site-configuration-host-classes (list-of (make-type host-class? "a host class")) '())
   (services site-configuration-services (list-of (make-type service? "a service")) '())
   (host-class->hosts site-configuration-host-class->hosts
-                     (maybe (make-type procedure? "an inventory: a procedure from a host class to hosts")) #f)
+                     (maybe (procedure-of 1 "an inventory: a procedure from a host class to hosts")) #f)
   (platform site-configuration-platform (make-type platform-description? "a platform") (ssh-platform))
   (policy site-configuration-policy
           (make-type policy-description? "a policy, or a procedure of a view and a host") %default-policy)

@@ -39,7 +39,10 @@
     (fail-at location "ssh-platform: #:user must be a string, not ~s" user))
   (unless (or (not config) (string? config))
     (fail-at location "ssh-platform: #:config must be the name of an ssh_config file, not ~s" config))
-  (make-platform "ssh" #f user (and config (resolve-file config location))))
+  (let ((file (and config (resolve-file config location))))
+    (when (and file (not (file-exists? file)))
+      (fail-at location "ssh-platform: #:config: there is no file '~a'" file))
+    (make-platform "ssh" #f user file)))
 
 ;; (local-platform FOLDER): each host is a directory in FOLDER, relative to the site program.
 (define-located local-platform %local-platform)

@@ -17,6 +17,7 @@
   #:use-module (tutti errors)
   #:use-module (tutti private bindings)
   #:use-module (tutti private host)
+  #:use-module (tutti records)
   #:export (at-most
             all-of
             for-class
@@ -38,6 +39,7 @@
             between-hours?
 
             policy-description?
+            policy-classes
             policy->datum
             policy-predicate
             policy-answer))
@@ -56,13 +58,14 @@
 
 ;; A procedure with the name that plans call it by.
 (define-record-type <ask>
-  (make-ask name predicate)
+  (make-ask name predicate classes)
   ask?
   (name      ask-name)
-  (predicate ask-predicate))
+  (predicate ask-predicate)
+  (classes   ask-classes))                  ; names of host classes that it is about
 
 (define-record-type <not-before>
-  (not-before time)
+  (make-not-before time)
   not-before?
   (time not-before-time))                   ; seconds since the epoch
 
@@ -73,9 +76,17 @@
   (rollout view-rollout)
   (hosts   view-host-table))
 
+(define (not-before time)
+  "Return the answer of a policy that the host may start at TIME, in seconds since the epoch."
+  (unless (and (real? time) (finite? time))
+    (fail "not-before: seconds since the epoch are wanted, as (view-time view) gives, not ~s" time))
+  (make-not-before time))
+
+(define %of-view-and-host (procedure-of 2 "a procedure of a view and a host"))
+
 (define (policy-description? value)
   "Return true if VALUE can be the policy of a site."
-  (or (policy? value) (procedure? value)))
+  (or (policy? value) (is-of? %of-view-and-host value)))
 
 (define (procedure-title procedure)
   (match (procedure-name procedure)
@@ -85,7 +96,7 @@
 (define (terms-of value)
   (match value
     ((? policy?) (policy-terms value))
-    ((? procedure?) (list (make-ask (procedure-title value) value)))
+    ((? policy-description?) (list (make-ask (procedure-title value) value '())))
     (_ (fail "all-of: a policy or a procedure (lambda (view host) ...) is wanted, not ~s" value))))
 
 (define* (at-most bound #:key (of 'class))
@@ -117,7 +128,15 @@ unavailable at once.  OF is 'class, 'site for all hosts, or any label."
                      (lambda (view host)
                        (if (equal? (host-class-of host) name)
                            (terms-answer terms view host)
-                           #t)))))))
+                           #t))
+                     (cons name (append-map term-classes terms)))))))
+
+(define (term-classes term)
+  (if (ask? term) (ask-classes term) '()))
+
+(define (policy-classes policy)
+  "Return the names of host classes that POLICY is about by `for-class'."
+  (append-map term-classes (terms-of policy)))
 
 (define %default-policy
   (at-most "30%"))

@@ -15,15 +15,18 @@
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
   #:use-module (tutti errors)
+  #:use-module ((system vm program) #:select (program? program-arguments-alists))
   #:use-module (tutti private syntax)
   #:export (define-declaration
             declaration-location
             make-declaration                  ; for the expansion of declarations
 
             make-type
+            is-of?
             list-of
             maybe
-            one-of))
+            one-of
+            procedure-of))
 
 ;; What the values of a field must be: a predicate, and the words for it.
 (define-record-type <type>
@@ -31,6 +34,10 @@
   type?
   (predicate   type-predicate)
   (description type-description))
+
+(define (is-of? type value)
+  "Return true if VALUE is of TYPE."
+  ((type-predicate type) value))
 
 (define (list-of type)
   "Return the type of lists of TYPE."
@@ -50,6 +57,30 @@
                (any (lambda (type) ((type-predicate type) value)) types))
              (string-join (map type-description types) " or ")))
 
+(define (accepts? count keywords)
+  "Return a predicate: can a procedure be called with COUNT arguments and KEYWORDS?  It is believed to where
+that is not known."
+  (lambda (procedure)
+    (define (ref shape key)
+      (or (assq-ref shape key) '()))
+    (define (fits? shape)
+      (let ((required (length (ref shape 'required)))
+            (optional (length (ref shape 'optional))))
+        (and (<= required count)
+             (or (pair? (ref shape 'rest)) (symbol? (assq-ref shape 'rest))
+                 (and (<= count (+ required optional))
+                      (or (assq-ref shape 'allow-other-keys?)
+                          (every (lambda (keyword) (assq keyword (ref shape 'keyword))) keywords)))))))
+    (or (not (program? procedure))
+        (let ((shapes (program-arguments-alists procedure)))
+          (or (not (pair? shapes)) (any fits? shapes))))))
+
+(define* (procedure-of count description #:optional (keywords '()))
+  "Return the type of procedures that can be called with COUNT arguments and KEYWORDS, as DESCRIPTION says."
+  (let ((fits? (accepts? count keywords)))
+    (make-type (lambda (value) (and (procedure? value) (fits? value)))
+               description)))
+
 ;; What is known about a declaration at run time.
 (define-record-type <declaration-type>
   (make-declaration-type name record-type fields finish)
@@ -65,7 +96,9 @@
 
 (define (short value)
   "Return VALUE as text of one line that is not long."
-  (let ((text (call-with-output-string (lambda (port) (write value port)))))
+  (let ((text (if (procedure? value)
+                  (format #f "~a" (procedure-phrase value))
+                  (call-with-output-string (lambda (port) (write value port))))))
     (if (> (string-length text) 60)
         (string-append (string-take text 57) "...")
         text)))

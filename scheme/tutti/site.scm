@@ -46,7 +46,7 @@
 
 ;; A site in use.
 (define-record-type <site>
-  (make-site-in-use configuration file files state-file handle hosts deployment view)
+  (make-site-in-use configuration file files state-file handle hosts notes deployment view)
   site?
   (configuration site-configuration-of)
   (file          site-file)                 ; of the program, or #f
@@ -54,6 +54,7 @@
   (state-file    site-state-file)
   (handle        site-handle)               ; on the site and its fleet
   (hosts         site-hosts)                ; hash table from names to hosts
+  (notes         site-notes)                ; sentences about its inventory
   (deployment    %site-deployment set-site-deployment!)  ; handle, once opened
   (view          %site-site-view set-site-site-view!))    ; site view, once elaborated
 
@@ -98,6 +99,21 @@
     (((? site-configuration? sites) ..1) (map site-configuration-name sites))
     (site (list (site-configuration-name (choose-site site #f program))))))
 
+(define (call-with-program-named program files thunk)
+  "Call THUNK.  An error in the program that it raises begins with PROGRAM, unless that is #f or the error
+names one of FILES already."
+  (with-exception-handler
+      (lambda (exception)
+        (let ((text (and (tutti-error? exception) (error-sentence exception))))
+          (if (and text program
+                   (memq (tutti-error-code exception) '(misuse not-built))
+                   (not (string-prefix? "/" text))           ; an inventory
+                   (not (any (lambda (file) (string-contains text (basename file))) files)))
+              (raise-error (tutti-error-code exception) (string-append program ": " text))
+              (raise-exception exception))))
+    thunk
+    #:unwind? #t))
+
 (define (host-table handle)
   (let ((table (make-hash-table)))
     (for-each (lambda (data)
@@ -119,14 +135,21 @@ is the name of the file in which its state is kept."
          (site-name (site-configuration-name configuration)))
     (when (and inventory (not (file-exists? inventory)))
       (fail "there is no inventory '~a'" inventory))
-    (let ((handle (%make-site
-                   (site->json configuration
-                               #:source (if loaded (loaded-source loaded) "")
-                               #:inventory (and inventory (file-inventory inventory))))))
+    (let ((handle (call-with-program-named (and loaded program) (if inventory (cons inventory files) files)
+                    (lambda ()
+                      (%make-site
+                       (site->json configuration
+                                   #:source (if loaded (loaded-source loaded) "")
+                                   #:inventory (and inventory (file-inventory inventory))))))))
       (make-site-in-use configuration (and loaded program) files
                         (or state
                             (string-append folder "/.tutti/" site-name ".db"))
-                        handle (host-table handle) #f #f))))
+                        handle (host-table handle)
+                        (strangers (if inventory
+                                       (file-inventory inventory)
+                                       (site-configuration-host-class->hosts configuration))
+                                   (map host-class-name (site-configuration-host-classes configuration)))
+                        #f #f))))
 
 (define (site-deployment site)
   "Return the handle on the deployment of SITE, opened when this is first called."
@@ -169,7 +192,12 @@ is the name of the file in which its state is kept."
                ((service-settings service) view host)))
            #:unwind? #t)
     ((((and keys (or (? symbol?) (? string?))) . (and values (or (? string?) (? symbol?) (? number?)))) ...)
-     (map (lambda (key value) (cons (key->string key) (label->string value))) keys values))
+     (let ((names (map key->string keys)))
+       (unless (= (length names) (length (delete-duplicates names)))
+         (fail-at (declaration-location service)
+                  "settings of '~a' on ~a: each name is given once, not as in ~s"
+                  (service-name service) (host-name host) names))
+       (map (lambda (name value) (cons name (label->string value))) names values)))
     (other
      (fail-at (declaration-location service)
               "settings of '~a' on ~a: the procedure must return an association list of names and strings, not ~s"
@@ -192,6 +220,13 @@ is the name of the file in which its state is kept."
             (%elaboration-elsewhere elaboration))
   elaboration)
 
+(define (elaborated site owner)
+  "Return the elaboration of SITE by the handle OWNER, and what is desired by it."
+  (call-with-program-named (site-file site) (site-files site)
+    (lambda ()
+      (let ((elaboration (elaborate site owner)))
+        (values elaboration (%elaboration-finish! elaboration))))))
+
 (define (site-view site elaboration)
   (make-site-view (site-name site) elaboration "" #f #f))
 
@@ -210,28 +245,37 @@ is the name of the file in which its state is kept."
 ;;; Planning and executing.
 ;;;
 
+(define (with-notes plan site)
+  "Return PLAN, with what is to be said about the inventory of SITE."
+  (for-each (lambda (note) (%plan-add-note! plan note)) (site-notes site))
+  plan)
+
 (define (with-waves owner plan site)
   "Return PLAN, with its waves if the policy of SITE must be asked here for them."
   (let ((predicate (policy-predicate (site-configuration-policy (site-configuration-of site)))))
     (when predicate
-      (match (preview-waves owner plan predicate (site-hosts site) (site-files site))
+      (match (call-with-program-named (site-file site) (site-files site)
+               (lambda () (preview-waves owner plan predicate (site-hosts site) (site-files site))))
         (#f #f)
         (stuck (%plan-add-note! plan stuck))))
     plan))
 
 (define (check-site site)
   "Check SITE without touching a host, and return a plan as though nothing were deployed."
-  (let* ((elaboration (elaborate site (site-handle site)))
-         (plan (%check-plan (site-handle site) (%elaboration-finish! elaboration))))
-    (with-waves (site-handle site) plan site)))
+  (call-with-values (lambda () (elaborated site (site-handle site)))
+    (lambda (elaboration desired)
+      (let ((plan (call-with-program-named (site-file site) (site-files site)
+                    (lambda () (%check-plan (site-handle site) desired)))))
+        (with-waves (site-handle site) (with-notes plan site) site)))))
 
 (define (make-plan site)
   "Return a plan for SITE: the manifests of its hosts are read, and nothing is changed."
-  (let* ((deployment (site-deployment site))
-         (elaboration (elaborate site deployment))
-         (plan (%deployment-plan deployment (%elaboration-finish! elaboration))))
-    (set-site-site-view! site (site-view site elaboration))
-    (with-waves deployment plan site)))
+  (let ((deployment (site-deployment site)))
+    (call-with-values (lambda () (elaborated site deployment))
+      (lambda (elaboration desired)
+        (let ((plan (%deployment-plan deployment desired)))
+          (set-site-site-view! site (site-view site elaboration))
+          (with-waves deployment (with-notes plan site) site))))))
 
 (define (transition-body site)
   "Return a procedure from a step to the thunk that is its transition."
@@ -258,11 +302,13 @@ is the name of the file in which its state is kept."
           (lambda () (on-progress event))
           (lambda _ (set! broken? #t)))))))
 
-(define* (execute-plan site plan #:key (take-over? #f) (on-progress (const #f)))
-  "Execute PLAN on the hosts of SITE and return the report.  Signals interrupt the run meanwhile."
+(define* (execute-plan site plan #:key (take-over? #f) (dry-run? #f) (keep #f) (on-progress (const #f)))
+  "Execute PLAN on the hosts of SITE and return the report.  Signals interrupt the run meanwhile.  If DRY-RUN?
+is true, every effect is taken to succeed, and nothing is touched or recorded.  KEEP is how many runs are kept
+whole, here and on the hosts."
   (let* ((deployment (site-deployment site))
          (steps (list->vector (%plan-steps plan)))
-         (run (%deployment-begin! deployment plan take-over?))
+         (run (%deployment-begin! deployment plan take-over? dry-run? keep))
          (execution (make-execution run plan (site-hosts site) (or (%site-site-view site) (site-view-of site))
                                     steps (make-vector (vector-length steps) '())))
          (finished? #f))

@@ -63,12 +63,12 @@
             blue-green))
 
 (define-record-type <setting>
-  (setting key)
+  (make-setting key)
   setting?
   (key setting-key))
 
 (define-record-type <data-directory>
-  (data-directory name)
+  (make-data-directory name)
   data-directory?
   (name data-directory-name))
 
@@ -104,6 +104,20 @@
   (in-place)
   in-place?)
 
+(define (check-key who key)
+  (unless (or (symbol? key) (string? key))
+    (fail "~a: a name is wanted, a symbol or a string, not ~s" who key)))
+
+(define (setting key)
+  "Return a text: what the settings of the service give for KEY, where it is used."
+  (check-key "setting" key)
+  (make-setting key))
+
+(define (data-directory name)
+  "Return a text: the path of the data directory NAME of the service."
+  (check-key "data-directory" name)
+  (make-data-directory name))
+
 (define (item? value)
   "Return true if VALUE is an item: a file that is put on hosts by its hash."
   (or (local-file? value) (text-file? value)))
@@ -132,10 +146,13 @@
   (let loop ((rest arguments) (kept '()) (limit #f))
     (match rest
       (() (values (reverse kept) limit))
-      ((#:limit (? real? seconds) . rest)
+      ((#:limit (? (lambda (value) (and (real? value) (finite? value) (positive? value))) seconds) . rest)
        (loop rest kept seconds))
       ((#:limit . rest)
-       (fail "~a: #:limit must be a number of seconds" who))
+       (fail "~a: #:limit must be a number of seconds above 0~a" who
+             (match rest
+               ((value . _) (format #f ", not ~s" value))
+               (() ", and nothing follows it"))))
       (((? keyword? other) . _)
        (fail "~a: no keyword ~s.~a" who other
              (suggestion (symbol->string (keyword->symbol other)) '("limit"))))
@@ -167,6 +184,8 @@
         (() (fail "script: its text, or a local-file, is missing"))
         (((? item? item) . arguments)
          (make-program item arguments #f limit))
+        (((? exact-integer? number) . _)
+         (fail "script: its text, or a local-file, is wanted, not ~s" number))
         ((text . arguments)
          (make-program (make-text-file "script" text #t) arguments #f limit))))))
 
@@ -197,7 +216,7 @@
 (define (plain-file name text)
   "Return an item called NAME that holds the string TEXT."
   (unless (and (string? name) (string? text))
-    (fail "plain-file: two strings are wanted, a name and a text"))
+    (fail "plain-file: two strings are wanted, a name and a text, not ~s and ~s" name text))
   (make-text-file name text #f))
 
 (define (mixed-text-file name . text)
@@ -218,6 +237,8 @@
   "Return a file of the service: CONTENT, a text, at PATH, a text, on the host, written before the service
 starts."
   (check-text "file" path)
+  (when (exact-integer? path)
+    (fail "file: a path is wanted, not ~s" path))
   (let ((title (text->display path)))
     (unless (text? content)
       (fail "file '~a': the content must be a string, a setting, an item or a list of these, not ~s"

@@ -94,8 +94,8 @@
   (misuse? (lambda () (%deployment-finish! deployment)) "no run of this deployment is under way"))
 
 ;; A driver by hand: start, validate, done.
-(define run (%deployment-begin! deployment plan #f))
-(test-assert "a second run" (misuse? (lambda () (%deployment-begin! deployment plan #f)) "under way"))
+(define run (%deployment-begin! deployment plan #f #f #f))
+(test-assert "a second run" (misuse? (lambda () (%deployment-begin! deployment plan #f #f #f)) "under way"))
 (test-assert "on-host during a run"
   (misuse? (lambda () (%immediate-open! deployment "h1")) "a run is under way"))
 (define view (%rollout run))

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include "runner/host.hpp"
 
 using namespace tutti::frames;
@@ -202,7 +204,7 @@ RUNNER_CASE("runner: an entry's probe tells whether it lives") {
   CHECK(life_of(manifest, "exact") == Life::alive);
   CHECK(life_of(manifest, "nowhere") == Life::unknown);
   CHECK(life_of(manifest, "nobodys") == Life::unknown);
-  CHECK_FALSE(is_alive(pid_in(contents(host.path("pids")))));
+  CHECK(eventually([&] { return !is_alive(pid_in(contents(host.path("pids")))); }));
 }
 
 RUNNER_CASE("runner: probes run side by side") {
@@ -587,6 +589,21 @@ RUNNER_CASE("runner: when its limit is over, a program and all it started are ki
   CHECK(polite.output.preview == "bye\n");
 }
 
+RUNNER_CASE("runner: a program that prints more than is kept is killed, and never taken for one that ended") {
+  host.environment = {"TUTTI_MOST_OUTPUT=100000"};
+  auto runner = host.lock();
+  const auto more = runner.run_script("t1", "head -c 100001 /dev/zero; exit 0");
+  CHECK(more.succeeded());  // it ended before anybody looked: what is there is whole
+  CHECK(more.output.size == 100001);
+  const auto endless = runner.call<Done>(
+      Run{.token = "t2", .program = {.argv = {"sh", "-c", "trap '' TERM; head -c 200000 /dev/zero; sleep 300"}}, .limit = 60, .grace = 0.1});
+  CHECK(endless.how == How::flood);
+  CHECK_FALSE(endless.succeeded());
+  CHECK(endless.output.size == 4096);
+  const auto input = runner.call<Done>(Run{.token = "t3", .program = {.argv = {"wc", "-c"}}, .input = Blob{"t1"}});
+  CHECK(words(input.output.preview) == std::vector<std::string>{"100001"});
+}
+
 RUNNER_CASE("runner: a program is tried until it succeeds") {
   auto runner = host.lock();
   const auto script = "echo x >>'" + host.path("tries") + "'; wc -l <'" + host.path("tries") +
@@ -637,6 +654,53 @@ RUNNER_CASE("runner: a lock that says so ends what was begun under another epoch
   CHECK(done.how == How::killed);
   CHECK_FALSE(is_alive(pid_in(done.output.preview)));
   CHECK(second.run_script("t0", "echo twice").output.preview == done_before.output.preview);
+}
+
+RUNNER_CASE("runner: a lock forgets old runs, what was done outside of runs, and logs that nobody speaks of") {
+  auto first = host.lock();
+  const auto outside = fmt::format("i.l12.{}-1", host.epoch);
+  for (const auto* token : {"l12.8.0.t.0", "l12.9.0.t.1.2.0", "l12.10.0.t.0", "l12.30.0.c1.2", "plain"})
+    CHECK(first.run_script(token, "echo said").succeeded());
+  CHECK(first.run_script(outside, "echo said").succeeded());
+  CHECK(first.call<Done>(put_of("l12.9.1.t.0", host.path("file"), "whole")).succeeded());
+  write(host.state("s/gone.log"), "old");
+  write(host.state("s/gone.log.1"), "older");
+  write(host.state("s/here.log"), "new");
+  write(host.state("m/here"), "entry");
+  first.kill();
+  first.hang_up();
+  const auto locked = [&](int forget_before) {
+    auto runner = host.connect();
+    Lock lock = host.authority(++host.epoch);
+    lock.end_others = true;
+    lock.forget_before = forget_before;
+    (void)runner.call<Locked>(lock);
+    return runner;
+  };
+  {
+    auto second = locked(0);
+    CHECK(second.run_script("l12.8.0.t.0", "echo twice").output.preview == "said\n");
+  }
+  auto third = locked(10);
+  const auto now_outside = fmt::format("i.l12.{}-1", host.epoch);
+  CHECK(third.run_script(now_outside, "echo said").succeeded());
+  for (const auto* token : {"l12.10.0.t.0", "l12.30.0.c1.2", "plain"})
+    CHECK(third.run_script(token, "echo twice").output.preview == "said\n");
+  for (const auto& token : {std::string("l12.8.0.t.0"), std::string("l12.9.0.t.1.2.0"), std::string("l12.9.1.t.0"), outside})
+    CHECK(third.state(token) == TokenState::absent);
+  for (const auto* suffix : {"s", "d", "p", "o", "e", "none"})
+    CHECK_FALSE(exists(host.state(fmt::format("e/l12.9.1.t.0.{}", suffix))));
+  CHECK_FALSE(exists(host.state("s/gone.log")));
+  CHECK_FALSE(exists(host.state("s/gone.log.1")));
+  CHECK(exists(host.state("s/here.log")));
+  CHECK(contents(host.path("file")) == "whole");
+  // The same lock again, as after a connection was lost, takes nothing of the run that goes on.
+  Lock again = host.authority(host.epoch);
+  again.end_others = true;
+  again.forget_before = 31;
+  (void)third.call<Locked>(again);
+  CHECK(third.run_script(now_outside, "echo twice").output.preview == "said\n");
+  CHECK(third.state("l12.30.0.c1.2") == TokenState::absent);
 }
 
 RUNNER_CASE("runner: one that waits for its effect on a half-open connection is displaced, and the effect "
@@ -820,6 +884,25 @@ RUNNER_CASE("runner: a daemon that dies at once is no success, and its log says 
   CHECK(runner.call<Done>(stop_of("t4")).how == How::absent);
 }
 
+// In a namespace of processes whose first is of a session outside, all that make no session have session 0.
+RUNNER_CASE("runner: what a dead daemon left is killed, and nothing else, in a session without a name either") {
+  if (!is_root()) return;
+  const auto bystander = "(until [ -e '" + host.path("left") + "' ]; do sleep 0.1; done; sleep 300 & echo $! >'" +
+                         host.path("bystander") + "'; wait) & exec \"$@\"";
+  auto runner = host.lock({"unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", bystander, "sh"});
+  CHECK(runner.call<Done>(daemon_of("t1", "setsid sh -c 'echo $$; sleep 300' & sleep 0.5; echo >'" + host.path("left") +
+                                              "'; sleep 0.5; exit 3")).succeeded());
+  CHECK(eventually([&] { return contents(host.path("bystander")).ends_with('\n'); }));
+  CHECK(eventually([&] { return contents(host.state("s/web.exit")) == "3 .\n"; }));
+  const auto bystanders = std::to_string(pid_in(contents(host.path("bystander"))));
+  const auto left = std::to_string(pid_in(contents(host.state("s/web.log"))));
+  CHECK(runner.run_script("t2", "kill -0 " + left).status == 0);
+  CHECK(words(runner.run_script("t3", "cat /proc/" + bystanders + "/stat").output.preview).at(5) == "0");
+  CHECK(runner.call<Done>(stop_of("t4")).how == How::absent);
+  CHECK(runner.run_script("t5", "kill -0 " + left).status != 0);
+  CHECK(runner.run_script("t6", "kill -0 " + bystanders).status == 0);
+}
+
 RUNNER_CASE("runner: a daemon that lives already is not started twice") {
   auto runner = host.lock();
   const auto script = "echo up >>'" + host.path("ups") + "'; exec sleep 300";
@@ -854,7 +937,7 @@ RUNNER_CASE("runner: waiting for a service ends when its daemon died") {
   const auto done = runner.call<Done>(run);
   CHECK(done.how == How::died);
   CHECK(done.error.preview == "not yet\nout of memory\n");
-  CHECK(contents(host.state("s/web.exit")) == "1 .\n");
+  CHECK(eventually([&] { return contents(host.state("s/web.exit")) == "1 .\n"; }));  // its keeper wrote it
 }
 
 RUNNER_CASE("runner: a long log is put aside when a daemon starts, and only its end is fetched") {

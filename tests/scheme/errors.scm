@@ -17,6 +17,16 @@
 (test-equal "a suggestion" " Did you mean 'name'?" (suggestion "nam" '("name" "user")))
 (test-equal "no suggestion: what is known" " Known: name, user." (suggestion "zzzzzz" '("name" "user")))
 
+(define* (with-keyword a #:key (mode 1)) (list a mode))
+(test-equal "a keyword that nobody knows is named" "there is no keyword #:mod here: is it misspelt?"
+  (describe (caught (lambda () (apply with-keyword '(1 #:mod 2))))))
+(test-equal "a call with wrong arguments names the procedure, without its address"
+  "wrong number of arguments to describe, whose arguments are (object)"
+  (describe (make-exception-from-throw 'wrong-number-of-args
+                                       (list #f "Wrong number of arguments to ~A" (list describe) #f))))
+(test-equal "a stack overflow" "the stack overflowed: does a procedure call itself without end?"
+  (describe (caught (lambda () (throw 'stack-overflow #f "Stack overflow" #f #f)))))
+
 (test-equal "an error of ours is its sentence"
   "service 'x': no" (describe (caught (lambda () (fail "service '~a': no" "x")))))
 (test-equal "a place comes first"

@@ -53,6 +53,17 @@
                                ((inventory-file (write-file "bad.scm" "(((name . \"w1\") (clas . \"front\")))"))
                                 front)))
                    "no key 'clas' of a host. Did you mean 'class'?"))
+(test-assert "a Scheme file with a host twice"
+  (string-suffix? "bad.scm: host 'w1' is there twice: a host is named once, and has one class"
+                  (sentence (lambda ()
+                              ((inventory-file (write-file "bad.scm" "(((name . \"w1\") (class . \"front\"))
+ ((name . \"w1\") (class . \"data\")))"))
+                               front)))))
+(test-equal "hosts of classes that nobody asks for, by class"
+  (list (string-append json ": host 'd1' is of class 'data', which this site does not have; did you mean 'dat'?"))
+  (strangers (inventory-append listed (inventory-file json)) '("front" "dat")))
+(test-equal "none" '() (strangers (inventory-file json) '("front" "data")))
+(test-equal "an inventory of one's own is not asked" '() (strangers (lambda (class) (error "asked")) '("front")))
 (test-assert "not built yet"
   (string-contains (sentence (lambda () (inventory-ansible "x"))) "not built yet"))
 

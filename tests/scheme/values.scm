@@ -20,7 +20,7 @@
     (list (program-words p) (program-limit p))))
 (test-equal "a misspelt keyword" "program: no keyword #:limt. Did you mean 'limit'?"
   (sentence (lambda () (program "a" #:limt 5))))
-(test-equal "a limit that is no number" "program: #:limit must be a number of seconds"
+(test-equal "a limit that is no number" "program: #:limit must be a number of seconds above 0, not \"5\""
   (sentence (lambda () (program "a" #:limit "5"))))
 (test-equal "nothing to run" "program: the file to run is missing" (sentence (lambda () (program))))
 (test-assert "an argument that is no text"

@@ -12,12 +12,17 @@
 #include <memory>
 
 #include <tutti/executor.hpp>
+#include <tutti/log.hpp>
 #include <tutti/transition.hpp>
 
 namespace tutti {
 
 struct ExecuteOptions {
   bool take_over = false;  ///< displace the lineages that hold the hosts, as the plan read them
+  bool dry_run = false;    ///< run the transitions with every effect taken to succeed; touch and record nothing
+  /// How many runs are kept whole: their journals here, their records and outputs on hosts, as each host
+  /// takes part in a run again. All since the last complete one are kept in any case.
+  int keep = 20;
 };
 
 struct Status {
@@ -47,7 +52,8 @@ class TUTTI_EXPORT Deployment {
   /// Foreign lineages that hold hosts of the plan: "h1 is held by lineage 12ab… of root@laptop, epoch 7".
   [[nodiscard]] std::vector<std::string> foreign(const Plan&) const;
 
-  /// Executes; a generation is recorded. Throws Error before anything is touched: locked (an
+  /// Executes; a generation is recorded. A dry run says what each transition would do if nothing failed and
+  /// programs printed nothing, whatever the policy. Throws Error before anything is touched: locked (an
   /// unfinished run, another process, a foreign lineage), moved (a manifest changed since).
   Report execute(const Plan&, const std::function<void(const Progress&)>& on_progress = {},
                  const ExecuteOptions& = {});
@@ -58,6 +64,8 @@ class TUTTI_EXPORT Deployment {
   /// Ends an unfinished run without touching hosts: what it left open, or nothing when there is none.
   std::vector<std::string> abandon();
   [[nodiscard]] Status status();
+  /// What a run did and printed; 0: the last run. Throws Error; see RunLog. Valid while this lives.
+  [[nodiscard]] RunLog log(int run = 0, LogOptions = {});
   void interrupt() noexcept;
 
  private:

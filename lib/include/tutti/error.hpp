@@ -17,6 +17,8 @@ enum class ErrorCode {
   not_built,  ///< asked for something that the vocabulary has and this version has not
   locked,     ///< the site is held: by an unfinished run or by another lineage
   moved,      ///< the fleet or a host's manifest is not what the plan was made from
+  unreachable,  ///< a host that was to act or to answer at once does not
+  lost,       ///< a host went away during an effect: nobody knows what became of it
   system,     ///< a file, a database or a process of this machine refused
 };
 

@@ -21,7 +21,8 @@ enum class TaskKind : std::uint8_t { transition, compensation, verify };
 
 /// Start the body: the step's transition, its compensation number `serial`, or `validate old`.
 struct StartTask { TaskId task; StepId step; TaskKind kind; std::uint32_t serial; };
-struct ResumeTask { TaskId task; Result result; };      ///< of the request it was suspended by
+/// With the result of the request it was suspended by; `request` describes that one when it failed.
+struct ResumeTask { TaskId task; Result result; std::string request = {}; };
 struct DropTask { TaskId task; std::string reason; };   ///< destroy the body, never resume it
 struct AskPolicy { std::string host; };                 ///< answer() or policy_failed(), reading rollout()
 struct Progress {
@@ -46,9 +47,10 @@ class TUTTI_EXPORT Executor {
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;
 
-  /// 1 to `limit` events, valid until the next call. Blocks; commits the journal before it does.
-  /// Throws std::logic_error when nothing is under way and a started task was never answered.
-  [[nodiscard]] std::span<const Event> next(std::size_t limit = 256);
+  /// 1 to `limit` events, valid until the next call: the driver may move from them. Blocks; commits
+  /// the journal before it does. Throws std::logic_error when nothing is under way and a started task
+  /// was never answered.
+  [[nodiscard]] std::span<Event> next(std::size_t limit = 256);
 
   // Answers. A task that has a request pending gives no other until it is resumed.
   void perform(TaskId, Request);                                    ///< then ResumeTask or DropTask

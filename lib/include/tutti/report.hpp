@@ -49,6 +49,8 @@ struct TUTTI_EXPORT Report {
 
   /// 0, 3, 4 or 5 as DESIGN has them: 4 goes before 5 before 3.
   [[nodiscard]] int exit_status() const noexcept;
+  /// "4 upgraded, 1 rolled-back".
+  [[nodiscard]] std::string sums() const;
   /// A table and a sentence. Control characters are escaped.
   [[nodiscard]] std::string to_text() const;
   [[nodiscard]] std::string to_json() const;

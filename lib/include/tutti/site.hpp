@@ -43,6 +43,8 @@ using Inventory = std::function<std::vector<Host>(const std::string& host_class)
 [[nodiscard]] TUTTI_EXPORT Inventory inventory_list(std::map<std::string, std::vector<Host>> hosts);
 /// Reads `hosts.json` (format_version 1) when asked. Errors name the file and the key.
 [[nodiscard]] TUTTI_EXPORT Inventory inventory_file(std::string path);
+/// All hosts of such a file, with their classes. Errors name the file, the host and the key.
+[[nodiscard]] TUTTI_EXPORT std::vector<Host> hosts_in_file(const std::string& path);
 /// The answers of all, in order.
 [[nodiscard]] TUTTI_EXPORT Inventory inventory_append(std::vector<Inventory> inventories);
 

@@ -26,6 +26,8 @@ struct Record {
   std::string hash = {};    ///< intent: of the request
   std::int64_t number = 0;  ///< outcome: exit status; registered: serial; phase, ended: which
   std::string text = {};    ///< intent: described; outcome: as JSON; ended: message
+  std::string host = {};    ///< intent: where it acts, when that is not the step's host
+  double time = 0;          ///< when it was written: the journal's, in seconds since the epoch
 };
 
 /// INTENT is durable before the first byte of an effect leaves: `commit` before sending.
@@ -42,7 +44,7 @@ struct Generation {
   double ended = 0;         ///< 0: not ended
   std::string by = {};      ///< user@machine
   std::string status = {};  ///< running, complete, incomplete, abandoned
-  std::string summary = {}; ///< "db 1→2, web 1→2"
+  std::string summary = {}; ///< "db 1→2, web 1→2", and what came of it when it is not complete
   std::string source_hash = {};
 };
 
@@ -72,13 +74,23 @@ class TUTTI_EXPORT State {
   [[nodiscard]] int begin_run(const std::string& plan_json, const std::string& source, const std::string& summary,
                               int seen_generation);
   [[nodiscard]] std::unique_ptr<Journal> journal(int run);
-  void end_run(int run, const std::string& status, const std::string& report_json);
+  /// `result` is put after its summary in the history.
+  void end_run(int run, const std::string& status, const std::string& result, const std::string& report_json);
   /// The run that has not ended, if any.
   [[nodiscard]] std::optional<Generation> unfinished() const;
   /// What the journal says of an unfinished run's steps: "web@h1: last sent was `start web 2`".
   [[nodiscard]] std::vector<std::string> left_open(int run) const;
   void abandon(int run);
   [[nodiscard]] std::vector<Generation> history() const;  ///< newest first
+
+  /// What the journal has of a run, in order, and its plan as JSON. Throws Error when there is no such
+  /// run, or it was forgotten.
+  [[nodiscard]] std::vector<Record> records(int run) const;
+  [[nodiscard]] std::string plan_of(int run) const;
+  /// The first run that is kept whole when the last `keep` are, and all from the last complete one on.
+  [[nodiscard]] int first_kept(int keep) const;
+  /// Of the runs before `run` only their line in the history is kept.
+  void forget_before(int run);
 
   /// The cache of manifests, for hosts that do not answer.
   void remember(const HostReading&);

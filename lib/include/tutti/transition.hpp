@@ -13,6 +13,7 @@
 #include <coroutine>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -76,10 +77,10 @@ class TUTTI_EXPORT Context {
   class Effect;
 
   Effect<Output> run(Command command, Input input = {}) const;
-  Effect<void> start(Definition service) const;     ///< on failure it is stopped
-  Effect<void> stop(Definition service) const;      ///< on failure it is started again
-  Effect<void> reload(Definition service) const;
-  Effect<void> validate(Definition service) const;  ///< tried until it succeeds or its limit is over
+  Effect<void> start(const Definition& service) const;     ///< on failure it is stopped
+  Effect<void> stop(const Definition& service) const;      ///< on failure it is started again
+  Effect<void> reload(const Definition& service) const;
+  Effect<void> validate(const Definition& service) const;  ///< tried until it succeeds or its limit is over
   Effect<void> put_file(std::string path, std::string content, unsigned mode = 0644) const;  ///< undone on failure
   Effect<std::string> get_file(std::string path) const;
   Effect<void> wait_until(Command command, double every = 1, double limit = 60) const;
@@ -87,9 +88,9 @@ class TUTTI_EXPORT Context {
   Effect<double> now() const;
   /// Runs the `drain` hook of all that require or connect to the service, on their hosts, about the
   /// address it has here; on failure they are undrained. Marks in their manifests outlive the run.
-  Effect<void> drain(Definition service) const;
-  Effect<void> undrain(Definition service) const;
-  Effect<void> switch_over(Definition service) const; ///< not built yet: throws Error
+  Effect<void> drain(const Definition& service) const;
+  Effect<void> undrain(const Definition& service) const;
+  Effect<void> switch_over(const Definition& service) const; ///< not built yet: throws Error
 
   /// `body` is a coroutine function `Transition body(Context, arguments…)` without captures; the
   /// arguments are copied into its frame each time it is called.
@@ -107,6 +108,7 @@ class TUTTI_EXPORT Context {
   friend class EffectBase;
   void register_compensation(std::function<Transition(Context)>) const;
   [[nodiscard]] std::string next_token() const;
+  [[nodiscard]] DefinitionPtr shared(const Definition&) const;
   Driver* driver_ = nullptr;
   TaskId task_{};
   std::string host_;
@@ -115,23 +117,24 @@ class TUTTI_EXPORT Context {
 /// What an awaited effect is made of. For Context only.
 class TUTTI_EXPORT EffectBase {
  public:
-  [[nodiscard]] bool await_ready() const noexcept { return !request_; }
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<>);
 
  protected:
   friend class Context;
   friend class Driver;
-  EffectBase(Context context, std::optional<Request> request) : context_(std::move(context)), request_(std::move(request)) {}
+  EffectBase(Context context, Request request)
+      : context_(std::move(context)), request_(std::make_unique<Request>(std::move(request))) {}
   Result take();  // throws EffectFailed
   Context context_;
-  std::optional<Request> request_;  // none: there is nothing to do
+  std::unique_ptr<Request> request_;  // until the driver takes it; not in place, for small frames
 };
 template <class T>
 class Context::Effect : public EffectBase {
  public:
   using EffectBase::EffectBase;
   T await_resume() {
-    if constexpr (std::is_void_v<T>) { if (request_) take(); }
+    if constexpr (std::is_void_v<T>) take();
     else if constexpr (std::is_same_v<T, Output>) return take().output;
     else if constexpr (std::is_same_v<T, double>) return std::stod(take().output.text);
     else return take().output.text;

@@ -55,13 +55,15 @@ struct TUTTI_EXPORT Request {
   [[nodiscard]] std::string describe() const;
   /// SHA-256 of all that makes it this request.
   [[nodiscard]] std::string hash() const;
+  /// The same, for who has the canonical form of its definition ("" when it has none).
+  [[nodiscard]] std::string hash(const std::string& canonical_definition) const;
 };
 
 /// What an effect came to. A lost connection is no Result.
 struct Result {
   bool succeeded = true;
   int status = 0;          ///< exit status
-  std::string how = "exit";  ///< exit, timeout, killed, died, already, absent, busy, lingers, error
+  std::string how = "exit";  ///< exit, timeout, killed, died, already, absent, busy, lingers, error, flood, full
   Output output = {};
   std::string error;       ///< the end of standard error, or why it failed
   bool operator==(const Result&) const = default;
@@ -97,6 +99,23 @@ struct Authority {
   std::string holder;
   std::int64_t seen = 0;       ///< the last epoch of ours that the host is known to have had
   std::optional<Fence> displace = {};  ///< take-over: the fence that must be there
+  bool ends_others = false;    ///< what was begun under another epoch, and has not ended, is ended
+  int forget_before = 0;       ///< with ends_others: records and outputs of runs before this one go
+};
+
+/// What stays on a host.
+struct Kept {
+  enum class Kind : std::uint8_t { output, error, log };
+  Kind kind = Kind::output;  ///< standard output or error of an effect; the log of a service's daemon
+  std::string of = {};       ///< the effect's token; the service
+};
+
+/// A part of it.
+struct Piece {
+  bool found = false;
+  std::string why = {};    ///< when it was not
+  std::uint64_t size = 0;  ///< of all of it; of a log, of the part
+  std::string bytes = {};
 };
 
 /// How an effect came back.
@@ -119,6 +138,9 @@ class TUTTI_EXPORT Transport {
 
   /// Manifests and liveness of these hosts; blocks. Never throws for a host that does not answer.
   [[nodiscard]] virtual std::vector<HostReading> read(const std::vector<Host>& hosts) = 0;
+  /// At most `most` bytes (64 MiB at once) of what stays on a host: from `offset`, of a log the end. Needs
+  /// no lock; blocks; never throws for a host that does not answer.
+  [[nodiscard]] virtual Piece fetch(const Host& host, const Kept& what, std::uint64_t offset, std::uint64_t most) = 0;
   /// From now on effects on `host` act with this authority; the host's lock is taken with the first.
   virtual void authorise(const Host& host, Authority authority) = 0;
   /// Items that effects may need.
@@ -134,5 +156,8 @@ class TUTTI_EXPORT Transport {
 
 /// Real hosts (and directories of this machine), through the platform and the runner.
 [[nodiscard]] TUTTI_EXPORT std::unique_ptr<Transport> make_transport(std::string site, Platform platform);
+
+/// Reaches nothing: every effect succeeds at once, and nothing is ever printed.
+[[nodiscard]] TUTTI_EXPORT std::unique_ptr<Transport> make_dry_transport();
 
 }  // namespace tutti

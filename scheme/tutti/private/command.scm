@@ -7,25 +7,33 @@
 ;;; Code:
 
 (define-module (tutti private command)
+  #:use-module (ice-9 binary-ports)
   #:use-module (ice-9 exceptions)
   #:use-module (ice-9 format)
+  #:use-module (ice-9 iconv)
   #:use-module (ice-9 match)
   #:use-module (ice-9 rdelim)
+  #:use-module (rnrs bytevectors)
   #:use-module (srfi srfi-1)
   #:use-module (system vm frame)
   #:use-module (tutti config)
   #:use-module (tutti errors)
   #:use-module (tutti private bindings)
+  #:use-module ((tutti private context) #:select (effect-failed? effect-failed-how effect-failed-status))
+  #:use-module (tutti late-binding)
   #:use-module (tutti private options)
   #:use-module (tutti private progress)
   #:use-module (tutti private repl)
   #:use-module (tutti site)
+  #:use-module ((tutti transitions) #:select (run))
+  #:use-module ((tutti values) #:select (program))
   #:use-module (tutti words)
   #:export (main))
 
 (define %done 0)
 (define %wrong-use 1)
 (define %changes 2)
+(define %failed 3)
 (define %left-open 4)
 (define %unreachable 5)
 (define %locked 6)
@@ -106,6 +114,24 @@
     ((? eof-object?) #f)
     (answer (and (member (string-downcase (string-trim-both answer)) '("y" "yes")) #t))))
 
+(define (print-dry-run report)
+  "Print what REPORT, of a dry run, says that would be done."
+  (for-each
+   (match-lambda
+     (#(action service host old new outcome message effects)
+      (format #t "~a@~a  ~a~@[ ~a~]~a~@[ ~a~]~%" service host action
+              (and (not (string-null? old)) old)
+              (if (or (string-null? old) (string-null? new)) "" " →")
+              (and (not (string-null? new)) new))
+      (for-each (lambda (effect) (format #t "  ~a~%" (escape-controls effect))) effects)
+      (unless (eq? outcome 'upgraded)
+        (format #t "  ~a~a~%" outcome
+                (if (string-null? message)
+                    ""
+                    (string-append ": " (escape-controls message)))))))
+   (%report-steps report))
+  (format #t "a dry run: every effect was taken to succeed and to print nothing; nothing was done~%"))
+
 (define (host-count plan)
   "Return how many hosts the steps of PLAN are on."
   (length (delete-duplicates
@@ -116,6 +142,7 @@
   (let* ((site (open-from "deploy" options arguments))
          (plan (make-plan site))
          (take-over? (option-ref options "take-over"))
+         (keep (number-option options "keep" 1))
          (json? (option-ref options "json")))
     (define (finish status)
       (close-site! site)
@@ -134,14 +161,21 @@
         (for-each (lambda (line) (format (if json? (current-error-port) #t) "displaces: ~a~%" line))
                   (%deployment-foreign (site-deployment site) plan)))
       (cond
+       ((option-ref options "dry-run")
+        (let ((report (execute-plan site plan #:take-over? take-over? #:dry-run? #t)))
+          (if json?
+              (format #t "~a~%" (%report-json report))
+              (print-dry-run report))
+          (finish (%report-exit-status report))))
        ((or (option-ref options "yes")
             (confirmed? (format #f "Execute this plan on ~a host~:p?" (host-count plan))))
         (let ((report (execute-plan site plan
                                     #:take-over? take-over?
+                                    #:keep keep
                                     #:on-progress (if json? (const #f) (make-progress)))))
           (if json?
-              (format #t "~a~%" (%report-json report))
-              (format #t "~%~a" (%report-text report)))
+              (print-finally (%report-json report) "\n")
+              (print-finally "\n" (%report-text report)))
           (finish (%report-exit-status report))))
        (else
         (format #t "nothing was done~%")
@@ -165,13 +199,96 @@
        (close-site! site)
        (if (null? unreachable) %done %unreachable)))))
 
+(define (call-if-deployed site thunk)
+  "Call THUNK if SITE has a history, else say that it has none.  No state file is made."
+  (if (and (file-exists? (site-state-file site))
+           (pair? (%deployment-history (site-deployment site))))
+      (thunk)
+      (format #t "nothing was deployed with the state file ~a~%" (site-state-file site))))
+
 (define (history-command options arguments)
   (let ((site (open-from "history" options arguments)))
-    (if (file-exists? (site-state-file site))
-        (history site)
-        (format #t "nothing was deployed with the state file ~a~%" (site-state-file site)))
+    (call-if-deployed site (lambda () (history site)))
     (close-site! site)
     %done))
+
+(define (log-command options arguments)
+  (define (number-of-run text)
+    (match (string->number text 10)
+      ((? (lambda (number) (and (exact-integer? number) (< 0 number 4294967296))) number) number)
+      (_ (fail "tutti log: '~a' is no number of a run; 'tutti history' has them" text))))
+  (call-with-values
+      (lambda ()
+        (match arguments
+          ((file) (values file #f #f))
+          ((file run) (values file (number-of-run run) #f))
+          ((file run host) (values file (number-of-run run) host))
+          (() (values (one-file "log" '()) #f #f))
+          ((_ _ _ other . _) (fail "tutti log: what is '~a'? tutti log FILE [RUN [HOST]]" other))))
+    (lambda (file run host)
+      (let ((site (open-from "log" options (list file))))
+        (call-if-deployed site
+          (lambda ()
+            (let ((log (%open-log (site-deployment site) run host
+                                  (number-option options "bytes" 0) (option-ref options "daemons"))))
+              (let loop ()
+                (match (%log-next log)
+                  (#f (%close-log! log))
+                  (text (display text) (loop)))))))
+        (close-site! site)
+        %done))))
+
+(define %piece 1048576)                     ; bytes of output at once
+
+(define (copy-output deployment host token error? port)
+  "Print what the effect TOKEN on HOST printed, to standard error if ERROR? is true, to PORT: as it is, or
+escaped if PORT is a terminal."
+  (let loop ((offset 0))
+    (let* ((piece (%deployment-fetch deployment host token error? offset %piece))
+           (size (bytevector-length piece)))
+      (unless (zero? size)
+        (if (isatty? port)
+            (display (string-join (map escape-controls
+                                       (string-split (bytevector->string piece "UTF-8" 'substitute) #\tab))
+                                  "\t")
+                     port)
+            (put-bytevector port piece))
+        (loop (+ offset size)))))
+  (force-output port))
+
+(define (run-command options arguments)
+  (match arguments
+    ((file words ..1)
+     (let* ((host (or (option-ref options "host")
+                      (fail "tutti run: on which host? tutti run FILE --host NAME -- PROGRAM [ARGUMENT]...")))
+            (limit (or (number-option options "limit" 1) 600))
+            (site (open-from "run" options (list file)))
+            (deployment (site-deployment site))
+            (failure (parameterize ((%current-site site))
+                       (call-on-host host
+                         (lambda ()
+                           (guard (exception ((effect-failed? exception)
+                                   (match (effect-failed-how exception)
+                                     ('exit (format #f "exit status ~a" (effect-failed-status exception)))
+                                     (how (describe exception)))))
+                             (run (apply program words) #:limit limit)
+                             #f))))))
+       (let ((token (%immediate-token deployment)))
+         (copy-output deployment host token #f (current-output-port))
+         (copy-output deployment host token #t (current-error-port)))
+       (close-site! site)
+       (cond
+        (failure
+         (print-error (format #f "~a: ~a" host (escape-controls (first-line failure))))
+         %failed)
+        (else %done))))
+    ((file) (fail "tutti run: which program? tutti run FILE --host NAME -- PROGRAM [ARGUMENT]..."))
+    (() (one-file "run" '()))))
+
+(define (first-line text)
+  (match (string-index text #\newline)
+    (#f text)
+    (end (substring text 0 end))))
 
 (define (repl-command options arguments)
   (match arguments
@@ -190,21 +307,49 @@
           (make-command "plan" "FILE" "What would change, in which waves, and why."
                         (append common '("json" "detailed-exitcode")) plan-command)
           (make-command "deploy" "FILE" "Plan, confirm, execute, and record a generation."
-                        (append common '("yes" "take-over" "json")) deploy-command)
+                        (append common '("yes" "dry-run" "take-over" "json" "keep")) deploy-command)
           (make-command "abandon" "FILE" "End an unfinished run without touching hosts."
                         common abandon-command)
           (make-command "status" "FILE" "What runs where, and whether it lives."
                         common status-command)
           (make-command "history" "FILE" "The generations, newest first."
                         common history-command)
+          (make-command "log" "FILE [RUN [HOST]]" "What a run did and printed; without RUN the last one."
+                        (append common '("bytes" "daemons")) log-command)
+          (make-command "run" "FILE --host NAME -- PROGRAM [ARGUMENT]..." "Run a program on a host."
+                        (append common '("host" "limit")) run-command)
           (make-command "repl" "[FILE]" "Look at a site and deploy it from a Guile REPL."
                         common repl-command))))
 
 (define %later
-  '("build" "resume" "roll-back" "log" "run" "requisites" "graph" "explain" "agent"))
+  '("build" "resume" "roll-back" "requisites" "graph" "explain" "agent"))
+
+(define %lost-output #f)                    ; why what was printed could not be written, or #f
+
+(define (lose-output! errno)
+  (set! %lost-output errno))
+
+(define (print-finally . texts)
+  "Print TEXTS, which tell what was done: that they can't be written changes nothing about that."
+  (catch 'system-error
+    (lambda () (for-each display texts))
+    (lambda arguments (lose-output! (system-error-errno arguments)))))
+
+(define (status-when-printed status)
+  "Return STATUS if all that was printed was written.  Else say so, and return 1 if STATUS claims success.  A
+reader who left, such as `head', has seen what he wanted."
+  (catch 'system-error
+    (lambda () (force-output (current-output-port)))
+    (lambda arguments (lose-output! (system-error-errno arguments))))
+  (cond
+   ((memv %lost-output (list #f EPIPE)) status)
+   (else
+    (format (current-error-port) "tutti: what was to be printed could not be written: ~a~%"
+            (strerror %lost-output))
+    (if (= status %done) %wrong-use status))))
 
 (define (print-error text)
-  (force-output (current-output-port))
+  (false-if-exception (force-output (current-output-port)))
   (format (current-error-port) "~a~a~%"
           (if (or (string-prefix? "tutti " text) (string-prefix? "tutti: " text)) "" "tutti: ")
           text))
@@ -223,7 +368,8 @@
 (define (error-status exception)
   (match (and (tutti-error? exception) (tutti-error-code exception))
     ('locked %locked)
-    ('left-open %left-open)
+    ((or 'left-open 'lost) %left-open)
+    ('unreachable %unreachable)
     (_ %wrong-use)))
 
 (define (call-with-errors-told verbose? thunk)
@@ -236,6 +382,8 @@
             (((? exact-integer? status) . _) status)
             ((#f . _) 1)
             (_ 0)))
+         ((output-error exception)
+          => (lambda (errno) (lose-output! errno) %done))
          (else
           (print-error (describe exception))
           (error-status exception))))
@@ -247,6 +395,13 @@
             (raise-continuable exception))
         thunk))
     #:unwind? #t))
+
+(define (output-error exception)
+  "Return the error number when EXCEPTION is that what was printed could not be written, else #f."
+  (and (eq? (exception-kind exception) 'system-error)
+       (match (exception-args exception)
+         (("fport_write" _ _ (errno) . _) errno)
+         (_ #f))))
 
 (define (dispatch arguments)
   (match arguments
@@ -278,5 +433,4 @@ exit status."
   (let ((arguments (match arguments ((_ . rest) rest))))
     (let ((status (call-with-errors-told (member "--verbose" arguments)
                     (lambda () (dispatch arguments)))))
-      (false-if-exception (force-output (current-output-port)))
-      status)))
+      (status-when-printed status))))

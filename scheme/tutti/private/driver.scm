@@ -131,8 +131,6 @@ in FILES, those of the site program."
            (hashv-remove! tasks id)))       ; it was dropped
       ('done
        (hashv-remove! tasks id)
-       (when (eq? (task-kind task) 'transition) ; compensations die with the transition
-         (vector-set! (execution-compensations execution) (task-step task) '()))
        (%done! run id))
       (('raised . message)
        (hashv-remove! tasks id)

@@ -9,6 +9,7 @@
 (define-module (tutti private host)
   #:use-module (ice-9 format)
   #:use-module (ice-9 match)
+  #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tutti errors)
   #:use-module (tutti records)
@@ -44,9 +45,11 @@
 (define labels-type
   (make-type (lambda (value)
                (match value
-                 ((((or (? string?) (? symbol?)) . (or (? string?) (? symbol?) (? exact-integer?))) ...) #t)
+                 ((((and keys (or (? string?) (? symbol?))) . (or (? string?) (? symbol?) (? exact-integer?))) ...)
+                  (let ((names (map key->string keys)))
+                    (= (length names) (length (delete-duplicates names)))))
                  (_ #f)))
-             "an association list of names and strings"))
+             "an association list of names and strings, each name once"))
 
 (define-declaration (host <host> host?) (const #t)
   (name host-name (make-type (lambda (value) (and (string? value) (not (string-null? value))))

@@ -19,6 +19,7 @@
             find-command
             parse-options
             option-ref
+            number-option
             print-help
             print-command-help
             %options))
@@ -38,6 +39,12 @@
     ("inventory" "FILE" "take the hosts from FILE, not from the site's own inventory")
     ("state" "FILE" "keep the state in FILE, not in .tutti/SITE.db beside the program")
     ("yes" #f "do not ask before acting")
+    ("dry-run" #f "tell the effects of each transition, as if all succeeded, and do nothing")
+    ("keep" "N" "keep the last N runs whole, here and on the hosts (20); the history keeps a line of all")
+    ("host" "NAME" "the host to act on")
+    ("limit" "SECONDS" "end the program after so long (600)")
+    ("bytes" "N" "print the last N bytes of each output (65536; 0: all of it)")
+    ("daemons" #f "print the end of the daemons' logs too, as they are now")
     ("take-over" #f "displace another state file, which must be lost, as the holder of the hosts")
     ("json" #f "print JSON")
     ("detailed-exitcode" #f "exit with 2 when there are changes")
@@ -88,6 +95,8 @@ arguments."
                        (cons (substring argument (+ 1 equals)) rest)
                        rest)
               ((value . rest)
+               (when (assoc name options)
+                 (fail "tutti ~a: '--~a' was given twice" (command-name command) name))
                (loop rest (acons name value options) others))
               (()
                (fail "tutti ~a: '--~a' needs a value: --~a ~a" (command-name command) name name
@@ -97,6 +106,14 @@ arguments."
 (define (option-ref options name)
   "Return the value of the option NAME in OPTIONS, or #f."
   (assoc-ref options name))
+
+(define (number-option options name least)
+  "Return the value of the option NAME in OPTIONS, a whole number from LEAST on, or #f."
+  (let ((value (option-ref options name)))
+    (and value
+         (match (string->number value 10)
+           ((? (lambda (number) (and (exact-integer? number) (<= least number 4294967295))) number) number)
+           (_ (fail "'--~a' takes a whole number from ~a on, not '~a'" name least value))))))
 
 (define (print-help commands port)
   "Print what the command is for to PORT."

@@ -23,6 +23,7 @@
   #:use-module ((system vm loader) #:select (load-thunk-from-memory))
   #:use-module (tutti errors)
   #:use-module (tutti private context)
+  #:use-module (tutti private syntax)
   #:export (load-program
             loaded-value
             loaded-source
@@ -134,14 +135,19 @@
     (('syntax-error _ message _ form subform)
      (at location (format #f "~a in ~a" message (short-form (or subform form)))))
     (('unbound-variable _ _ (name) . _)
-     (at (or (any (lambda (file) (find-name name file)) files) location)
+     (at (or (any (lambda (file) (find-name name file)) (reverse files)) location)
          (unbound-sentence name module)))
+    (('misc-error _ _ ((? (lambda (name) (and (pair? name) (every symbol? name))) name)) . _)
+     (at (any (lambda (file) (find-name (last name) file)) (reverse files))   ; a module that is not there
+         (format #f "~a: is it installed, or beside the program?" (describe exception))))
     (_ (at location (describe exception)))))
 
 (define (unbound-sentence name module)
   (format #f "'~a' is defined nowhere.~a" name
           (match (nearest (symbol->string name) (names-near module))
-            (#f "")
+            (#f (if (module-variable (resolve-interface '(tutti)) name)
+                    " Begin the program with (use-modules (tutti))."
+                    ""))
             (near (format #f " Did you mean '~a'?" near)))))
 
 (define (call-with-sentences module thunk)
@@ -190,6 +196,14 @@
                                       (variable-ref (%names)))))))
             (string-split text #\newline)))
 
+(define (call-with-decoding-placed file port thunk)
+  "Call THUNK, which reads FILE from PORT; bytes that are no text are an error with their place."
+  (catch 'decoding-error thunk
+    (lambda _
+      (fail-at (list file (+ 1 (port-line port)) (+ 1 (port-column port)))
+               "bytes that are no text in ~a stand here: save the file in that encoding"
+               (port-encoding port)))))
+
 (define (load-file file module)
   "Compile and run FILE in MODULE and return the value of its last expression."
   (when (file-is-directory? file)
@@ -201,12 +215,15 @@
         (call-with-input-file file
           (lambda (port)
             (set-port-encoding! port (or (file-encoding port) "UTF-8"))
-            (read-and-compile port
-                              #:from 'scheme
-                              #:to 'bytecode
-                              #:env module
-                              #:optimization-level 1
-                              #:opts '(#:warnings (unbound-variable)))))))
+            (set-port-conversion-strategy! port 'error)
+            (call-with-decoding-placed file port
+              (lambda ()
+                (read-and-compile port
+                                  #:from 'scheme
+                                  #:to 'bytecode
+                                  #:env module
+                                  #:optimization-level 1
+                                  #:opts '(#:warnings (unbound-variable)))))))))
     (note-unbound! (get-output-string warnings))
     (parameterize ((%folder (dirname file)))
       (save-module-excursion
@@ -214,18 +231,26 @@
          (set-current-module module)
          ((load-thunk-from-memory bytecode)))))))
 
+(define (load-beside location module file)
+  "Load FILE, named relative to the file that is loaded now, in MODULE.  LOCATION is where that is asked for."
+  (unless (string? file)
+    (fail-at location "load: the name of a file is wanted, not ~s" file))
+  (let ((name (match (%folder)
+                ((? (lambda (folder) (or (absolute-file-name? file) (string=? folder ".")))) file)
+                (folder (in-vicinity folder file)))))
+    (unless (file-exists? name)
+      (fail-at location "load: there is no file '~a'" name))
+    (load-file name module)))
+
+;; (load FILE) in a program: what it defines is the program's own.
+(define-located program-load
+  (lambda (location file)
+    (load-beside location (current-module) file)))
+
 (define (make-program-module)
   "Return a fresh module, in which `load' names files relative to the one that is loaded."
   (let ((module (make-fresh-user-module)))
-    (module-define! module 'load
-                    (lambda (file)
-                      (load-file (if (absolute-file-name? file)
-                                     file
-                                     (let ((folder (%folder)))
-                                       (if (string=? folder ".")
-                                           file
-                                           (in-vicinity folder file))))
-                                 module)))
+    (module-define! module 'load (module-ref (resolve-module '(tutti private program)) 'program-load))
     module))
 
 (define (check-names module)
@@ -253,6 +278,8 @@
   "Load the site program FILE and return what it came to."
   (unless (file-exists? file)
     (fail "there is no site program '~a'" file))
+  (unless (access? file R_OK)
+    (fail "the site program '~a' can't be read: permission denied" file))
   (let ((module (make-program-module))
         (folder (dirname file))
         (hook %load-hook))

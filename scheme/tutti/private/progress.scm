@@ -40,8 +40,12 @@
     (code (string-append "\x1b[" code "m" text "\x1b[0m"))))
 
 (define (one-line text)
-  "Return TEXT without controls, in one line."
-  (string-join (string-split (escape-controls text) #\newline) " "))
+  "Return TEXT without controls, in one line: the first of several, and the last, which as a rule says why.
+The report has all of them."
+  (match (remove string-null? (map string-trim-both (string-split (escape-controls text) #\newline)))
+    (() "")
+    ((line) line)
+    ((first _ ... last) (string-append first " … " last))))
 
 (define (event-line kind service text outcome)
   "Return what an event says about its host."

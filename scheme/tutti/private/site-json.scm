@@ -180,9 +180,18 @@
                        (fail-at (declaration-location site)
                                 "site '~a' has no inventory: give it the field 'host-class->hosts', such as (inventory-file \"hosts.json\")"
                                 (site-configuration-name site)))))
+    (define (ask class)
+      (with-exception-handler
+          (lambda (exception)
+            (if (tutti-error? exception)
+                (raise-exception exception)
+                (fail-at (declaration-location site) "site '~a': host-class->hosts, asked for class '~a': ~a"
+                         (site-configuration-name site) (host-class-name class) (describe exception))))
+        (lambda () (inventory class))
+        #:unwind? #t))
     (append-map
      (lambda (class)
-       (match (inventory class)
+       (match (ask class)
          (((? host? hosts) ...)
           (map (lambda (host) (host->datum host (host-class-name class))) hosts))
          (other
@@ -193,6 +202,12 @@
 
 (define* (site->datum site #:key (source "") (inventory #f))
   "Return SITE as data.  SOURCE is the text of the program that it came from."
+  (let ((classes (map host-class-name (site-configuration-host-classes site))))
+    (for-each (lambda (name)
+                (unless (member name classes)
+                  (fail-at (declaration-location site) "site '~a': policy: for-class: no host class '~a'.~a"
+                           (site-configuration-name site) name (suggestion name classes))))
+              (policy-classes (site-configuration-policy site))))
   `(("name" . ,(site-configuration-name site))
     ("host_classes" . ,((array host-class->datum) (site-configuration-host-classes site)))
     ,@(member-unless null? "services" (site-configuration-services site) (array service->datum))

@@ -9,6 +9,8 @@
 #include <fstream>
 #include <stdexcept>
 
+#include <fmt/format.h>
+
 #include "unit/support/fakes.hpp"
 
 using namespace tutti;
@@ -154,6 +156,99 @@ TEST_CASE("deployment: status says what runs where, and which run was not finish
   CHECK(has(deployment.status().to_text(), "front  h1    page     1        deployed"));
   (void)deployment.state().begin_run(R"({"steps": []})", "", "", 0);
   CHECK(has(deployment.status().to_text(), "run 2 of "));
+}
+
+TEST_CASE("deployment: a dry run tells every effect, of a rollout that would halt too, and touches nothing") {
+  const Here here;
+  Site site = here.site("1");
+  Deployment deployment(site, here.state());
+  const Plan plan = deployment.plan();
+  const Report would = deployment.execute(plan, {}, {.dry_run = true});
+  CHECK(would.exit_status() == 0);
+  CHECK(step_of(would, "page", "h2").effects == Lines{"start page 1", "validate page 1"});
+  CHECK(fs::is_empty(here.path / "hosts" / "h1" / ".tutti") == false);  // the plan read it: the runner is there
+  CHECK_FALSE(fs::exists(here.path / "hosts" / "h1" / "page.txt"));
+  CHECK(deployment.state().history().empty());
+  CHECK(deployment.state().next_epoch() == 1);
+  CHECK(deployment.execute(plan).exit_status() == 0);  // it stands in nobody's way
+}
+
+TEST_CASE("deployment: runs are kept whole as long as is asked, here and on the hosts") {
+  const Here here;
+  const auto kept_on = [&](const std::string& host, int run) {
+    int files = 0;
+    for (const auto& file : fs::directory_iterator(here.path / "hosts" / host / ".tutti" / "site-shop" / "e"))
+      if (const std::string name = file.path().filename().string(); name.substr(name.find('.')).starts_with(fmt::format(".{}.", run)))
+        ++files;
+    return files;
+  };
+  for (const char* version : {"1", "2", "3", "4"}) {
+    Deployment deployment(here.site(version), here.state());
+    CHECK(deployment.execute(deployment.plan(), {}, {.keep = 2}).exit_status() == 0);
+  }
+  CHECK(kept_on("h1", 2) == 0);
+  CHECK(kept_on("h1", 3) > 0);
+  CHECK(kept_on("h1", 4) > 0);
+  // What failed since the last complete run is kept, however much that is.
+  for (int i = 0; i < 3; ++i) {
+    Deployment deployment(here.site("5", "false"), here.state());
+    CHECK(deployment.execute(deployment.plan(), {}, {.keep = 1}).exit_status() == 3);
+  }
+  CHECK(kept_on("h1", 3) == 0);
+  CHECK(kept_on("h1", 4) > 0);
+  Deployment deployment(here.site("5"), here.state());
+  CHECK(deployment.state().history().size() == 7);
+  CHECK_FALSE(deployment.state().records(4).empty());
+  CHECK(deployment.state().records(3).empty());
+  CHECK(has(error_of([&] { (void)deployment.log(3); }), "run 3 was forgotten"));
+  CHECK(has(error_of([&] { (void)deployment.log(8); }), "there is no run 8: the last is 7"));
+}
+
+TEST_CASE("deployment: the log has what a run did, with what it printed, from the hosts") {
+  const Here here;
+  Site site = here.site("1", "true");
+  Service& page = site.host_classes[0].services[0];
+  page.start = program({"sh", "-c", "seq 1 3000; printf 'bell \\007\\n' >&2"});
+  {
+    Deployment deployment(site, here.state());
+    CHECK(deployment.execute(deployment.plan()).exit_status() == 0);
+  }
+  const auto log = [&](LogOptions options) {
+    Deployment deployment(site, here.state());
+    RunLog lines = deployment.log(0, std::move(options));
+    std::string all;
+    while (const auto piece = lines.next()) all += *piece;
+    return all;
+  };
+  const std::string all = log({.most_bytes = 0});
+  CHECK(has(all, "run 1 of "));
+  CHECK(has(all, "page@h1  install  upgraded\n"));
+  CHECK(has(all, "page@h2  install  upgraded\n"));
+  CHECK(has(all, "\n    | 1\n    | 2\n"));
+  CHECK(has(all, "\n    | 3000\n    ! bell \\x07\n"));
+  const std::string end = log({.host = "h1", .most_bytes = 10});
+  CHECK_FALSE(has(end, "h2"));
+  CHECK(has(end, "    … 13883 bytes before these stay on h1"));
+  CHECK(has(end, "    | 2999\n    | 3000\n"));
+  CHECK_FALSE(has(end, "2998"));
+  CHECK(has(error_of([&] { (void)log({.host = "h3"}); }), "run 1 did nothing on 'h3'. Did you mean 'h"));
+  page.start = program({"sh", "-c", "printf 'copy\\000of a database\\n'"});
+  page.version = "2";
+  {
+    Deployment deployment(site, here.state());
+    CHECK(deployment.execute(deployment.plan()).exit_status() == 0);
+  }
+  CHECK(has(log({.host = "h1"}), "    … 19 bytes that are no text, on h1\n"));
+  CHECK_FALSE(has(log({.host = "h1"}), "database"));
+  page.start = program({"sh", "-c", "seq 1 3000"});
+  page.version = "3";
+  {
+    Deployment deployment(site, here.state());
+    CHECK(deployment.execute(deployment.plan()).exit_status() == 0);
+  }
+  // On a host that has lost it, the journal's part is told, and that there was more.
+  fs::remove_all(here.path / "hosts" / "h1" / ".tutti" / "site-shop");
+  CHECK(has(log({.host = "h1"}), "    … not on h1 any more: h1"));
 }
 
 TEST_CASE("status: hosts that do not answer, hold nothing, or say something odd") {

@@ -90,6 +90,8 @@ TEST_CASE("policy: a predicate sees the run as it is, and time passes while it s
   CHECK(count(report, Outcome::upgraded) == 3);
   CHECK(world.transport.most_unavailable == 1);
   CHECK(world.clock.time >= begin + 100);
+  const std::string said = "nothing is under way, 2 hosts wait for the policy, which says `wait` and is asked every 1 s (interrupt to leave)";
+  CHECK(std::count(world.told.begin(), world.told.end(), said) == 1);  // not at each of a hundred times
 }
 
 TEST_CASE("policy: not before a time is waited for, and not much longer") {
@@ -103,6 +105,9 @@ TEST_CASE("policy: not before a time is waited for, and not much longer") {
   CHECK(count(report, Outcome::upgraded) == 2);
   CHECK(world.clock.time >= then);
   CHECK(world.clock.time < then + 10);
+  CHECK(std::count_if(world.told.begin(), world.told.end(), [](const std::string& told) {
+          return has(told, "nothing is under way, 1 host waits for the policy, which says not before ");
+        }) == 1);
 }
 
 TEST_CASE("policy: one that names a time in the past again and again does not keep us busy") {

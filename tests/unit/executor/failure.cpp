@@ -33,6 +33,7 @@ Site two(const std::string& version) {
 
 namespace {
 Transition only_stop(Context c, Change change) { co_await c.stop(*change.old_service); }
+Transition nothing(Context, Change) { co_return; }
 }  // namespace
 
 TEST_CASE("failure: a transition that leaves the service down is no upgrade, and the next host is not begun") {
@@ -42,6 +43,14 @@ TEST_CASE("failure: a transition that leaves the service down is no upgrade, and
   CHECK(outcomes(report) == Lines{"web@h1 rolled-back", "web@h2 skipped"});
   CHECK(has(step_of(report, "web", "h1").message, "web 2 does not live"));
   CHECK(world.transport.machines["h1"].running["web"] == "1");
+}
+
+TEST_CASE("failure: a transition that does nothing is no upgrade: the old one is what lives") {
+  World world = deployed();
+  const Report report = world.execute(world.plan(web_at("2")), {}, nothing);
+  CHECK(outcomes(report) == Lines{"web@h1 unchanged"});
+  CHECK(has(step_of(report, "web", "h1").message, "the transition did nothing"));
+  CHECK(outcomes(world.execute(world.plan(web_at("2")))) == Lines{"web@h1 upgraded"});
 }
 
 TEST_CASE("failure: a version that does not validate is compensated in reverse, verified, and recorded as it was") {
@@ -264,6 +273,15 @@ TEST_CASE("failure: a record that can't be written changes nothing") {
   world.transport.faults["h1: begin web 1"] = fails("no space left on device");
   const Report report = world.deploy(site({{"front", {web}, {"h1"}}}));
   CHECK(outcomes(report) == Lines{"web@h1 unchanged"});
+}
+
+TEST_CASE("failure: an error of many lines is there once in full; its line of the table has the first and the last") {
+  World world = deployed();
+  world.transport.faults["h1: validate web 2"] = fails("it did not succeed:\n  File x, line 3\nAddress in use\n");
+  const std::string text = world.deploy(web_at("2")).to_text();
+  CHECK(has(text, "failed: it did not succeed: … Address in use\n"));
+  CHECK(has(text, "web@h1: validate web 2 failed: it did not succeed:\n  File x, line 3\nAddress in use\n"));
+  CHECK(text.find("File x, line 3") == text.rfind("File x, line 3"));
 }
 
 TEST_CASE("failure: text of a host reaches no terminal as it is") {

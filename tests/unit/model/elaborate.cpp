@@ -118,7 +118,7 @@ TEST_CASE("settings: a missing one is named with the nearest, where it stands") 
   CHECK(error(on_ssh(web([](Service& s) {
           s.settings = Settings{{"port", "80"}, {"name", "x"}};
           s.environment = {{"PORT", Setting{"prot"}}};
-        }))) == "service 'web' on host 'h1': environment 'PORT': (setting prot) has no value: its settings do not give it. Did you mean 'port'?");
+        }))) == "shop.scm:web: service 'web' on host 'h1': environment 'PORT': (setting prot) has no value: its settings do not give it. Did you mean 'port'?");
   CHECK(has(error(on_ssh(web([](Service& s) { s.start = daemon({"x", Setting{"port"}}); }))), "start: (setting port) has no value"));
   CHECK(has(error(on_ssh(web([](Service& s) { s.endpoints = {{"http", Setting{"port"}}}; }))), "endpoint 'http': (setting port) has no value"));
 }

@@ -64,24 +64,40 @@ TEST_CASE("inventory file: what is wrong in it is named with file, host and key"
   CHECK(error("{\n\"hosts\": [,]}").starts_with("hosts.json: line 2 is no JSON"));
   CHECK(error("[]") == "hosts.json: an object is wanted here");
   CHECK(error(R"({"format_version": 1, "host": []})") == "hosts.json: unknown key 'host'. Did you mean 'hosts'?");
-  CHECK(error(R"({"hosts": []})") == "hosts.json: 'format_version' must be 1");
-  CHECK(error(R"({"format_version": 2, "hosts": []})") == "hosts.json: 'format_version' must be 1");
+  CHECK(error(R"({"hosts": []})") == "hosts.json: 'format_version' is missing");
+  CHECK(error(R"({"format_version": 2, "hosts": []})") ==
+        "hosts.json: 'format_version' is 2; 1, which is all that this version reads, is wanted");
   CHECK(error(R"({"format_version": 1})") == "hosts.json: 'hosts' is missing");
   CHECK(error(R"({"format_version": 1, "hosts": [1]})") == "hosts.json: host 1: an object is wanted here");
   CHECK(error(one_host(R"("class": "front")")) == "hosts.json: host 1: 'name' is missing");
   CHECK(error(one_host(R"("name": "h1")")) == "hosts.json: host 1 ('h1'): 'class' is missing");
   CHECK(error(one_host(R"("name": "h1", "class": "front", "adress": "x")")) ==
-        "hosts.json: host 1: unknown key 'adress'. Did you mean 'address'?");
+        "hosts.json: host 1 ('h1'): unknown key 'adress'. Did you mean 'address'?");
   CHECK(error(one_host(R"("name": "h1", "class": "front", "port": "22")")) ==
         "hosts.json: host 1 ('h1'): 'port' is \"22\"; a whole number is wanted");
   CHECK(error(one_host(R"("name": "h1", "class": "front", "labels": {"dc": 1})")) ==
         "hosts.json: host 1 ('h1'): labels: 'dc' is 1; a string is wanted");
+  CHECK(error(one_host(R"("name": "", "class": "front")")).starts_with("hosts.json: host 1 (''): a name has letters"));
+  CHECK(error(one_host(R"("name": "h1", "class": "a b")")).starts_with("hosts.json: host 1 ('h1'): class 'a b': a name has letters"));
+  CHECK(error(one_host(R"("name": "h1", "class": "")")) == "hosts.json: host 1 ('h1'): 'class' is \"\"; the name of a host class is wanted");
+  CHECK(error(one_host(R"("name": "h1", "class": "front"}, {"name": "h1", "class": "data")")) ==
+        "hosts.json: host 2 ('h1'): host 1 has that name already: a host is named once, and has one class");
+}
+
+TEST_CASE("inventory file: a key that stands twice in an object is refused, wherever it is") {
+  CHECK(error(R"({"hosts": [], "format_version": 1, "hosts": []})") == "hosts.json: key 'hosts' stands there twice");
+  CHECK(error(one_host(R"("name": "h1", "class": "front"}, {"name": "h2", "class": "front", "name": "h3")")) ==
+        "hosts.json: host 2: key 'name' stands there twice");
+  CHECK(error(one_host(R"("name": "h1", "class": "front", "labels": {"a": "1", "b": "1", "a": "1"})")) ==
+        "hosts.json: host 1: labels: key 'a' stands there twice");
+  CHECK(error(one_host(R"("name": "h1", "class": "front", "labels": {"name": "1"})")).empty());  // of another object
 }
 
 TEST_CASE("inventory file: one that is not there is named") {
   CHECK(error_of([] { (void)inventory_file("/nowhere/hosts.json")("front"); }) ==
-        "inventory '/nowhere/hosts.json' can't be read: is there such a file?");
-  CHECK(!error_of([] { (void)inventory_file("/tmp")("front"); }).empty());  // a folder
+        "/nowhere/hosts.json: the inventory can't be read: No such file or directory");
+  CHECK(error_of([] { (void)inventory_file("/tmp")("front"); }) == "/tmp: the inventory can't be read: Is a directory");
+  CHECK(error("").starts_with("hosts.json: line 1 is no JSON"));
 }
 
 TEST_CASE("inventory file: an answer that failed is not remembered as an empty one") {

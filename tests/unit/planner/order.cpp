@@ -157,6 +157,16 @@ TEST_CASE("plan: what is odd is noted: a class without hosts, a requirement that
   CHECK(plan.notes == Lines{"class 'data' has no host: its services run nowhere", "'web' requires 'db', which is on no host"});
 }
 
+TEST_CASE("plan: a policy of a label that no host has is a slip of the pen; of one that some lack, it is noted") {
+  World world;
+  Site shop = site({{"front", {service("web", "1")}, {"h1", "h2"}}});
+  shop.host_class_to_hosts = inventory_list({{"front", {{.name = "h1", .labels = {{"rack", "1"}}}, {.name = "h2"}}}});
+  shop.policy = at_most(1, "rakc");
+  CHECK(error_of([&] { (void)world.plan(shop); }) == "policy 'at most 1 of each rakc': no host has the label 'rakc'. Did you mean 'rack'?");
+  shop.policy = at_most(1, "rack");
+  CHECK(world.plan(shop).notes == Lines{"policy 'at most 1 of each rack': host 'h2' has no label 'rack', and counts as one group"});
+}
+
 TEST_CASE("plan: same input, byte-identical plan, in whatever order the hosts' manifests came") {
   World world;
   const auto shop = [](const std::string& version) {

@@ -39,9 +39,16 @@ TEST_CASE("platform: a real host has the paths of the vocabulary") {
   CHECK_FALSE(layout.confined);
 }
 
-TEST_CASE("platform: a host of this machine is reached by a shell") {
-  CHECK(local_platform("/srv").reach({.name = "h1"}, "echo hello") ==
+TEST_CASE("platform: a host of this machine is reached by a shell, with the environment of a login") {
+  ::setenv("TUTTI_TEST_SECRET", "x", 1);
+  ::setenv("HOME", "/home/me", 1);
+  const auto argv = local_platform("/srv").reach({.name = "h1"}, "echo hello");
+  ::unsetenv("TUTTI_TEST_SECRET");
+  CHECK(std::vector<std::string>(argv.begin(), argv.begin() + 2) == std::vector<std::string>{"env", "-i"});
+  CHECK(std::vector<std::string>(argv.end() - 3, argv.end()) ==
         std::vector<std::string>{"/bin/sh", "-c", "echo hello"});
+  CHECK(has(argv, "HOME=/home/me"));
+  CHECK_FALSE(has(argv, "TUTTI_TEST_SECRET=x"));
 }
 
 TEST_CASE("platform: ssh checks host keys, asks nothing, forwards nothing") {

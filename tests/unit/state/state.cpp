@@ -120,7 +120,7 @@ TEST_CASE("state: history has the newest first, with what was done and by whom")
   const Folder folder;
   State state(folder.file());
   const int first = state.begin_run(plan, "(site one)", "db 1", 0);
-  state.end_run(first, "complete", "{}");
+  state.end_run(first, "complete", "", "{}");
   const int second = state.begin_run(plan, "(site two)", "db 1→2", 0);
   const auto history = state.history();
   REQUIRE(history.size() == 2);
@@ -147,10 +147,11 @@ TEST_CASE("state: a run that did not end is unfinished, until it ends or is aban
   CHECK(!state.unfinished());
   CHECK(state.history()[0].status == "abandoned");
   const int next = state.begin_run(plan, "", "", 0);
-  state.end_run(next, "incomplete", "{}");
+  state.end_run(next, "incomplete", "1 skipped", "{}");
   CHECK(!state.unfinished());
   state.abandon(next);  // too late: it ended otherwise
   CHECK(state.history()[0].status == "incomplete");
+  CHECK(has(state.history()[0].summary, "1 skipped"));
 }
 
 TEST_CASE("state: what an unfinished run left open is said with the last effect sent") {
@@ -264,7 +265,7 @@ TEST_CASE("state: a file that is no database is refused by name, with the remedy
   std::ofstream(folder.file()) << std::string(10000, 'x');
   CHECK(code_of([&] { const State state(folder.file()); }) == ErrorCode::system);
   CHECK(has(error(folder.file()), folder.file().string()));
-  CHECK(has(error(folder.file()), "Move it away"));
+  CHECK(has(error(folder.file()), "move it away"));
 }
 
 TEST_CASE("state: a database that is damaged is refused with the remedy") {
@@ -284,8 +285,8 @@ TEST_CASE("state: a database that is damaged is refused with the remedy") {
 TEST_CASE("state: a database of a newer Tutti is left as it is") {
   const Folder folder;
   { const State state(folder.file()); }
-  sql(folder.file(), "UPDATE meta SET value='2' WHERE key='schema'; DROP TABLE instance");
-  CHECK(has(error(folder.file()), "has schema 2, this version knows 1: was it made by a newer Tutti?"));
+  sql(folder.file(), "UPDATE meta SET value='3' WHERE key='schema'; DROP TABLE instance");
+  CHECK(has(error(folder.file()), "has schema 3, this version knows 2: was it made by a newer Tutti?"));
   CHECK(rows(folder.file(), "SELECT name FROM sqlite_master WHERE name='instance'").empty());
 }
 
@@ -304,6 +305,50 @@ TEST_CASE("state: where no file can be made, that is said with the way out") {
   CHECK(has(error(folder.path / "file" / "deep" / "state.db"), "--state"));
   CHECK(has(error(folder.path), "can't be opened"));  // a folder
   CHECK(has(error("/proc/tutti/state.db"), "the folder /proc/tutti for the state can't be made"));
+}
+
+TEST_CASE("state: a database of schema 1 is brought up, with all that is in it") {
+  const Folder folder;
+  {
+    State state(folder.file());
+    const auto journal = state.journal(state.begin_run(plan, "", "", 0));
+    journal->append({.type = Record::Type::intent, .step = 0, .path = "t", .text = "one"});
+    journal->commit();
+  }
+  (void)rows(folder.file(), "ALTER TABLE record DROP COLUMN host");
+  (void)rows(folder.file(), "ALTER TABLE record DROP COLUMN time");
+  (void)rows(folder.file(), "UPDATE meta SET value='1' WHERE key='schema'");
+  State state(folder.file());
+  REQUIRE(state.records(1).size() == 1);
+  CHECK(state.records(1)[0].text == "one");
+  CHECK(state.records(1)[0].time == 0);
+  const auto journal = state.journal(1);
+  journal->append({.type = Record::Type::intent, .step = 0, .path = "t", .sequence = 1, .text = "two", .host = "h9"});
+  journal->commit();
+  CHECK(state.records(1)[1].host == "h9");
+  CHECK(state.records(1)[1].time > 1.7e9);
+}
+
+TEST_CASE("state: the last runs are kept whole, and all since the last complete one") {
+  const Folder folder;
+  State state(folder.file());
+  CHECK(state.first_kept(5) == 0);
+  for (int i = 1; i <= 6; ++i) {
+    const int run = state.begin_run(plan, "source", "", 0);
+    const auto journal = state.journal(run);
+    journal->append({.type = Record::Type::intent, .step = 0, .path = "t", .text = "one"});
+    journal->commit();
+    state.end_run(run, i == 3 ? "complete" : "incomplete", "", "{}");
+  }
+  CHECK(state.first_kept(2) == 3);
+  CHECK(state.first_kept(5) == 2);
+  CHECK(state.first_kept(50) == 1);
+  state.forget_before(3);
+  CHECK(state.history().size() == 6);
+  CHECK(state.records(2).empty());
+  CHECK(state.records(3).size() == 1);
+  CHECK(state.plan_of(3) == plan);
+  CHECK(rows(folder.file(), "SELECT count(*) FROM run WHERE source<>''") == Lines{"4"});
 }
 
 TEST_CASE("state: text with any bytes survives") {

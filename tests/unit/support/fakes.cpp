@@ -44,6 +44,14 @@ std::string FakeJournal::intents(std::uint32_t step) const {
 
 // -- the hosts
 
+Piece FakeTransport::fetch(const Host& host, const Kept& what, std::uint64_t offset, std::uint64_t most) {
+  if (!machines[host.name].reached) return {.why = host.name + ": no route to host"};
+  const char* suffix = what.kind == Kept::Kind::log ? " log" : what.kind == Kept::Kind::error ? " error" : "";
+  const auto found = kept.find(host.name + ": " + what.of + suffix);
+  const std::string all = found == kept.end() ? "" : found->second;
+  return {.found = true, .size = all.size(), .bytes = offset < all.size() ? all.substr(offset, most) : ""};
+}
+
 std::vector<HostReading> FakeTransport::read(const std::vector<Host>& hosts) {
   std::vector<HostReading> all;
   for (const Host& host : hosts) {

@@ -84,6 +84,8 @@ class FakeTransport final : public Transport {
   std::vector<std::string> of(const std::string& host) const;  // its part of the log, without "h1: "
 
   [[nodiscard]] std::vector<HostReading> read(const std::vector<Host>& hosts) override;
+  [[nodiscard]] Piece fetch(const Host& host, const Kept& what, std::uint64_t offset, std::uint64_t most) override;
+  std::map<std::string, std::string> kept;     // "h1: TOKEN", "h1: TOKEN error" or "h1: SERVICE log" → all of it
   void authorise(const Host&, Authority) override {}
   void offer(const Items&) override {}
   void send(const std::string& token, const std::string& host, const Request& request) override;

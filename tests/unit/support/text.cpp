@@ -6,6 +6,14 @@
 
 using namespace tutti;
 
+TEST_CASE("text: hexadecimal digits there and back") {
+  const std::string bytes("\0\x7f\xff a", 5);
+  CHECK(from_hex(to_hex(bytes)) == bytes);
+  CHECK(from_hex("") == "");
+  CHECK(from_hex("6162c") == "ab");
+  CHECK(from_hex("61zz62") == "a");
+}
+
 TEST_CASE("text: a name needs no quoting anywhere and never looks like an option") {
   for (const std::string good : {"web", "h1", "9lives", "a.b_c-d", "A"}) CHECK_MESSAGE(is_name(good), good);
   for (const std::string bad : {"", "-web", ".web", "_web", "a b", "a/b", "a\nb", "a;b", "$x", "wéb", "a\x1b[0m"}) CHECK_MESSAGE(!is_name(bad), bad);

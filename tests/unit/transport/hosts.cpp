@@ -8,7 +8,7 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 #include <thread>
 
 #include "support/text.hpp"
@@ -75,9 +75,11 @@ std::string name_of(const ItemContent& item, const std::string& name) {
          name;
 }
 
+/// What can be read: of a process that ends meanwhile, nothing.
 std::string content(const fs::path& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  std::ostringstream bytes;
+  bytes << std::ifstream(path).rdbuf();
+  return bytes.str();
 }
 
 /// The shells that are the runners of `directory`'s hosts: our children.
@@ -248,6 +250,30 @@ TEST_CASE("transport: output, input and failure of programs") {
   const Result nul = result(*transport, "t8", run({std::string("a\0b", 3)}));
   CHECK(nul.how == "error");
   CHECK(result(*transport, "t9", run({"true"})).succeeded);  // and the connection is as good as before
+}
+
+TEST_CASE("transport: what stays on a host is fetched, with whatever connection, without the lock") {
+  const Hosts hosts;
+  {
+    const auto transport = hosts.transport();
+    transport->authorise(h1, authority());
+    CHECK(result(*transport, "t1", run({"sh", "-c", "seq 1 3000; echo warned >&2"})).output.cut);
+  }
+  const auto transport = hosts.transport();
+  const Piece whole = transport->fetch(h1, {.of = "t1"}, 0, 1 << 20);
+  CHECK(whole.found);
+  CHECK(whole.size == 13893);
+  CHECK(whole.bytes.substr(0, 4) == "1\n2\n");
+  CHECK(whole.bytes.size() == whole.size);
+  const Piece end = transport->fetch(h1, {.of = "t1"}, whole.size - 5, 1 << 20);
+  CHECK(end.bytes == "3000\n");
+  CHECK(transport->fetch(h1, {.kind = Kept::Kind::error, .of = "t1"}, 0, 100).bytes == "warned\n");
+  const Piece none = transport->fetch(h1, {.of = "t2"}, 0, 100);
+  CHECK_FALSE(none.found);
+  CHECK(none.why.find("there is no effect t2") != std::string::npos);
+  const Piece log = transport->fetch(h1, {.kind = Kept::Kind::log, .of = "web"}, 0, 100);
+  CHECK(log.found);
+  CHECK(log.bytes.empty());
 }
 
 TEST_CASE("transport: a file is put, read and put back") {

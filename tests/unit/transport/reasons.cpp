@@ -24,6 +24,11 @@ TEST_CASE("reasons: host, what ssh said, and the remedy where one is known") {
             "and you have "
             "requested strict checking.\nHost key verification failed.\n")
             .ends_with("ssh-keygen -R '[10.0.0.3]:2222'"));
+  CHECK(why("Offending ED25519 key in /home/me/my hosts:12\nHost key for [10.0.0.3]:2222 has changed and you have requested strict "
+            "checking.\nHost key verification failed.\n")
+            .ends_with("ssh-keygen -f '/home/me/my hosts' -R '[10.0.0.3]:2222'"));
+  CHECK(why("ssh: Could not resolve hostname h3.invalid: Name or service not known\r\n")
+            .ends_with("give the host an `address` that resolves, or name it in your ssh configuration"));
   CHECK(why("deploy@10.0.0.3: Permission denied (publickey).\r\n").find("a key of yours for 'deploy'") !=
         std::string::npos);
   CHECK(why("sudo: a password is required\n")
@@ -41,6 +46,12 @@ TEST_CASE("reasons: a state directory that is not ours to write asks for `become
       {.why = "bootstrap", .detail = "cannot make /var/lib/tutti/runner: Permission denied, as user deploy"});
   CHECK(text.starts_with("h1: cannot make /var/lib/tutti/runner: Permission denied, as user deploy; "));
   CHECK(text.find("`become`") != std::string::npos);
+}
+
+TEST_CASE("reasons: root is not told to become root") {
+  const std::string text =
+      why_unreachable({.name = "h1"}, {.why = "bootstrap", .detail = "cannot write /var/lib/tutti/runner/new.1, as user root"});
+  CHECK(text.ends_with("; is the disk full, or mounted read-only?"));
 }
 
 TEST_CASE("reasons: who holds a host is said, and how to displace them") {

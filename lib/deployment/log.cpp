@@ -1,0 +1,266 @@
+#include <tutti/log.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <map>
+#include <set>
+#include <vector>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include "executor/outcome.hpp"
+#include "support/json.hpp"
+#include "support/text.hpp"
+#include <tutti/error.hpp>
+#include <tutti/report.hpp>
+
+namespace tutti {
+namespace {
+
+constexpr std::uint64_t piece_bytes = std::uint64_t{1} << 18;
+constexpr std::size_t most_line_bytes = 65536;  ///< a longer one is broken
+
+std::tm local(double time) { return fmt::localtime(static_cast<std::time_t>(time)); }
+
+/// Puts a mark before each line of what comes in pieces, and escapes it.
+class Marked {
+ public:
+  explicit Marked(const char* mark) : mark_(mark) {}
+  std::string take(std::string_view bytes) {
+    rest_ += bytes;
+    std::string text;
+    std::size_t begin = 0;
+    for (std::size_t end; (end = rest_.find('\n', begin)) != std::string::npos; begin = end + 1)
+      text += line({rest_.data() + begin, end - begin});
+    rest_.erase(0, begin);
+    if (rest_.size() > most_line_bytes) text += line(std::exchange(rest_, ""));
+    return text;
+  }
+  std::string end() { return rest_.empty() ? "" : line(std::exchange(rest_, "")); }
+
+ private:
+  [[nodiscard]] std::string line(std::string_view bytes) const { return mark_ + escaped(bytes) + "\n"; }
+  std::string mark_;
+  std::string rest_;
+};
+
+std::string marked(const char* mark, std::string_view text) {
+  Marked all(mark);
+  std::string lines = all.take(text);
+  return lines += all.end();
+}
+
+/// One effect, by its records.
+struct Logged {
+  std::uint32_t step = 0;
+  Record intent = {};  ///< or forked: an effect taken apart
+  std::optional<Result> result = {};
+};
+
+bool is_bookkeeping(const Record& intent) { return intent.path == "b" || intent.path == "e"; }
+
+}  // namespace
+
+struct RunLog::Impl {
+  Transport& transport;
+  const Fleet& fleet;
+  LogOptions options;
+  int run;
+  std::string lineage;
+  Json steps;
+  std::map<std::uint32_t, std::string> endings = {};  ///< "rolled-back: it failed", by step
+  std::vector<Logged> effects = {};              ///< by step, each in order
+  std::vector<std::uint32_t> without = {};       ///< steps that ended without any
+  std::size_t next_effect = 0;
+  std::map<std::string, std::string> silent = {};  ///< hosts that can't be asked, and why
+  std::deque<std::string> ready = {};
+
+  // the output that is being printed
+  struct Stream {
+    std::string host;
+    Kept what;
+    std::uint64_t offset;
+    std::uint64_t end;
+    Marked marked;
+  };
+  std::deque<Stream> streams = {};
+
+  [[nodiscard]] std::string host_of(std::uint32_t step) const { return steps.at(step).at("host"); }
+  [[nodiscard]] std::string service_of(std::uint32_t step) const { return steps.at(step).at("service"); }
+  [[nodiscard]] std::string host_of(const Logged& one) const {
+    return one.intent.host.empty() ? host_of(one.step) : one.intent.host;
+  }
+
+  void read(const std::vector<Record>& records) {
+    std::map<std::uint32_t, std::vector<Logged>> by_step;
+    std::vector<std::uint32_t> order;
+    for (const Record& record : records) {
+      std::vector<Logged>& those = by_step[record.step];
+      if (record.type == Record::Type::ended) {
+        const auto outcome = static_cast<Outcome>(record.number);
+        endings[record.step] = to_string(outcome) + (record.text.empty() ? "" : ": " + record.text);
+      }
+      if (record.type == Record::Type::intent || record.type == Record::Type::forked) {
+        if (those.empty()) order.push_back(record.step);
+        those.push_back({.step = record.step, .intent = record});
+      }
+      if (record.type == Record::Type::outcome)
+        for (auto one = those.rbegin(); one != those.rend(); ++one)
+          if (one->intent.path == record.path && one->intent.sequence == record.sequence) {
+            one->result = outcome_from_json(record.text);
+            break;
+          }
+    }
+    std::set<std::string> hosts;
+    for (const std::uint32_t step : order)
+      for (Logged& one : by_step[step]) {
+        if (is_bookkeeping(one.intent) && one.result && one.result->succeeded) continue;
+        if (!options.host.empty() && host_of(step) != options.host && host_of(one) != options.host) continue;
+        hosts.insert(host_of(one));
+        effects.push_back(std::move(one));
+      }
+    for (const auto& [step, ending] : endings)
+      if (by_step[step].empty() && (options.host.empty() || host_of(step) == options.host)) without.push_back(step);
+    if (!options.host.empty() && effects.empty() && without.empty())
+      throw Error(ErrorCode::misuse, fmt::format("run {} did nothing on '{}'.", run, escaped(options.host)) + (fleet.find(options.host) ? "" : suggestion(options.host, names())));
+    ask(hosts);
+  }
+
+  [[nodiscard]] std::vector<std::string> names() const {
+    std::vector<std::string> all;
+    for (const Host& host : fleet.hosts) all.push_back(host.name);
+    return all;
+  }
+
+  /// Connects to all at once, and learns who does not answer.
+  void ask(const std::set<std::string>& names) {
+    std::vector<Host> there;
+    for (const std::string& name : names) {
+      if (const Host* host = fleet.find(name))
+        there.push_back(*host);
+      else
+        silent[name] = "it is not in the inventory any more";
+    }
+    for (const HostReading& reading : transport.read(there))
+      if (!reading.reached) silent[reading.host] = reading.why;
+  }
+
+  void say(const Logged& one) {
+    const Record& intent = one.intent;
+    const std::string at = host_of(one) == host_of(one.step) ? "" : host_of(one) + ": ";
+    const bool is_branch = std::count(intent.path.begin(), intent.path.end(), '.') == 2;
+    std::string came_to = "no outcome is known";
+    if (one.result) {
+      const Result& result = *one.result;
+      if (result.succeeded)
+        came_to = result.how == "exit" ? "" : result.how;
+      else
+        came_to = result.how == "exit" ? fmt::format("✗ exit status {}", result.status) : "✗ " + result.how;
+    }
+    ready.push_back(fmt::format("{}{:%H:%M:%S}  {}{}{}\n", is_branch ? "    " : "  ", local(intent.time), at, escaped(intent.text),
+                                came_to.empty() ? "" : "  " + came_to));
+    if (intent.type == Record::Type::intent && one.result) say_output(one, *one.result);
+  }
+
+  void say_output(const Logged& one, const Result& result) {
+    const std::string host = host_of(one);
+    const std::string token = effect_token(lineage, run, one.step, one.intent.path, one.intent.sequence);
+    const bool is_silent = silent.contains(host);
+    if (result.output.text.find('\0') != std::string::npos) {
+      ready.push_back(fmt::format("    … {} bytes that are no text, on {}\n", result.output.size, host));
+    } else if (!result.output.cut) {
+      ready.push_back(marked("    | ", result.output.text));
+    } else if (!is_silent) {
+      stream(host, {.kind = Kept::Kind::output, .of = token}, result.output.size, "    | ");
+    } else {
+      ready.push_back(marked("    | ", result.output.text));
+      ready.push_back(fmt::format("    … {} bytes in all stayed on {}, which can't be asked: {}\n", result.output.size, host, escaped(silent.at(host))));
+    }
+    // Its size is known to the host alone.
+    Piece error;
+    if (!is_silent) error = transport.fetch(fleet.at(host), {.kind = Kept::Kind::error, .of = token}, 0, 0);
+    if (error.found) return stream(host, {.kind = Kept::Kind::error, .of = token}, error.size, "    ! ");
+    ready.push_back(marked("    ! ", result.error));
+  }
+
+  void stream(const std::string& host, Kept what, std::uint64_t size, const char* mark) {
+    const std::uint64_t most = options.most_bytes == 0 ? size : options.most_bytes;
+    streams.push_back({.host = host, .what = std::move(what), .offset = size - std::min(size, most), .end = size, .marked = Marked(mark)});
+  }
+
+  void pump(Stream& s) {
+    if (s.what.kind != Kept::Kind::log && s.offset > 0 && s.end - s.offset == options.most_bytes)
+      ready.push_back(fmt::format("    … {} bytes before these stay on {} (--bytes 0 prints all)\n", s.offset, s.host));
+    const std::uint64_t most = std::min(piece_bytes, s.end - s.offset);
+    const Piece piece = most == 0 ? Piece{.found = true} : transport.fetch(fleet.at(s.host), s.what, s.offset, most);
+    if (!piece.found || (piece.bytes.empty() && most > 0))
+      ready.push_back(fmt::format("    … not on {} any more: {}\n", s.host, piece.found ? "it is shorter than it was" : escaped(piece.why)));
+    s.offset = piece.bytes.empty() || s.what.kind == Kept::Kind::log ? s.end : s.offset + piece.bytes.size();
+    std::string text = s.marked.take(piece.bytes);
+    if (s.offset == s.end) text += s.marked.end();
+    if (!text.empty()) ready.push_back(std::move(text));
+    if (s.offset == s.end) streams.pop_front();
+  }
+
+  void begin_step(std::uint32_t step) {
+    const auto ending = endings.find(step);
+    ready.push_back(fmt::format("{}@{}  {}  {}\n", service_of(step), host_of(step), steps.at(step).at("action").get<std::string>(),
+                                ending == endings.end() ? "no end is known" : escaped(ending->second)));
+  }
+
+  void end_step(std::uint32_t step) {
+    if (!options.daemons) return;
+    const std::string host = host_of(step), service = service_of(step);
+    if (silent.contains(host)) return;
+    const std::uint64_t most = options.most_bytes == 0 ? std::uint64_t{1} << 26 : std::min(options.most_bytes, std::uint64_t{1} << 26);
+    const Piece log = transport.fetch(fleet.at(host), {.kind = Kept::Kind::log, .of = service}, 0, most);
+    if (log.bytes.empty()) return;
+    ready.push_back(fmt::format("  the log of {} on {}, as it is now{}\n", service, host, log.size < most ? "" : ", its end"));
+    ready.push_back(marked("    > ", log.bytes));
+  }
+
+  /// Makes the next piece; false at the end.
+  bool more() {
+    if (!streams.empty()) {
+      pump(streams.front());
+      return true;
+    }
+    if (next_effect > effects.size()) return false;
+    const bool is_last = next_effect == effects.size();
+    if (next_effect > 0 && (is_last || effects[next_effect].step != effects[next_effect - 1].step)) end_step(effects[next_effect - 1].step);
+    if (is_last) {
+      for (const std::uint32_t step : without) begin_step(step);
+      ++next_effect;
+      return true;
+    }
+    const Logged& one = effects[next_effect];
+    if (next_effect == 0 || effects[next_effect - 1].step != one.step) begin_step(one.step);
+    say(one);
+    ++next_effect;
+    return true;
+  }
+};
+
+RunLog::RunLog(const State& state, Transport& transport, const Fleet& fleet, int run, LogOptions options)
+    : impl_(new Impl{.transport = transport, .fleet = fleet, .options = std::move(options), .run = run, .lineage = state.lineage(),
+                     .steps = Json::parse(state.plan_of(run)).at("steps")}) {
+  for (const Generation& one : state.history())
+    if (one.number == run)
+      impl_->ready.push_back(fmt::format("run {} of {}, {:%Y-%m-%d %H:%M:%S}, {}: {}\n", run, escaped(one.by), local(one.started), one.status, escaped(one.summary)));
+  impl_->read(state.records(run));
+}
+RunLog::~RunLog() = default;
+RunLog::RunLog(RunLog&&) noexcept = default;
+
+std::optional<std::string> RunLog::next() {
+  Impl& d = *impl_;
+  while (d.ready.empty())
+    if (!d.more()) return {};
+  std::string text = std::move(d.ready.front());
+  d.ready.pop_front();
+  return text;
+}
+
+}  // namespace tutti

@@ -1,0 +1,21 @@
+#pragma once
+// What the journal and the hosts have of an effect: its token, and what it came to.
+
+#include <string>
+#include <string_view>
+
+#include <tutti/transport.hpp>
+
+namespace tutti {
+
+/// LINEAGE.RUN.STEP.PATH.SEQUENCE, a word of at most 64 characters; of the lineage its first 12. Hosts find
+/// the run in it.
+[[nodiscard]] std::string effect_token(std::string_view lineage, int run, std::uint32_t step, std::string_view path,
+                                       std::uint32_t sequence);
+
+/// {"how","status","size"}, and where there is such "failed", "sha256", "text" or "hex" (output), "error".
+[[nodiscard]] std::string outcome_json(const Result&);
+/// The same back; host and token of the output are the caller's to fill in. Throws Error(system).
+[[nodiscard]] Result outcome_from_json(const std::string&);
+
+}  // namespace tutti

@@ -1,0 +1,28 @@
+#pragma once
+// The canonical forms of definitions, made once for each: every effect of a service is hashed with it,
+// and manifest entries hold it.
+
+#include <string>
+#include <unordered_map>
+
+#include <tutti/definition.hpp>
+
+namespace tutti {
+
+class CanonicalForms {
+ public:
+  /// "" for none. Valid while this lives.
+  [[nodiscard]] const std::string& of(const DefinitionPtr& definition) {
+    const auto [found, is_new] = forms_.try_emplace(definition);
+    if (is_new && definition) found->second = canonical(*definition);
+    return found->second;
+  }
+
+ private:
+  std::unordered_map<DefinitionPtr, std::string> forms_;
+};
+
+/// What `entry.to_json()` gives, from the canonical forms of its two definitions.
+[[nodiscard]] std::string to_json(const ManifestEntry& entry, const std::string& old_form, const std::string& new_form);
+
+}  // namespace tutti

@@ -1,0 +1,45 @@
+// The transport of a dry run.
+#include <tutti/transport.hpp>
+
+#include <iterator>
+
+#include <fmt/format.h>
+
+#include <tutti/executor.hpp>
+
+namespace tutti {
+namespace {
+
+class DryTransport final : public Transport {
+ public:
+  std::vector<HostReading> read(const std::vector<Host>& hosts) override {
+    std::vector<HostReading> readings;
+    for (const Host& host : hosts) readings.push_back({.host = host.name, .reached = true});
+    return readings;
+  }
+  Piece fetch(const Host&, const Kept&, std::uint64_t, std::uint64_t) override { return {.why = "nothing was done"}; }
+  void authorise(const Host&, Authority) override {}
+  void offer(const Items&) override {}
+  void send(const std::string& token, const std::string& host, const Request& request) override {
+    Completion done{.token = token};
+    done.result.output.host = host;
+    done.result.output.token = token;
+    if (request.operation == Operation::now) done.result.output.text = fmt::format("{:.3f}", Clock().now());
+    completed_.push_back(std::move(done));
+  }
+  void wait(std::vector<Completion>& into, std::optional<double>) override {
+    into.insert(into.end(), std::make_move_iterator(completed_.begin()), std::make_move_iterator(completed_.end()));
+    completed_.clear();
+  }
+  void wake() noexcept override {}
+  std::uint64_t frames_sent() const noexcept override { return 0; }
+
+ private:
+  std::vector<Completion> completed_;
+};
+
+}  // namespace
+
+std::unique_ptr<Transport> make_dry_transport() { return std::make_unique<DryTransport>(); }
+
+}  // namespace tutti

@@ -1,0 +1,2 @@
+# Standard input becomes the file that the server on port $1 serves, in one step.
+cat >"/srv/bench-$1/.new" && mv -f "/srv/bench-$1/.new" "/srv/bench-$1/version"

@@ -42,13 +42,16 @@ struct ToScheme {
 
 Executor& executor(SCM run) { return unwrap<RunBox>(run, 1)->get(); }
 
-SCM next_events(SCM run, SCM limit) {
+SCM next_events(SCM run, SCM limit, SCM progress) {
   return gate("%next-events", [&] {
     const auto box = unwrap<RunBox>(run, 1);
     const std::size_t most = to_unsigned(limit, 2);
     std::span<const Event> events;
     without_guile([&] { events = box->get().next(most); });
-    return list(events, [](const Event& event) { return std::visit(ToScheme{}, event); });
+    SCM all = SCM_EOL;
+    for (auto event = events.rbegin(); event != events.rend(); ++event)
+      if (scm_is_true(progress) || !std::holds_alternative<Progress>(*event)) all = scm_cons(std::visit(ToScheme{}, *event), all);
+    return all;
   });
 }
 
@@ -86,8 +89,9 @@ SCM close_run(SCM run) {
 }
 
 const Primitive table[] = {
-    {"%next-events", 2, subr(next_events),
-     "Wait for events of RUN and return at most LIMIT of them: #(start TASK STEP KIND SERIAL), "
+    {"%next-events", 3, subr(next_events),
+     "Wait for events of RUN and return at most LIMIT of them, those of progress only if PROGRESS? is true: "
+     "#(start TASK STEP KIND SERIAL), "
      "#(resume TASK SUCCEEDED? STATUS HOW OUTPUT ERROR), #(drop TASK REASON), #(ask HOST), "
      "#(progress KIND HOST SERVICE TEXT OUTCOME), #(finished INTERRUPTED?)."},
     {"%perform!", 8, subr(perform),

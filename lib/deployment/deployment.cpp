@@ -25,13 +25,6 @@ std::string summary(const Plan& plan) {
 
 }  // namespace
 
-/// Of a dry run.
-class NoJournal final : public Journal {
- public:
-  void append(const Record&) override {}
-  void commit() override {}
-};
-
 struct Deployment::Impl {
   Site site;
   Fleet fleet;
@@ -141,8 +134,7 @@ Executor& Deployment::begin(const Plan& plan, const ExecuteOptions& options) {
     d.plan = plan;
     if (options.dry_run) {
       d.dry = make_dry_transport();
-      d.journal = std::make_unique<NoJournal>();
-      d.executor = std::make_unique<Executor>(*d.plan, Policy{}, plan.generation + 1, lineage, *d.journal, *d.dry, d.clock);
+      d.executor = std::make_unique<Executor>(*d.plan, Policy{}, plan.generation + 1, lineage, nullptr, *d.dry, d.clock);
       d.interruptible = d.executor.get();
       return *d.executor;
     }
@@ -162,7 +154,7 @@ Executor& Deployment::begin(const Plan& plan, const ExecuteOptions& options) {
     }
     d.transport->offer(d.plan->items);
     d.journal = d.state.journal(d.run);
-    d.executor = std::make_unique<Executor>(*d.plan, d.site.policy, d.run, lineage, *d.journal, *d.transport, d.clock);
+    d.executor = std::make_unique<Executor>(*d.plan, d.site.policy, d.run, lineage, d.journal.get(), *d.transport, d.clock);
   } catch (...) {
     d.journal.reset();
     d.plan.reset();
@@ -181,7 +173,6 @@ Report Deployment::finish() {
   const std::vector<HostReading> readings = d.executor->readings();
   d.executor.reset();
   if (d.options.dry_run) {
-    d.journal.reset();
     d.plan.reset();
     d.dry.reset();
     return report;

@@ -20,7 +20,7 @@ void Executor::Impl::take_apart(TaskId id, std::unique_ptr<Request> request) {
   task.request = std::move(request);
   task.waiting = true;
   task.failures.clear();
-  write(Record::Type::forked, task.step, task.path, task.sequence, task.request->hash(), static_cast<std::int64_t>(consumers.size()), task.text);
+  write_request(Record::Type::forked, task, *task.request, static_cast<std::int64_t>(consumers.size()));
   task.branches = consumers.size();
   if (consumers.empty()) return branches_over(id);
   const StepId step_id = task.step;
@@ -56,7 +56,7 @@ void Executor::Impl::stop_left_over(TaskId id, std::unique_ptr<Request> then) {
   task.failures.clear();
   task.branches = 1;
   task.then = std::move(then);
-  write(Record::Type::forked, task.step, task.path, task.sequence, request.hash(), 1, task.text);
+  write_request(Record::Type::forked, task, request, 1);
   Task branch{.step = task.step, .kind = Task::Kind::branch, .path = fmt::format("{}.{}.0", task.path, task.sequence), .parent = id};
   branch.own.emplace_back([request] { return request; });
   at(task.step).branches.clear();
@@ -95,7 +95,7 @@ void Executor::Impl::branches_over(TaskId id) {
   const bool told_somebody = !at(task.step).branches.empty();
   at(task.step).branches.clear();
   Result result{.succeeded = task.failures.empty(), .status = task.failures.empty() ? 0 : 1, .error = task.failures};
-  write(Record::Type::outcome, task.step, task.path, task.sequence, "", result.status, outcome_json(result));
+  write_outcome(task, result);
   ++task.sequence;
   if (told_somebody) {
     at(task.step).effects.push_back(task.text + (result.succeeded ? "" : " ✗"));

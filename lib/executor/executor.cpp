@@ -174,7 +174,7 @@ bool Executor::Impl::deal() {
   return true;
 }
 
-Executor::Executor(const Plan& plan, Policy policy, int run, std::string lineage, Journal& journal, Transport& transport,
+Executor::Executor(const Plan& plan, Policy policy, int run, std::string lineage, Journal* journal, Transport& transport,
                    const Clock& clock)
     : impl_(std::make_unique<Impl>(plan, std::move(policy), run, std::move(lineage), journal, transport, clock)) {}
 Executor::~Executor() = default;

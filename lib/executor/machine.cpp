@@ -17,7 +17,7 @@ constexpr double proof_seconds = 10;       // for an `alive` program to succeed 
 
 }  // namespace
 
-Executor::Impl::Impl(const Plan& p, Policy pol, int r, std::string l, Journal& j, Transport& t, const Clock& c)
+Executor::Impl::Impl(const Plan& p, Policy pol, int r, std::string l, Journal* j, Transport& t, const Clock& c)
     : plan(p), policy(std::move(pol)), run(r), lineage(std::move(l)), journal(j), transport(t), clock(c),
       scheduler(p, c, false), entries(p, run, lineage, forms), steps(p.steps.size()),
       token_prefix(fmt::format("{}.{}.", lineage.substr(0, 12), run)) {
@@ -27,8 +27,19 @@ Executor::Impl::Impl(const Plan& p, Policy pol, int r, std::string l, Journal& j
 }
 
 void Executor::Impl::write(Record::Type type, StepId id, const std::string& path, std::uint32_t sequence, std::string hash, std::int64_t number, std::string text, std::string host) {
-  journal.append({.type = type, .step = static_cast<std::uint32_t>(id), .path = path, .sequence = sequence,
-                  .hash = std::move(hash), .number = number, .text = std::move(text), .host = std::move(host)});
+  if (!journal) return;
+  journal->append({.type = type, .step = static_cast<std::uint32_t>(id), .path = path, .sequence = sequence,
+                   .hash = std::move(hash), .number = number, .text = std::move(text), .host = std::move(host)});
+}
+
+void Executor::Impl::write_request(Record::Type type, const Task& task, const Request& request, std::int64_t branches) {
+  if (!journal) return;
+  write(type, task.step, task.path, task.sequence, request.hash(forms.of(request.definition)), branches, task.text,
+        request.host == step(task.step).host ? "" : request.host);
+}
+
+void Executor::Impl::write_outcome(const Task& task, const Result& result) {
+  if (journal) write(Record::Type::outcome, task.step, task.path, task.sequence, "", result.status, outcome_json(result));
 }
 
 void Executor::Impl::phase(StepId id, Phase phase) {
@@ -89,8 +100,7 @@ void Executor::Impl::next_own(TaskId id) {
 void Executor::Impl::send(TaskId id, std::unique_ptr<Request> request) {
   Task& task = at(id);
   task.text = request->describe();
-  write(Record::Type::intent, task.step, task.path, task.sequence, request->hash(forms.of(request->definition)), 0, task.text,
-        request->host == step(task.step).host ? "" : request->host);
+  write_request(Record::Type::intent, task, *request);
   if (request->host.empty()) request->host = step(task.step).host;
   task.request = std::move(request);
   task.waiting = true;
@@ -99,7 +109,7 @@ void Executor::Impl::send(TaskId id, std::unique_ptr<Request> request) {
 }
 
 void Executor::Impl::flush() {
-  journal.commit();
+  if (journal) journal->commit();
   for (const TaskId id : unsent) {
     const Task& task = at(id);
     transport.send(token(task), task.request->host, *task.request);
@@ -277,7 +287,7 @@ void Executor::Impl::answered(Completion& completion, TaskId id) {
     return park(step_id, fmt::format("another deployment took {} over (during: {})", step(step_id).host, task.text));
 
   Result& result = completion.result;
-  write(Record::Type::outcome, step_id, task.path, task.sequence, "", result.status, outcome_json(result));
+  write_outcome(task, result);
   ++task.sequence;
   if (task.kind == Task::Kind::branch) return branch_answered(id, *request, result);
   if (task.kind != Task::Kind::body) return own_answered(id, *request, result);

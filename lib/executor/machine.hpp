@@ -22,7 +22,7 @@ struct Executor::Impl {
   Policy policy;
   int run;
   std::string lineage;
-  Journal& journal;
+  Journal* journal;  ///< or nullptr
   Transport& transport;
   const Clock& clock;
   Scheduler scheduler;
@@ -54,7 +54,7 @@ struct Executor::Impl {
   bool said_interrupted = false;
   bool said_waiting = false;                ///< since the last host was admitted
 
-  Impl(const Plan& p, Policy pol, int r, std::string l, Journal& j, Transport& t, const Clock& c);
+  Impl(const Plan& p, Policy pol, int r, std::string l, Journal* j, Transport& t, const Clock& c);
 
   Running& at(StepId id) { return steps[static_cast<std::size_t>(id)]; }
   Task& at(TaskId id) { return tasks.at(static_cast<std::size_t>(id)); }
@@ -62,6 +62,8 @@ struct Executor::Impl {
 
   void write(Record::Type type, StepId id, const std::string& path, std::uint32_t sequence, std::string hash = {},
              std::int64_t number = 0, std::string text = {}, std::string host = {});
+  void write_request(Record::Type type, const Task& task, const Request& request, std::int64_t branches = 0);
+  void write_outcome(const Task& task, const Result& result);
   void phase(StepId id, Phase phase);
   void tell(Progress::Kind kind, StepId id, std::string text, Outcome outcome = Outcome::none);
 

@@ -161,15 +161,19 @@ const Json& Reader::object(const char* key) const {
 
 void append_json(std::string& out, std::string_view text) {
   const std::size_t begin = out.size();
+  const auto is_itself = [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; };
+  auto next = std::find_if_not(text.begin(), text.end(), is_itself);
+  if (next == text.end()) {  // nearly always
+    out.resize(begin + text.size() + 2, '"');
+    text.copy(out.data() + begin + 1, text.size());
+    return;
+  }
   out += '"';
-  for (std::size_t done = 0; done < text.size();) {
-    const auto is_itself = [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; };
-    const auto end = std::find_if_not(text.begin() + static_cast<std::ptrdiff_t>(done), text.end(), is_itself);
-    const auto next = static_cast<std::size_t>(end - text.begin());
-    out += text.substr(done, next - done);
+  for (auto done = text.begin(); done != text.end(); next = std::find_if_not(done, text.end(), is_itself)) {
+    out.append(done, next);
     done = next;
-    if (done == text.size()) break;
-    switch (text[done++]) {
+    if (done == text.end()) break;
+    switch (*done++) {
       case '\n': out += "\\n"; break;
       case '\t': out += "\\t"; break;
       case '"': out += "\\\""; break;

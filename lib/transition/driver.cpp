@@ -34,7 +34,7 @@ struct Driver::Impl {
       : executor(e), plan(p), transition_of(std::move(bodies)), compensations(p.steps.size()) {}
 
   static Change change(const Step& step) {
-    return {.old_service = step.old_definition ? std::optional(*step.old_definition) : std::nullopt,
+    return {.old_service = step.old_definition,
             .new_service = step.new_definition ? *step.new_definition : *step.old_definition,
             .host = step.host};
   }
@@ -139,7 +139,7 @@ DefinitionPtr Context::shared(const Definition& service) const {
   const Driver::Impl& driver = *driver_->impl_;
   const Step& step = driver.plan.at(driver.running.at(task_).step);
   for (const DefinitionPtr& known : {step.new_definition, step.old_definition})
-    if (known && *known == service) return known;
+    if (known && (known.get() == &service || *known == service)) return known;
   return std::make_shared<const Definition>(service);
 }
 

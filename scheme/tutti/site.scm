@@ -294,15 +294,16 @@ is the name of the file in which its state is kept."
            (lambda () (procedure #:old old #:new new))))))))
 
 (define (quiet-progress on-progress)
-  "Return ON-PROGRESS such that it never raises: a run does not end because nobody listens any more."
+  "Return ON-PROGRESS, or #f, such that it never raises: a run does not end because nobody listens any more."
   (let ((broken? #f))
-    (lambda (event)
-      (unless broken?
-        (catch #t
-          (lambda () (on-progress event))
-          (lambda _ (set! broken? #t)))))))
+    (and on-progress
+         (lambda (event)
+           (unless broken?
+             (catch #t
+               (lambda () (on-progress event))
+               (lambda _ (set! broken? #t))))))))
 
-(define* (execute-plan site plan #:key (take-over? #f) (dry-run? #f) (keep #f) (on-progress (const #f)))
+(define* (execute-plan site plan #:key (take-over? #f) (dry-run? #f) (keep #f) (on-progress #f))
   "Execute PLAN on the hosts of SITE and return the report.  Signals interrupt the run meanwhile.  If DRY-RUN?
 is true, every effect is taken to succeed, and nothing is touched or recorded.  KEEP is how many runs are kept
 whole, here and on the hosts."

@@ -101,7 +101,7 @@
 (define view (%rollout run))
 (define seen
   (let pull ((seen '()))
-    (let each ((events (%next-events run 256)) (seen seen))
+    (let each ((events (%next-events run 256 #t)) (seen seen))
       (match events
         (() (pull seen))
         ((#('finished interrupted?) . _) (cons (list 'finished interrupted?) seen))
@@ -121,7 +121,7 @@
 (define report (%deployment-finish! deployment))
 (test-equal "its report" 0 (%report-exit-status report))
 (test-assert "the run can't be used any more"
-  (misuse? (lambda () (%next-events run 1)) "this run has finished"))
+  (misuse? (lambda () (%next-events run 1 #t)) "this run has finished"))
 (test-assert "nor its view" (misuse? (lambda () (%rollout-state view "h1")) "a run that has finished"))
 (%close-run! run)
 (test-assert "a run closed twice" (unspecified? (%close-run! run)))

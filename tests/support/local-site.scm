@@ -64,7 +64,7 @@
                                      (map (lambda (h) (host (name h) (labels (labels h)))) hosts)))))
              #:state (string-append folder "/state/test.db")))
 
-(define* (deploy-site site #:key (on-progress (const #f)))
+(define* (deploy-site site #:key (on-progress #f))
   "Plan for SITE and execute the plan.  Return the outcome and message of each step: ((OUTCOME . MESSAGE) ...)."
   (let* ((report (execute-plan site (make-plan site) #:on-progress on-progress))
          (steps (%report-steps report)))

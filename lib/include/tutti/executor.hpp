@@ -41,8 +41,9 @@ class TUTTI_EXPORT Clock {
 
 class TUTTI_EXPORT Executor {
  public:
-  /// Borrows all for its life. `run` is the number that the journal's State gave.
-  Executor(const Plan&, Policy, int run, std::string lineage, Journal&, Transport&, const Clock&);
+  /// Borrows all for its life. `run` is the number that the journal's State gave. Without a journal
+  /// nothing is recorded, as in a dry run.
+  Executor(const Plan&, Policy, int run, std::string lineage, Journal*, Transport&, const Clock&);
   ~Executor();
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;

@@ -60,11 +60,12 @@ class TUTTI_EXPORT EffectFailed : public std::exception {
   Result result_;
 };
 
-/// What a transition holds. In a removal `new_service` is the one that goes, and old_service too.
+/// What a transition holds, valid while its run lasts. In a removal `new_service` is the one that goes,
+/// and old_service too.
 struct Change {
-  std::optional<Definition> old_service = {};
-  Definition new_service = {};
-  std::string host = {};
+  DefinitionPtr old_service;  ///< none on an install
+  const Definition& new_service;
+  const std::string& host;
 };
 
 class Driver;

@@ -172,7 +172,7 @@
         (let ((report (execute-plan site plan
                                     #:take-over? take-over?
                                     #:keep keep
-                                    #:on-progress (if json? (const #f) (make-progress)))))
+                                    #:on-progress (if json? #f (make-progress)))))
           (if json?
               (print-finally (%report-json report) "\n")
               (print-finally "\n" (%report-text report)))

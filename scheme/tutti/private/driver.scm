@@ -48,34 +48,48 @@ FILES."
           thunk))
       #:unwind? #t)))
 
-(define (body task thunk files)
-  "Return a thunk that runs THUNK, the body of TASK, and returns done or (raised . MESSAGE)."
+(define (call-with-bodies files thunk)
+  "Call THUNK, in which bodies run.  What one raises and does not handle itself ends it: by an abort to its
+prompt with the operation raised and a sentence.  One handler serves all, so that none is part of what is kept
+of a body while it is suspended."
+  (with-exception-handler
+      (lambda (exception)
+        (match (%context)
+          ((? task? task)
+           (let ((location (and (not (effect-failed? exception))
+                                (false-if-exception (raise-location files)))))
+             (end-body 'raised (or (task-misuse task) (describe-failure exception location)))))
+          (_ (raise-continuable exception))))
+    thunk))
+
+(define (end-body operation message)
+  (abort-to-prompt %tag operation message #f #f #f #f))
+
+(define (body task thunk)
+  "Return a thunk that runs THUNK, the body of TASK, to its end: the operation done, or raised."
   (lambda ()
-    (call-with-failures (lambda (message)
-                          (cons 'raised (or (task-misuse task) message)))
-                        files
-      (lambda ()
-        (thunk)
-        (match (task-misuse task)           ; it may have been swallowed
-          (#f 'done)
-          (message (cons 'raised message)))))))
+    (thunk)
+    (match (task-misuse task)               ; it may have been swallowed
+      (#f (end-body 'done #f))
+      (message (end-body 'raised message)))))
 
 ;; Counts how often a body was entered: a full continuation that is entered again returns to an old count.
 (define entered 0)
 
 (define (enter task thunk)
-  "Run THUNK for TASK until its next effect.  Return done, (raised . MESSAGE), or the effect: a vector of
-operation, subject, three arguments and host."
+  "Run THUNK for TASK until its next effect.  Return six values: operation, subject, three arguments and host.
+The operation is done or raised at its end, #f when the task was dropped."
   (set! entered (+ entered 1))
-  (let* ((mine entered)
-         (result (parameterize ((%context task))
-                   (call-with-prompt %tag thunk
-                     (lambda (continuation operation subject a b c host)
-                       (set-task-continuation! task continuation)
-                       (vector operation subject a b c host))))))
-    (if (= mine entered)
-        result
-        '(raised . "a full continuation (call/cc) was entered again after an effect; use let/ec or a loop"))))
+  (let ((mine entered))
+    (parameterize ((%context task))
+      (call-with-prompt %tag thunk
+        (lambda (continuation operation subject a b c host)
+          (set-task-continuation! task continuation)
+          (if (= mine entered)
+              (values operation subject a b c host)
+              (values 'raised
+                      "a full continuation (call/cc) was entered again after an effect; use let/ec or a loop"
+                      #f #f #f #f)))))))
 
 (define (verification task execution)
   "Return the body that verifies the instance of TASK after its compensation."
@@ -113,34 +127,34 @@ operation, subject, three arguments and host."
         (call-with-values (lambda () (policy-answer (predicate view host)))
           cons)))))
 
-(define* (drive execution #:key transition-of predicate on-progress (files '()))
+(define* (drive execution #:key transition-of predicate (on-progress #f) (files '()))
   "Pull the run of EXECUTION until it is finished, and return true if it was interrupted.  TRANSITION-OF takes
 a step and returns the body of its transition.  PREDICATE is what of the policy is decided in Scheme, a
-procedure of a view and a host, or #f.  ON-PROGRESS is called with each event of progress.  Errors are placed
-in FILES, those of the site program."
+procedure of a view and a host, or #f.  ON-PROGRESS, unless it is #f, is called with each event of progress.
+Errors are placed in FILES, those of the site program."
   (define run (execution-run execution))
   (define tasks (make-hash-table))
   (define view (make-view (%rollout run) (execution-hosts execution)))
   (define queue '())
 
   (define (step! id task thunk)
-    (match (enter task thunk)
-      (#(operation subject a b c host)
-       (if operation
-           (%perform! run id operation subject a b c host)
-           (hashv-remove! tasks id)))       ; it was dropped
-      ('done
-       (hashv-remove! tasks id)
-       (%done! run id))
-      (('raised . message)
-       (hashv-remove! tasks id)
-       (%raised! run id message))))
+    (call-with-values (lambda () (enter task thunk))
+      (lambda (operation subject a b c host)
+        (case operation
+          ((done)
+           (hashv-remove! tasks id)
+           (%done! run id))
+          ((raised)
+           (hashv-remove! tasks id)
+           (%raised! run id subject))
+          ((#f) (hashv-remove! tasks id))   ; it was dropped
+          (else (%perform! run id operation subject a b c host))))))
 
   (define (start! id step kind serial)
     (let* ((task (make-task execution run id step kind 'running #f #f (current-thread)))
            (thunk (lambda () ((task-thunk task serial transition-of)))))
       (hashv-set! tasks id task)
-      (step! id task (body task thunk files))))
+      (step! id task (body task thunk))))
 
   (define (resume! id event)
     (let* ((task (hashv-ref tasks id))
@@ -162,16 +176,18 @@ in FILES, those of the site program."
       (#('drop id _) (hashv-remove! tasks id))
       (#('ask host) (ask! host))))
 
-  (let pull ()
+  (define (pull)
     (match queue
       (()
-       (set! queue (%next-events run %batch))
+       (set! queue (%next-events run %batch (->bool on-progress)))
        (pull))
       ((event . rest)
        (set! queue rest)
        (match event
          (#('finished interrupted?) interrupted?)
-         (_ (handle! event) (pull)))))))
+         (_ (handle! event) (pull))))))
+
+  (call-with-bodies files pull))
 
 (define %most-questions 200)                ; in a preview, per host
 

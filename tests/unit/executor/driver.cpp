@@ -16,7 +16,7 @@ Site web_at(const std::string& version, int n = 1) { return site({{"front", {ser
 /// An executor on a plan for web 1 on some hosts, to be pulled by hand.
 struct ByHand {
   explicit ByHand(int n = 1, Policy policy = {})
-      : plan(world.plan(web_at("1", n))), executor(plan, std::move(policy), 7, world.lineage, world.journal, world.transport, world.clock) {}
+      : plan(world.plan(web_at("1", n))), executor(plan, std::move(policy), 7, world.lineage, &world.journal, world.transport, world.clock) {}
   /// The next event of that kind; others are passed over.
   template <class T>
   T next() {

@@ -192,7 +192,7 @@ Plan World::plan(const Site& site) {
 
 Report World::execute(const Plan& plan, const Policy& policy, std::function<Transition(Context, Change)> with) {
   journal.clear();
-  Executor executor(plan, policy, ++run, lineage, journal, transport, clock);
+  Executor executor(plan, policy, ++run, lineage, &journal, transport, clock);
   if (on_executor) on_executor(executor);
   Driver driver(executor, plan, [&](const Step& step) -> std::function<Transition(Context, Change)> {
     if (with) return with;

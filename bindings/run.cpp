@@ -57,7 +57,7 @@ SCM next_events(SCM run, SCM limit, SCM progress) {
 
 SCM perform(SCM run, SCM task, SCM operation, SCM subject, SCM a, SCM b, SCM c, SCM host) {
   return gate("%perform!", [&] {
-    executor(run).perform(to_task(task), to_request(operation, subject, a, b, c, host, 3));
+    executor(run).perform(to_task(task), std::make_unique<Request>(to_request(operation, subject, a, b, c, host, 3)));
   });
 }
 

@@ -21,32 +21,34 @@ std::vector<std::string> orphans(const DefinitionPtr& from, const DefinitionPtr&
   return paths;
 }
 
+const HostReading::Entry* entry_of(const HostReading& reading, const std::string& service) {
+  const auto found = std::find_if(reading.entries.begin(), reading.entries.end(), [&](const auto& one) { return one.entry.service == service; });
+  return found == reading.entries.end() ? nullptr : &*found;
+}
+
 }  // namespace
 
 Entries::Entries(const Plan& plan, int run, std::string lineage, CanonicalForms& forms)
     : plan_(plan), run_(run), lineage_(std::move(lineage)), forms_(forms) {
-  for (const auto& [host, reading] : plan.readings) hosts_[host].planned = &reading;
+  for (const auto& [host, reading] : plan.readings) hosts_.emplace(host, Known{&reading});
+  of_step_.reserve(plan.steps.size());
+  for (const Step& step : plan.steps) of_step_.push_back(step.action == Action::join ? nullptr : &hosts_.at(step.host));
 }
 
 std::string Entries::json(const ManifestEntry& entry) const {
   return to_json(entry, forms_.of(entry.old_definition), forms_.of(entry.new_definition));
 }
 
-const HostReading::Entry* Entries::recorded(const Step& step) const {
-  const auto& entries = hosts_.at(step.host).planned->entries;
-  const auto found = std::find_if(entries.begin(), entries.end(), [&](const auto& one) { return one.entry.service == step.service; });
-  return found == entries.end() ? nullptr : &*found;
-}
-
-const HostReading& Entries::reading(const std::string& host) const {
-  const Known& known = hosts_.at(host);
-  return known.written ? *known.written : *known.planned;
-}
+const HostReading::Entry* Entries::recorded(StepId id) const { return entry_of(*host_of(id).planned, plan_.at(id).service); }
 
 const ManifestEntry* Entries::current(const Instance& instance) const {
-  for (const HostReading::Entry& one : reading(instance.host).entries)
-    if (one.entry.service == instance.service) return &one.entry;
-  return nullptr;
+  const auto* found = entry_of(reading(instance.host), instance.service);
+  return found ? &found->entry : nullptr;
+}
+
+const ManifestEntry* Entries::current(StepId id) const {
+  const auto* found = entry_of(host_of(id).now(), plan_.at(id).service);
+  return found ? &found->entry : nullptr;
 }
 
 ManifestEntry Entries::entry(StepId id, ManifestEntry::State state, double now) const {
@@ -54,7 +56,7 @@ ManifestEntry Entries::entry(StepId id, ManifestEntry::State state, double now) 
   ManifestEntry entry{.state = state, .service = step.service, .new_definition = step.new_definition, .transition = step.transition,
                       .lineage = lineage_, .run = run_, .generation = run_, .time = now};
   if (state != ManifestEntry::State::deployed) entry.old_definition = step.old_definition;
-  if (const ManifestEntry* before = current({step.service, step.host})) entry.drained = before->drained;
+  if (const ManifestEntry* before = current(id)) entry.drained = before->drained;
   return entry;
 }
 
@@ -78,9 +80,9 @@ std::optional<ManifestEntry> Entries::final_entry(StepId id, Outcome outcome, do
     case Outcome::rolled_back: {
       if (!step.old_definition) return {};
       // What was deployed is so again, as it was recorded; what was repaired is by now.
-      if (const auto* before = recorded(step); before && before->entry.state == ManifestEntry::State::deployed) {
+      if (const auto* before = recorded(id); before && before->entry.state == ManifestEntry::State::deployed) {
         ManifestEntry back = before->entry;
-        if (const ManifestEntry* now_there = current({step.service, step.host})) back.drained = now_there->drained;
+        if (const ManifestEntry* now_there = current(id)) back.drained = now_there->drained;
         return back;
       }
       ManifestEntry back = entry(id, ManifestEntry::State::deployed, now);
@@ -89,9 +91,9 @@ std::optional<ManifestEntry> Entries::final_entry(StepId id, Outcome outcome, do
     }
     case Outcome::failed:  // before what an ended run left was touched
     case Outcome::unchanged:
-      if (const auto* before = recorded(step)) {
+      if (const auto* before = recorded(id)) {
         ManifestEntry back = before->entry;
-        if (const ManifestEntry* now_there = current({step.service, step.host})) back.drained = now_there->drained;
+        if (const ManifestEntry* now_there = current(id)) back.drained = now_there->drained;
         return back;
       }
       return {};
@@ -100,10 +102,10 @@ std::optional<ManifestEntry> Entries::final_entry(StepId id, Outcome outcome, do
 }
 
 /// A file may move from one service to another.
-std::set<std::string> Entries::files_of_others(const Step& step) const {
+std::set<std::string> Entries::files_of_others(StepId id) const {
   std::set<std::string> paths;
-  for (const HostReading::Entry& one : reading(step.host).entries) {
-    if (one.entry.service == step.service) continue;
+  for (const HostReading::Entry& one : host_of(id).now().entries) {
+    if (one.entry.service == plan_.at(id).service) continue;
     add_paths(paths, one.entry.new_definition);
     if (one.entry.state != ManifestEntry::State::deployed) add_paths(paths, one.entry.old_definition);
   }
@@ -113,8 +115,8 @@ std::set<std::string> Entries::files_of_others(const Step& step) const {
 std::optional<Request> Entries::sweep(StepId id, Outcome outcome) const {
   const Step& step = plan_.at(id);
   std::vector<std::string> paths;
-  if (outcome == Outcome::upgraded) paths = orphans(step.old_definition, step.new_definition, files_of_others(step));
-  if (outcome == Outcome::rolled_back) paths = orphans(step.new_definition, step.old_definition, files_of_others(step));
+  if (outcome == Outcome::upgraded) paths = orphans(step.old_definition, step.new_definition, files_of_others(id));
+  if (outcome == Outcome::rolled_back) paths = orphans(step.new_definition, step.old_definition, files_of_others(id));
   if (paths.empty()) return {};
   return Request{.operation = Operation::sweep, .paths = std::move(paths)};
 }
@@ -127,14 +129,13 @@ Request Entries::end(StepId id, Outcome outcome, double now) const {
 }
 
 int Entries::run_before(StepId id) const {
-  const auto* before = recorded(plan_.at(id));
+  const auto* before = recorded(id);
   return before ? before->entry.run : 0;
 }
 
 void Entries::not_begun(StepId id) {
-  const Step& step = plan_.at(id);
-  const auto* before = recorded(step);
-  put(step.host, step.service, before ? std::optional(before->entry) : std::nullopt, before ? before->life : HostReading::Life::unknown);
+  const auto* before = recorded(id);
+  host_of(id).put(plan_.at(id).service, before ? std::optional(before->entry) : std::nullopt, before ? before->life : HostReading::Life::unknown);
 }
 
 std::vector<Request> Entries::record(StepId id, double now) const {
@@ -148,7 +149,7 @@ std::vector<Request> Entries::let_go(StepId id) {
   const Instance consumer{step.service, step.host};
   std::vector<Request> requests;
   const ManifestEntry* before = current(consumer);
-  const auto* left = recorded(step);
+  const auto* left = recorded(id);
   if (!before || !left) return requests;
   for (const auto& [about, address] : left->entry.drained)
     if (before->drained.contains(about)) requests.push_back(undrain(consumer, about));
@@ -185,7 +186,7 @@ std::vector<Instance> Entries::holding(const std::string& about) const {
 Request Entries::rewrite(ManifestEntry entry, const std::string& host) {
   Request request{.operation = Operation::end, .definition = entry.new_definition, .content = json(entry), .host = host};
   const std::string service = entry.service;  // put takes it by reference, and the entry is moved
-  put(host, service, std::move(entry), HostReading::Life::alive);
+  hosts_.at(host).put(service, std::move(entry), HostReading::Life::alive);
   return request;
 }
 
@@ -211,22 +212,19 @@ Request Entries::unmark(const Instance& consumer, const std::string& about) {
 }
 
 void Entries::begun(StepId id) {
-  const Step& step = plan_.at(id);
-  put(step.host, step.service, entry(id, ManifestEntry::State::changing, 0), HostReading::Life::unknown);
+  host_of(id).put(plan_.at(id).service, entry(id, ManifestEntry::State::changing, 0), HostReading::Life::unknown);
 }
 
 void Entries::written(StepId id, Outcome outcome) {
-  const Step& step = plan_.at(id);
-  put(step.host, step.service, final_entry(id, outcome, 0), HostReading::Life::alive);
+  host_of(id).put(plan_.at(id).service, final_entry(id, outcome, 0), HostReading::Life::alive);
 }
 
-void Entries::put(const std::string& host, const std::string& service, std::optional<ManifestEntry> entry, HostReading::Life life) {
-  Known& known = hosts_.at(host);
-  if (!known.written) known.written = *known.planned;
-  HostReading& reading = *known.written;
-  std::erase_if(reading.entries, [&](const auto& one) { return one.entry.service == service; });
-  if (entry) reading.entries.push_back({std::move(*entry), life});
-  std::sort(reading.entries.begin(), reading.entries.end(),
+void Entries::Known::put(const std::string& service, std::optional<ManifestEntry> entry, HostReading::Life life) {
+  if (!written) written = *planned;
+  std::vector<HostReading::Entry>& entries = written->entries;
+  std::erase_if(entries, [&](const auto& one) { return one.entry.service == service; });
+  if (entry) entries.push_back({std::move(*entry), life});
+  std::sort(entries.begin(), entries.end(),
             [](const auto& a, const auto& b) { return a.entry.service < b.entry.service; });
 }
 

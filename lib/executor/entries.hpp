@@ -54,23 +54,29 @@ class Entries {
   [[nodiscard]] ManifestEntry entry(StepId, ManifestEntry::State, double now) const;
   /// What the entry will be: nothing when it goes.
   [[nodiscard]] std::optional<ManifestEntry> final_entry(StepId, Outcome, double now) const;
-  [[nodiscard]] const HostReading::Entry* recorded(const Step&) const;
-  [[nodiscard]] std::set<std::string> files_of_others(const Step&) const;
-  [[nodiscard]] const HostReading& reading(const std::string& host) const;  ///< as of now
+  [[nodiscard]] const HostReading::Entry* recorded(StepId) const;
+  [[nodiscard]] std::set<std::string> files_of_others(StepId) const;
+  [[nodiscard]] const HostReading& reading(const std::string& host) const { return hosts_.at(host).now(); }
   [[nodiscard]] const ManifestEntry* current(const Instance&) const;
+  [[nodiscard]] const ManifestEntry* current(StepId) const;
   [[nodiscard]] Request rewrite(ManifestEntry, const std::string& host);
-  void put(const std::string& host, const std::string& service, std::optional<ManifestEntry>, HostReading::Life);
   [[nodiscard]] std::string json(const ManifestEntry&) const;
 
+  /// What a host holds.
   struct Known {
     const HostReading* planned;  // as the plan has it
-    std::optional<HostReading> written;  // once something was written there: that, and the rest
+    std::optional<HostReading> written = {};  // once something was written there: that, and the rest
+    [[nodiscard]] const HostReading& now() const { return written ? *written : *planned; }
+    void put(const std::string& service, std::optional<ManifestEntry>, HostReading::Life);
   };
+  [[nodiscard]] Known& host_of(StepId id) const { return *of_step_[static_cast<std::size_t>(id)]; }
+
   const Plan& plan_;
   int run_;
   std::string lineage_;
   CanonicalForms& forms_;
   std::unordered_map<std::string, Known> hosts_;
+  std::vector<Known*> of_step_;  // nullptr for a join
 };
 
 }  // namespace tutti

@@ -180,7 +180,7 @@ Executor::Executor(const Plan& plan, Policy policy, int run, std::string lineage
 Executor::~Executor() = default;
 
 std::span<Event> Executor::next(std::size_t limit) { return impl_->next(std::max<std::size_t>(1, limit)); }
-void Executor::perform(TaskId task, Request request) { impl_->perform(task, std::move(request)); }
+void Executor::perform(TaskId task, std::unique_ptr<Request> request) { impl_->perform(task, std::move(request)); }
 void Executor::done(TaskId task) { impl_->task_over(task, true, {}); }
 void Executor::raised(TaskId task, std::string message) { impl_->task_over(task, false, std::move(message)); }
 

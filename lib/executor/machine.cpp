@@ -291,7 +291,7 @@ void Executor::Impl::answered(Completion& completion, TaskId id) {
   ++task.sequence;
   if (task.kind == Task::Kind::branch) return branch_answered(id, *request, result);
   if (task.kind != Task::Kind::body) return own_answered(id, *request, result);
-  running.effects.push_back(task.text + (result.succeeded ? "" : " ✗"));
+  running.effects.push_back(result.succeeded ? task.text : task.text + " ✗");
   tell(Progress::Kind::effect, step_id, running.effects.back());
   if (request->host == step(step_id).host && request->definition && request->definition->service == step(step_id).service) {
     const Operation done = request->operation;
@@ -338,25 +338,24 @@ void Executor::Impl::own_answered(TaskId id, const Request& request, const Resul
   end(step_id, running.ending, running.message);
 }
 
-void Executor::Impl::perform(TaskId id, Request&& request) {
+void Executor::Impl::perform(TaskId id, std::unique_ptr<Request> request) {
   Task& task = at(id);
   if (!task.live) return;
   --unanswered;
   if (interrupts > 0)
-    return park(task.step, fmt::format("interrupted before: {}", request.describe()));
-  if (!request.host.empty() && !plan.fleet.find(request.host)) {
+    return park(task.step, fmt::format("interrupted before: {}", request->describe()));
+  if (!request->host.empty() && !plan.fleet.find(request->host)) {
     Result result{.succeeded = false, .status = 1, .how = "error",
-                  .error = fmt::format("no host '{}' in the fleet", escaped(request.host))};
-    ready.emplace_back(ResumeTask{id, std::move(result), request.describe()});
+                  .error = fmt::format("no host '{}' in the fleet", escaped(request->host))};
+    ready.emplace_back(ResumeTask{id, std::move(result), request->describe()});
     ++unanswered;
     return;
   }
   at(task.step).touched = true;
-  auto owned = std::make_unique<Request>(std::move(request));
-  if (owned->operation == Operation::drain || owned->operation == Operation::undrain) return take_apart(id, std::move(owned));
-  if (task.kind == Task::Kind::body && task.body == TaskKind::compensation) owned->idempotent = true;
-  if (must_stop_left_over(task, *owned)) return stop_left_over(id, std::move(owned));
-  send(id, std::move(owned));
+  if (request->operation == Operation::drain || request->operation == Operation::undrain) return take_apart(id, std::move(request));
+  if (task.kind == Task::Kind::body && task.body == TaskKind::compensation) request->idempotent = true;
+  if (must_stop_left_over(task, *request)) return stop_left_over(id, std::move(request));
+  send(id, std::move(request));
 }
 
 void Executor::Impl::task_over(TaskId id, bool succeeded, std::string message) {

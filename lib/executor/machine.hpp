@@ -122,7 +122,7 @@ struct Executor::Impl {
   void branches_over(TaskId id);
 
   // -- answers of the driver
-  void perform(TaskId id, Request&& request);
+  void perform(TaskId id, std::unique_ptr<Request> request);
   void task_over(TaskId id, bool succeeded, std::string message);
 
   // -- admission

@@ -9,7 +9,9 @@
 namespace tutti {
 
 std::string effect_token(std::string_view lineage, int run, std::uint32_t step, std::string_view path, std::uint32_t sequence) {
-  std::string token(lineage.substr(0, 12));
+  std::string token;
+  token.reserve(64);
+  token += lineage.substr(0, 12);
   token += '.';
   token += std::to_string(run);
   token += '.';

@@ -42,10 +42,12 @@ Scheduler::Scheduler(const Plan& plan, const Clock& clock, bool simulated)
     after_[static_cast<std::size_t>(edge.before)].push_back(edge.after);
     ++waiting_for_[static_cast<std::size_t>(edge.after)];
   }
+  of_step_.reserve(plan.steps.size());
   for (const Step& step : plan.steps) {
+    of_step_.push_back(step.action == Action::join ? nullptr : &slot(step.host));
     if (step.action == Action::join) continue;
     ++open_;
-    ++slot(step.host).open;
+    ++of_step_.back()->open;
   }
   for (std::uint32_t i = 0; i < plan.steps.size(); ++i)
     if (waiting_for_[i] == 0 && progress_[i] == Progress::waiting) ready(StepId{i});
@@ -56,7 +58,7 @@ void Scheduler::ready(StepId id) {
   if (plan_.steps[i].action != Action::join) {
     progress_[i] = Progress::ready;
     ready_.insert(static_cast<std::uint32_t>(id));
-    slot(plan_.at(id).host).ready.insert(static_cast<std::uint32_t>(id));
+    of_step_[i]->ready.insert(static_cast<std::uint32_t>(id));
     return;
   }
   progress_[i] = Progress::ended;  // a join ends when all before it have
@@ -65,7 +67,7 @@ void Scheduler::ready(StepId id) {
 }
 
 void Scheduler::not_ready(StepId id) {
-  if (ready_.erase(static_cast<std::uint32_t>(id)) > 0) slot(plan_.at(id).host).ready.erase(static_cast<std::uint32_t>(id));
+  if (ready_.erase(static_cast<std::uint32_t>(id)) > 0) of_step_[static_cast<std::size_t>(id)]->ready.erase(static_cast<std::uint32_t>(id));
 }
 
 std::vector<std::string> Scheduler::candidates() const {
@@ -73,7 +75,7 @@ std::vector<std::string> Scheduler::candidates() const {
   std::set<std::string> seen;
   for (const std::uint32_t id : ready_) {
     const std::string& host = plan_.steps[id].host;
-    if (!slots_.at(host).in_transition && seen.insert(host).second) hosts.push_back(host);
+    if (!of_step_[id]->in_transition && seen.insert(host).second) hosts.push_back(host);
   }
   return hosts;
 }
@@ -84,8 +86,7 @@ bool Scheduler::is_candidate(const std::string& host) const {
 }
 
 template <class F>
-void Scheduler::change(const std::string& name, F f) {
-  Slot& host = slot(name);
+void Scheduler::change(Slot& host, F f) {
   const bool before = host.unavailable();
   in_transition_ -= host.in_transition;
   f(host);
@@ -95,7 +96,7 @@ void Scheduler::change(const std::string& name, F f) {
 }
 
 void Scheduler::admit(const std::string& host) {
-  change(host, [&](Slot& slot) {
+  change(slot(host), [&](Slot& slot) {
     slot.in_transition = true;
     slot.phase = plan_.steps[*slot.ready.begin()].phase;
   });
@@ -114,11 +115,11 @@ std::optional<StepId> Scheduler::next_step(const std::string& host) {
 }
 
 void Scheduler::leave(const std::string& host) {
-  change(host, [](Slot& slot) { slot.in_transition = false; });
+  change(slot(host), [](Slot& slot) { slot.in_transition = false; });
 }
 
 void Scheduler::lose(const std::string& host) {
-  change(host, [](Slot& slot) { slot.unreachable = true; });
+  change(slot(host), [](Slot& slot) { slot.unreachable = true; });
 }
 
 std::vector<Scheduler::Skipped> Scheduler::end(StepId id, Outcome outcome) {
@@ -128,7 +129,7 @@ std::vector<Scheduler::Skipped> Scheduler::end(StepId id, Outcome outcome) {
   progress_[i] = Progress::ended;
   not_ready(id);
   --open_;
-  change(step.host, [&](Slot& slot) {
+  change(*of_step_[i], [&](Slot& slot) {
     --slot.open;
     switch (outcome) {
       case Outcome::upgraded: slot.down.erase(step.service); break;
@@ -165,7 +166,7 @@ std::vector<Scheduler::Skipped> Scheduler::end(StepId id, Outcome outcome) {
     not_ready(next);
     if (plan_.steps[n].action != Action::join) {
       --open_;
-      --slot(plan_.steps[n].host).open;
+      --of_step_[n]->open;
       skipped.push_back({next, why});
     }
     reach.insert(reach.end(), after_[n].begin(), after_[n].end());

@@ -70,7 +70,7 @@ class Scheduler final : public Rollout {
   Slot& slot(const std::string& host) { return slots_.at(host); }
   [[nodiscard]] const Slot& slot(const std::string& host) const;  // throws Error
   template <class F>
-  void change(const std::string& host, F f);  // keeps the counts
+  void change(Slot& host, F f);  // keeps the counts
   void ready(StepId);
   void not_ready(StepId);
   const std::map<std::string, Count>& index(const std::string& key) const;
@@ -84,6 +84,7 @@ class Scheduler final : public Rollout {
   std::vector<std::vector<StepId>> after_;
   std::set<std::uint32_t> ready_;  // instance steps, in the plan's order
   std::unordered_map<std::string, Slot> slots_;
+  std::vector<Slot*> of_step_;  // nullptr for a join
   std::size_t open_ = 0;
   int in_transition_ = 0;
   mutable std::map<std::string, std::map<std::string, Count>> counts_;  // by label key, by value; made when asked for

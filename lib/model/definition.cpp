@@ -46,7 +46,7 @@ void write_running(std::string& out, const Definition& d) {
   if (d.one_shot) json.flag("one_shot", true);
   if (!d.payload.empty()) json.texts("payload", d.payload);
   json.text("service", d.service);
-  for (const char* name : {"start", "stop"})
+  for (const std::string name : {"start", "stop"})
     if (const auto program = d.programs.find(name); program != d.programs.end()) write(json.key(name), program->second);
   if (!d.user.empty()) json.text("user", d.user);
   json.text("version", d.version);

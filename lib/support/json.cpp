@@ -1,6 +1,7 @@
 #include "support/json.hpp"
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <utility>
 #include <vector>
@@ -160,8 +161,13 @@ const Json& Reader::object(const char* key) const {
 }
 
 void append_json(std::string& out, std::string_view text) {
+  static constexpr auto table = [] {  // the characters that are written as they are
+    std::array<bool, 256> all{};
+    for (unsigned c = 0x20; c < 0x7f; ++c) all[c] = c != '"' && c != '\\';
+    return all;
+  }();
   const std::size_t begin = out.size();
-  const auto is_itself = [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; };
+  const auto is_itself = [](char c) { return table[static_cast<unsigned char>(c)]; };
   auto next = std::find_if_not(text.begin(), text.end(), is_itself);
   if (next == text.end()) {  // nearly always
     out.resize(begin + text.size() + 2, '"');
@@ -187,17 +193,20 @@ void append_json(std::string& out, std::string_view text) {
   out += '"';
 }
 
-std::string& ObjectWriter::key(std::string_view key) {
+std::string& ObjectWriter::key(Key key) {
   if (!std::exchange(is_first_, false)) out_ += ',';
-  append_json(out_, key);
+  if (key.is_plain_)
+    ((out_ += '"') += key.text_) += '"';
+  else
+    append_json(out_, key.text_);
   return out_ += ':';
 }
-void ObjectWriter::text(std::string_view name, std::string_view value) { append_json(key(name), value); }
-void ObjectWriter::integer(std::string_view name, std::int64_t value) { key(name) += std::to_string(value); }
-void ObjectWriter::number(std::string_view name, double value) { key(name) += Json(value).dump(); }
-void ObjectWriter::flag(std::string_view name, bool value) { key(name) += value ? "true" : "false"; }
+void ObjectWriter::text(Key name, std::string_view value) { append_json(key(name), value); }
+void ObjectWriter::integer(Key name, std::int64_t value) { key(name) += std::to_string(value); }
+void ObjectWriter::number(Key name, double value) { key(name) += Json(value).dump(); }
+void ObjectWriter::flag(Key name, bool value) { key(name) += value ? "true" : "false"; }
 
-void ObjectWriter::texts(std::string_view name, const std::vector<std::string>& values) {
+void ObjectWriter::texts(Key name, const std::vector<std::string>& values) {
   key(name) += '[';
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (i > 0) out_ += ',';
@@ -206,7 +215,7 @@ void ObjectWriter::texts(std::string_view name, const std::vector<std::string>& 
   out_ += ']';
 }
 
-void ObjectWriter::texts(std::string_view name, const std::map<std::string, std::string>& values) {
+void ObjectWriter::texts(Key name, const std::map<std::string, std::string>& values) {
   ObjectWriter object(key(name));
   for (const auto& [member, value] : values) object.text(member, value);
 }

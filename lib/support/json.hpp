@@ -51,6 +51,19 @@ class Reader {
 /// effect. Who writes puts the keys in their order (by byte value).
 class ObjectWriter {
  public:
+  /// A literal, which is taken as it is, or any other string.
+  class Key {
+   public:
+    template <std::size_t N>
+    consteval Key(const char (&literal)[N]) : text_(literal, N - 1), is_plain_(true) {}
+    Key(const std::string& text) : text_(text), is_plain_(false) {}
+
+   private:
+    friend class ObjectWriter;
+    std::string_view text_;
+    bool is_plain_;
+  };
+
   /// Appends to `out`, which is borrowed.
   explicit ObjectWriter(std::string& out) : out_(out) { out_ += '{'; }
   ~ObjectWriter() { out_ += '}'; }
@@ -58,13 +71,13 @@ class ObjectWriter {
   ObjectWriter& operator=(const ObjectWriter&) = delete;
 
   /// Where the value is to be appended.
-  std::string& key(std::string_view key);
-  void text(std::string_view key, std::string_view value);
-  void integer(std::string_view key, std::int64_t value);
-  void number(std::string_view key, double value);
-  void flag(std::string_view key, bool value);
-  void texts(std::string_view key, const std::vector<std::string>& values);
-  void texts(std::string_view key, const std::map<std::string, std::string>& values);
+  std::string& key(Key key);
+  void text(Key key, std::string_view value);
+  void integer(Key key, std::int64_t value);
+  void number(Key key, double value);
+  void flag(Key key, bool value);
+  void texts(Key key, const std::vector<std::string>& values);
+  void texts(Key key, const std::map<std::string, std::string>& values);
 
  private:
   std::string& out_;

@@ -66,7 +66,7 @@ void Driver::run(const std::function<void(const Progress&)>& on_progress) {
       impl_->running.erase(id);
       return impl_->executor.raised(id, "the transition waits for something that is no effect: it would never go on");
     }
-    if (!handle.done()) return impl_->executor.perform(id, std::move(*std::exchange(body.awaited->request_, nullptr)));
+    if (!handle.done()) return impl_->executor.perform(id, std::move(body.awaited->request_));
     const std::exception_ptr failure = handle.promise().failure;
     impl_->running.erase(id);
     if (failure)

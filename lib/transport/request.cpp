@@ -140,7 +140,7 @@ std::string Request::describe() const {
   default:
     add(definition ? definition->title() : path);
   }
-  text = escaped(text);
+  if (!is_plain(text)) text = escaped(text);
   if (text.size() > most_columns && width(text) > most_columns) {
     std::size_t end = text.size();
     for (std::size_t columns = width(text); columns >= most_columns; --columns) do

@@ -54,7 +54,7 @@ class TUTTI_EXPORT Executor {
   [[nodiscard]] std::span<Event> next(std::size_t limit = 256);
 
   // Answers. A task that has a request pending gives no other until it is resumed.
-  void perform(TaskId, Request);                                    ///< then ResumeTask or DropTask
+  void perform(TaskId, std::unique_ptr<Request>);                   ///< then ResumeTask or DropTask
   [[nodiscard]] std::optional<std::uint32_t> on_roll_back(TaskId);  ///< at once: the serial; none: dropped
   [[nodiscard]] std::string next_token(TaskId) const;               ///< that the next perform() will have
   void done(TaskId);

@@ -124,7 +124,7 @@ class TUTTI_EXPORT EffectBase {
  protected:
   friend class Context;
   friend class Driver;
-  EffectBase(Context context, Request request)
+  EffectBase(Context context, Request&& request)
       : context_(std::move(context)), request_(std::make_unique<Request>(std::move(request))) {}
   Result take();  // throws EffectFailed
   Context context_;

@@ -30,8 +30,8 @@ struct ByHand {
   Executor executor;
 };
 
-Request put(const std::string& path, const std::string& content) {
-  return {.operation = Operation::put_file, .path = path, .content = content};
+std::unique_ptr<Request> put(const std::string& path, const std::string& content) {
+  return std::make_unique<Request>(Request{.operation = Operation::put_file, .path = path, .content = content});
 }
 
 /// A command; GCC 12 takes no nested braces inside `co_await`.

@@ -68,6 +68,9 @@ SCM report_text(SCM handle) {
 SCM report_json(SCM handle) {
   return gate("%report-json", [&] { return text(report(handle).to_json()); });
 }
+SCM one_line(SCM message) {
+  return gate("%one-line", [&] { return text(in_one_line(to_string(message, 1))); });
+}
 SCM report_exit_status(SCM handle) {
   return gate("%report-exit-status", [&] { return scm_from_int(report(handle).exit_status()); });
 }
@@ -101,6 +104,7 @@ const Primitive table[] = {
      "Return the definition that is or will be deployed on HOST for SERVICE by PLAN, or #f."},
     {"%report-text", 1, subr(report_text), "Return REPORT as people read it: a table and a sentence."},
     {"%report-json", 1, subr(report_json), "Return REPORT as JSON."},
+    {"%one-line", 1, subr(one_line), "Return MESSAGE, of several lines, in one: what failed, and why."},
     {"%report-exit-status", 1, subr(report_exit_status), "Return the exit status that REPORT asks for."},
     {"%report-summary", 1, subr(report_summary),
      "Return #(SITE RUN GENERATION INTERRUPTED? HALTED FRAMES UNREACHABLE) of REPORT."},

@@ -1,6 +1,7 @@
 #include <tutti/report.hpp>
 
 #include <algorithm>
+#include <cctype>
 #include <map>
 #include <ostream>
 
@@ -24,16 +25,37 @@ std::string versions(const StepReport& step) {
   return step.old_version == step.new_version ? step.new_version : step.old_version + " → " + step.new_version;
 }
 
-/// Of several lines the first, which says what failed, and the last, which as a rule says why.
-std::string in_one_line(std::string text) {
-  const auto end = text.find('\n');
-  if (end == std::string::npos) return text;
-  text.erase(std::min(text.size(), text.find_last_not_of("\n ") + 1));
-  const auto last = text.find_first_not_of(' ', text.rfind('\n') + 1);
-  return last <= end || last == std::string::npos ? text.substr(0, end) : text.substr(0, end) + " … " + text.substr(last);
+/// Is there a word in the line; is it one of an error?
+bool has_word(std::string_view line) {
+  return std::any_of(line.begin(), line.end(), [](unsigned char c) { return std::isalnum(c) || c >= 0x80; });
+}
+bool tells_error(std::string_view line) {
+  std::string small(line);
+  std::transform(small.begin(), small.end(), small.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return small.find("error") != std::string::npos || small.find("fatal") != std::string::npos;
 }
 
 }  // namespace
+
+std::string in_one_line(const std::string& message) {
+  std::string_view first, last;
+  bool is_error = false;
+  for (std::string_view rest = message; !rest.empty();) {
+    const auto end = std::min(rest.find('\n'), rest.size());
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    const auto begin = line.find_first_not_of(" \t\r");
+    if (begin == std::string_view::npos) continue;
+    const std::string_view trimmed = line.substr(begin, line.find_last_not_of(" \t\r") + 1 - begin);
+    if (first.empty()) {
+      first = trimmed;
+    } else if (has_word(trimmed) && (!is_error || tells_error(trimmed))) {
+      last = trimmed;
+      is_error = tells_error(trimmed);
+    }
+  }
+  return std::string(first) + (last.empty() ? "" : " … " + std::string(last));
+}
 
 const char* to_string(Outcome outcome) noexcept {
   switch (outcome) {

@@ -57,4 +57,8 @@ struct TUTTI_EXPORT Report {
 };
 TUTTI_EXPORT std::ostream& operator<<(std::ostream&, const Report&);
 
+/// A message of several lines in one: the first, which says what failed, and that which says why, the last
+/// that tells of an error, else the last with a word in it.
+[[nodiscard]] TUTTI_EXPORT std::string in_one_line(const std::string& message);
+
 }  // namespace tutti

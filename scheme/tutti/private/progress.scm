@@ -40,12 +40,8 @@
     (code (string-append "\x1b[" code "m" text "\x1b[0m"))))
 
 (define (one-line text)
-  "Return TEXT without controls, in one line: the first of several, and the last, which as a rule says why.
-The report has all of them."
-  (match (remove string-null? (map string-trim-both (string-split (escape-controls text) #\newline)))
-    (() "")
-    ((line) line)
-    ((first _ ... last) (string-append first " … " last))))
+  "Return TEXT without controls, in one line.  The report has all of them."
+  (escape-controls (%one-line text)))
 
 (define (event-line kind service text outcome)
   "Return what an event says about its host."

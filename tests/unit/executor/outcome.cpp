@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <tutti/report.hpp>
+
 #include <tutti/error.hpp>
 
 using namespace tutti;
@@ -28,4 +30,16 @@ TEST_CASE("outcome: comes back from the journal as it was written") {
 
 TEST_CASE("outcome: a token says the run in its second part, and is a word") {
   CHECK(effect_token("0123456789abcdef", 12, 3, "t.4.1", 5) == "0123456789ab.12.3.t.4.1.5");
+}
+
+TEST_CASE("report: a message of several lines in one says what failed, and why") {
+  CHECK(in_one_line("") == "");
+  CHECK(in_one_line("run x failed: exit 3") == "run x failed: exit 3");
+  CHECK(in_one_line("it failed:\n  one\n  two\n") == "it failed: … two");
+  // psql ends with where it was, not with what was wrong there
+  CHECK(in_one_line("validate failed:\nERROR:  no such column\nLINE 1: SELECT x\n               ^") ==
+        "validate failed: … ERROR:  no such column");
+  // Python ends with what was wrong
+  CHECK(in_one_line("died:\n  raise Error(1)\n    ^^^\nOSError: in use\n\n") == "died: … OSError: in use");
+  CHECK(in_one_line("a\n---\n") == "a");
 }

@@ -15,6 +15,7 @@
   #:use-module (ice-9 rdelim)
   #:use-module (rnrs bytevectors)
   #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-11)
   #:use-module (system vm frame)
   #:use-module (tutti config)
   #:use-module (tutti errors)
@@ -38,10 +39,16 @@
 (define %unreachable 5)
 (define %locked 6)
 
+(define %usual-file "site.scm")
+
 (define (one-file command arguments)
   (match arguments
     ((file) file)
-    (() (fail "tutti ~a: the file of a site program is missing: tutti ~a FILE" command command))
+    (()
+     (unless (file-exists? %usual-file)
+       (fail "tutti ~a: the file of a site program is missing: tutti ~a FILE; without FILE it is ~a, which is not here"
+             command command %usual-file))
+     %usual-file)
     ((_ other . _) (fail "tutti ~a: one site program is wanted; what is '~a'?" command other))))
 
 (define (open-from command options arguments)
@@ -220,13 +227,17 @@
   (call-with-values
       (lambda ()
         (match arguments
-          ((file) (values file #f #f))
-          ((file run) (values file (number-of-run run) #f))
-          ((file run host) (values file (number-of-run run) host))
-          (() (values (one-file "log" '()) #f #f))
-          ((_ _ _ other . _) (fail "tutti log: what is '~a'? tutti log FILE [RUN [HOST]]" other))))
-    (lambda (file run host)
-      (let ((site (open-from "log" options (list file))))
+          (((and (? string->number) (? (negate file-exists?))) . _) (values '() arguments))
+          (() (values '() '()))
+          ((file . rest) (values (list file) rest))))
+    (lambda (files rest)
+      (let-values (((run host)
+                    (match rest
+                      (() (values #f #f))
+                      ((run) (values (number-of-run run) #f))
+                      ((run host) (values (number-of-run run) host))
+                      ((_ _ other . _) (fail "tutti log: what is '~a'? tutti log [FILE] [RUN [HOST]]" other))))
+                   ((site) (open-from "log" options files)))
         (call-if-deployed site
           (lambda ()
             (let ((log (%open-log (site-deployment site) run host
@@ -256,13 +267,21 @@ escaped if PORT is a terminal."
         (loop (+ offset size)))))
   (force-output port))
 
+(define (file-and-program arguments)
+  "Return ARGUMENTS of 'tutti run' as a pair of lists: of the file, if it is there, and of the program's words."
+  (match (member "--" arguments)
+    ((and tail (_ . words)) (cons (drop-right arguments (length tail)) words))
+    (#f (match arguments
+          (() '(()))
+          ((file . words) (cons (list file) words))))))
+
 (define (run-command options arguments)
-  (match arguments
-    ((file words ..1)
+  (match (file-and-program arguments)
+    ((files words ..1)
      (let* ((host (or (option-ref options "host")
-                      (fail "tutti run: on which host? tutti run FILE --host NAME -- PROGRAM [ARGUMENT]...")))
+                      (fail "tutti run: on which host? tutti run [FILE] --host NAME -- PROGRAM [ARGUMENT]...")))
             (limit (or (number-option options "limit" 1) 600))
-            (site (open-from "run" options (list file)))
+            (site (open-from "run" options files))
             (deployment (site-deployment site))
             (failure (parameterize ((%current-site site))
                        (call-on-host host
@@ -282,8 +301,7 @@ escaped if PORT is a terminal."
          (print-error (format #f "~a: ~a" host (escape-controls (first-line failure))))
          %failed)
         (else %done))))
-    ((file) (fail "tutti run: which program? tutti run FILE --host NAME -- PROGRAM [ARGUMENT]..."))
-    (() (one-file "run" '()))))
+    (_ (fail "tutti run: which program? tutti run [FILE] --host NAME -- PROGRAM [ARGUMENT]..."))))
 
 (define (first-line text)
   (match (string-index text #\newline)
@@ -302,21 +320,21 @@ escaped if PORT is a terminal."
 
 (define %commands
   (let ((common '("site" "inventory" "state")))
-    (list (make-command "check" "FILE" "Is the program right?  Touches no host."
+    (list (make-command "check" "[FILE]" "Is the program right?  Touches no host."
                         '("site" "inventory") check)
-          (make-command "plan" "FILE" "What would change, in which waves, and why."
+          (make-command "plan" "[FILE]" "What would change, in which waves, and why."
                         (append common '("json" "detailed-exitcode")) plan-command)
-          (make-command "deploy" "FILE" "Plan, confirm, execute, and record a generation."
+          (make-command "deploy" "[FILE]" "Plan, confirm, execute, and record a generation."
                         (append common '("yes" "dry-run" "take-over" "json" "keep")) deploy-command)
-          (make-command "abandon" "FILE" "End an unfinished run without touching hosts."
+          (make-command "abandon" "[FILE]" "End an unfinished run without touching hosts."
                         common abandon-command)
-          (make-command "status" "FILE" "What runs where, and whether it lives."
+          (make-command "status" "[FILE]" "What runs where, and whether it lives."
                         common status-command)
-          (make-command "history" "FILE" "The generations, newest first."
+          (make-command "history" "[FILE]" "The generations, newest first."
                         common history-command)
-          (make-command "log" "FILE [RUN [HOST]]" "What a run did and printed; without RUN the last one."
+          (make-command "log" "[FILE] [RUN [HOST]]" "What a run did and printed; without RUN the last one."
                         (append common '("bytes" "daemons")) log-command)
-          (make-command "run" "FILE --host NAME -- PROGRAM [ARGUMENT]..." "Run a program on a host."
+          (make-command "run" "[FILE] --host NAME -- PROGRAM [ARGUMENT]..." "Run a program on a host."
                         (append common '("host" "limit")) run-command)
           (make-command "repl" "[FILE]" "Look at a site and deploy it from a Guile REPL."
                         common repl-command))))
@@ -419,7 +437,9 @@ reader who left, such as `head', has seen what he wanted."
          (lambda (options arguments)
            (if (option-ref options "help")
                (begin (print-command-help command (current-output-port)) %done)
-               ((command-procedure command) options arguments))))))))
+               ((command-procedure command)
+                options
+                (if (string=? name "run") arguments (delete "--" arguments))))))))))
 
 (define (main arguments)
   "Do what the command line ARGUMENTS, a list whose first member is the program, asks for, and return the

@@ -67,14 +67,14 @@
 
 (define (parse-options command arguments)
   "Return two values: the options in ARGUMENTS, an association list of names and values, and the other
-arguments."
+arguments: also \"--\", which ends the options, for a command that tells what comes before it from the rest."
   (define (value-name name)
     (match (assoc name %options)
       ((_ value _) value)))
   (let loop ((arguments arguments) (options '()) (others '()))
     (match arguments
       (() (values (reverse options) (reverse others)))
-      (("--" . rest) (values (reverse options) (append (reverse others) rest)))
+      (("--" . rest) (values (reverse options) (append (reverse others) (cons "--" rest))))
       (("-h" . rest) (loop rest (acons "help" #t options) others))
       (((? (lambda (argument) (string-prefix? "-" argument)) argument) . rest)
        (let* ((equals (string-index argument #\=))
@@ -117,9 +117,9 @@ arguments."
 
 (define (print-help commands port)
   "Print what the command is for to PORT."
-  (format port "usage: tutti COMMAND [OPTION]... FILE
+  (format port "usage: tutti COMMAND [OPTION]... [FILE]
 
-Deploys services to many machines in a coordinated way.  FILE is a site program.
+Deploys services to many machines in a coordinated way.  FILE is a site program, site.scm if it is left out.
 
 ")
   (for-each (lambda (command)

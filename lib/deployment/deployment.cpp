@@ -133,7 +133,7 @@ Executor& Deployment::begin(const Plan& plan, const ExecuteOptions& options) {
     const std::string lineage = d.state.lineage();
     d.plan = plan;
     if (options.dry_run) {
-      d.dry = make_dry_transport();
+      d.dry = make_dry_transport(d.clock);
       d.executor = std::make_unique<Executor>(*d.plan, Policy{}, plan.generation + 1, lineage, nullptr, *d.dry, d.clock);
       d.interruptible = d.executor.get();
       return *d.executor;
@@ -185,9 +185,12 @@ Report Deployment::finish() {
     for (const StepReport& step : report.steps) is_open = is_open || step.outcome == Outcome::unknown || step.outcome == Outcome::none;
     const bool is_complete = report.exit_status() == 0;
     if (!is_open) d.state.end_run(d.run, is_complete ? "complete" : "incomplete", is_complete ? "" : report.sums(), report.to_json());
-    d.state.forget_before(d.state.first_kept(d.options.keep));
   } catch (const Error& error) {
     report.not_recorded = error.what();  // what happened on the hosts happened all the same
+  }
+  try {
+    d.state.forget_before(d.state.first_kept(d.options.keep));
+  } catch (const Error&) {  // that is for the next run, then
   }
   d.journal.reset();
   d.plan.reset();
@@ -204,9 +207,8 @@ Report Deployment::execute(const Plan& plan, const std::function<void(const Prog
     return report;
   }
   Executor& executor = begin(plan, options);
-  Driver driver(executor, *impl_->plan, [this](const Step& step) { return impl_->transition_of(step); });
   try {
-    driver.run(on_progress);
+    Driver(executor, *impl_->plan, [this](const Step& step) { return impl_->transition_of(step); }).run(on_progress);
   } catch (...) {
     // The run stays unfinished, as it would had we died: `abandon` ends it.
     impl_->interruptible = nullptr;

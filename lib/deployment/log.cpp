@@ -59,7 +59,8 @@ struct Logged {
   std::optional<Result> result = {};
 };
 
-bool is_bookkeeping(const Record& intent) { return intent.path == "b" || intent.path == "e"; }
+/// Requests of the executor's own before and after a transition; of an `undrain` step they are the programs.
+bool is_bookkeeping(const Record& intent) { return (intent.path == "b" || intent.path == "e") && !intent.text.starts_with("run "); }
 
 }  // namespace
 
@@ -72,7 +73,7 @@ struct RunLog::Impl {
   Json steps;
   std::map<std::uint32_t, std::string> endings = {};  ///< "rolled-back: it failed", by step
   std::vector<Logged> effects = {};              ///< by step, each in order
-  std::vector<std::uint32_t> without = {};       ///< steps that ended without any
+  std::vector<std::uint32_t> without = {};       ///< steps that ended, and have none
   std::size_t next_effect = 0;
   std::map<std::string, std::string> silent = {};  ///< hosts that can't be asked, and why
   std::deque<std::string> ready = {};
@@ -114,15 +115,17 @@ struct RunLog::Impl {
           }
     }
     std::set<std::string> hosts;
+    std::set<std::uint32_t> shown;
     for (const std::uint32_t step : order)
       for (Logged& one : by_step[step]) {
         if (is_bookkeeping(one.intent) && one.result && one.result->succeeded) continue;
         if (!options.host.empty() && host_of(step) != options.host && host_of(one) != options.host) continue;
         hosts.insert(host_of(one));
+        shown.insert(step);
         effects.push_back(std::move(one));
       }
     for (const auto& [step, ending] : endings)
-      if (by_step[step].empty() && (options.host.empty() || host_of(step) == options.host)) without.push_back(step);
+      if (!shown.contains(step) && (options.host.empty() || host_of(step) == options.host)) without.push_back(step);
     if (!options.host.empty() && effects.empty() && without.empty())
       throw Error(ErrorCode::misuse, fmt::format("run {} did nothing on '{}'.", run, escaped(options.host)) + (fleet.find(options.host) ? "" : suggestion(options.host, names())));
     ask(hosts);
@@ -159,7 +162,8 @@ struct RunLog::Impl {
       else
         came_to = result.how == "exit" ? fmt::format("✗ exit status {}", result.status) : "✗ " + result.how;
     }
-    ready.push_back(fmt::format("{}{:%H:%M:%S}  {}{}{}\n", is_branch ? "    " : "  ", local(intent.time), at, escaped(intent.text),
+    const std::string time = intent.time > 0 ? fmt::format("{:%H:%M:%S}", local(intent.time)) : "        ";
+    ready.push_back(fmt::format("{}{}  {}{}{}\n", is_branch ? "    " : "  ", time, at, escaped(intent.text),
                                 came_to.empty() ? "" : "  " + came_to));
     if (intent.type == Record::Type::intent && one.result) say_output(one, *one.result);
   }

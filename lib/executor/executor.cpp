@@ -19,6 +19,7 @@ namespace {
 constexpr std::size_t admit_at_once = 128; // hosts; then what is under way comes first again
 constexpr std::size_t deal_at_once = 64;   // completions, then the driver goes on while they are in the caches
 constexpr double soonest = 0.05;           // seconds; when it said `not before` a time that is past by now
+constexpr double last_date = 253402214400; // that is told, in seconds since the epoch: the end of the year 9999
 constexpr double ask_again_after = 1.0;    // seconds; when a policy says `wait` and nothing is under way
 
 }  // namespace
@@ -151,7 +152,8 @@ std::string Executor::Impl::waiting_for() const {
   const std::size_t n = scheduler.candidates().size();
   const std::string who = fmt::format("nothing is under way, {} host{} for the policy, which ", n, n == 1 ? " waits" : "s wait");
   if (waits) return who + fmt::format("says `wait` and is asked every {:g} s (interrupt to leave)", ask_again_after);
-  return who + fmt::format("says not before {:%F %T} (interrupt to leave)", fmt::localtime(static_cast<std::time_t>(std::ceil(*not_before))));
+  return who + fmt::format("says not before {:%F %T} (interrupt to leave)",
+                           fmt::localtime(static_cast<std::time_t>(std::ceil(std::min(*not_before, last_date)))));
 }
 
 bool Executor::Impl::wait(std::optional<double> seconds) {

@@ -174,6 +174,7 @@ void Executor::Impl::prove(StepId id) {
 }
 
 void Executor::Impl::roll_back(StepId id, std::string message) {
+  if (is_dry()) return end(id, Outcome::unchanged, std::move(message));
   Running& running = at(id);
   running.message = std::move(message);
   tell(Progress::Kind::effect, id, "rolling back: " + running.message);
@@ -231,11 +232,11 @@ void Executor::Impl::drop(TaskId id, const std::string& why) {
 void Executor::Impl::over(StepId id) {
   const Running& running = at(id);
   tell(Progress::Kind::outcome, id, running.message, running.outcome);
-  for (const Scheduler::Skipped& one : scheduler.end(id, running.outcome)) skip(one.step, one.why);
+  for (const Scheduler::Skipped& one : scheduler.end(id, is_dry() ? Outcome::upgraded : running.outcome)) skip(one.step, one.why);
   ask_round = true;
   const bool is_failure = running.outcome == Outcome::rolled_back || running.outcome == Outcome::roll_back_failed ||
                           running.outcome == Outcome::failed || running.outcome == Outcome::unchanged;
-  if (is_failure && (halted.empty() || culprit == id))
+  if (is_failure && !is_dry() && (halted.empty() || culprit == id))
     halt(fmt::format("{}@{} is {}: {}", step(id).service, step(id).host, to_string(running.outcome), running.message));
   if (running.begun) go_on(step(id).host);
 }

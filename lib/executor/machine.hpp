@@ -59,6 +59,8 @@ struct Executor::Impl {
   Running& at(StepId id) { return steps[static_cast<std::size_t>(id)]; }
   Task& at(TaskId id) { return tasks.at(static_cast<std::size_t>(id)); }
   const Step& step(StepId id) const { return plan.at(id); }
+  /// Nothing was done: what raises is not undone, and holds nothing up.
+  bool is_dry() const { return !journal; }
 
   void write(Record::Type type, StepId id, const std::string& path, std::uint32_t sequence, std::string hash = {},
              std::int64_t number = 0, std::string text = {}, std::string host = {});

@@ -46,8 +46,8 @@ Result outcome_from_json(const std::string& text) {
   try {
     const Json json = Json::parse(text);
     Result result;
-    result.succeeded = !json.value("failed", false);
     result.status = json.at("status");
+    result.succeeded = !json.value("failed", false) && result.status == 0;  // runs of before 0.1 have no `failed`
     result.how = json.at("how");
     result.output.size = json.at("size");
     result.output.sha256 = json.value("sha256", "");

@@ -21,6 +21,7 @@ namespace tutti {
 namespace {
 
 constexpr int schema_version = 2;
+constexpr std::int64_t tenfold = 10;  // so many times as many runs as are kept, when none of them was complete
 /// From schema 1, which had neither time nor host of a record.
 constexpr const char* from_schema_1 =
     "ALTER TABLE record ADD COLUMN host TEXT NOT NULL DEFAULT '';"
@@ -280,11 +281,15 @@ std::string State::plan_of(int run) const {
 }
 
 int State::first_kept(int keep) const {
-  Statement statement(*impl_->database,
-                      "SELECT min((SELECT coalesce(min(number), 0) FROM (SELECT number FROM run ORDER BY number DESC LIMIT ?)),"
-                      " (SELECT coalesce(max(number), 9223372036854775807) FROM run WHERE status='complete'))");
-  (void)statement.bind(1, std::int64_t{std::max(keep, 1)}).step();
-  return static_cast<int>(statement.integer(0));
+  const std::int64_t least = std::max(keep, 1), most = least * tenfold;
+  Statement statement(*impl_->database, "SELECT number, status='complete' FROM run ORDER BY number DESC LIMIT ?");
+  statement.bind(1, most);
+  bool is_complete = false;
+  for (std::int64_t count = 1; statement.step(); ++count) {
+    is_complete = is_complete || statement.integer(1) != 0;
+    if (count == most || (count >= least && is_complete)) return static_cast<int>(statement.integer(0));
+  }
+  return 0;
 }
 
 void State::forget_before(int run) {

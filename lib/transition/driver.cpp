@@ -66,6 +66,10 @@ void Driver::run(const std::function<void(const Progress&)>& on_progress) {
       impl_->running.erase(id);
       return impl_->executor.raised(id, "the transition waits for something that is no effect: it would never go on");
     }
+    if (!handle.done() && !body.awaited->request_) {
+      impl_->running.erase(id);
+      return impl_->executor.raised(id, "the transition awaits an effect for the second time: make another one for that");
+    }
     if (!handle.done()) return impl_->executor.perform(id, std::move(body.awaited->request_));
     const std::exception_ptr failure = handle.promise().failure;
     impl_->running.erase(id);

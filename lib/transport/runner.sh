@@ -9,7 +9,7 @@
 #   owner             who holds the lock           PID START BOOT LINEAGE EPOCH
 #   fence             the highest that was here    LINEAGE EPOCH HOLDER
 #   nonce             made with this folder
-#   e/TOKEN.s         STARTED: its supervisor      PID START BOOT LINEAGE EPOCH
+#   e/TOKEN.s         STARTED: its supervisor      PID START BOOT OPERATION LINEAGE EPOCH
 #   e/TOKEN.p         what runs for it             PID START BOOT GRACE TRY
 #   e/TOKEN.x         why that was killed          HOW
 #   e/TOKEN.d         DONE                         HOW STATUS OSIZE OSHA ESIZE ESHA
@@ -655,7 +655,7 @@ supervise() {                           # lives on when the runner is killed
   outcome
 }
 
-print_started() { printf '%s %s %s %s %s .\n' "$pid" "$start" "$boot" "$lineage" "$epoch"; }
+print_started() { printf '%s %s %s %s %s %s .\n' "$pid" "$start" "$boot" "$operation" "$lineage" "$epoch"; }
 
 # outcome [STARTED]: DONE is durable before anybody hears of it; STARTED, if it is to be written, is after it.
 outcome() {
@@ -741,11 +741,18 @@ end_effect() {                          # kills what runs for the token, until t
     looks_left=$((looks_left - 1))
     look
   done
-  [ $found != lost ] || ! record_of "$t.p" || sweep_left $record
+  [ $found != lost ] || sweep_left
 }
 
-sweep_left() {                          # PID START BOOT ...: its children may have outlived it
+# Children of a program that nobody watches any more may have outlived it. What a START left is a service: it is
+# stopped as one. Once is enough.
+sweep_left() {
+  record_of "$t.s"
+  case $record in *' START '*) return ;; esac
+  record_of "$t.p" || return
+  set -- $record
   [ "$3" != "$boot" ] || sweep - "$2" "TUTTI_EFFECT=$nonce/$token/"
+  rm -f "$t.p"
 }
 
 op_forget() {
@@ -1068,6 +1075,7 @@ install_file() {                        # 'MODE OWNER|- ITEM PATH'
   if { writable "$temporary" || listen touch "$temporary"; } && install_item 5>"$temporary"; then return; fi
   discard "$temporary"
   [ "$how" = error ] || oops "cannot write $path: $detail"
+  return 1
 }
 
 install_item() {                        # $temporary, open as descriptor 5, becomes $path
@@ -1258,14 +1266,15 @@ unput_file() {
 
 unput_steps() {
   discard "$t.e"
-  replaceable "$1" || return
   if [ -e "e/$k_of.prev" ] || [ -L "e/$k_of.prev" ]; then
+    replaceable "$1" || return
     discard "$temporary"
     step cp -pP "e/$k_of.prev" "$temporary" && { [ -L "$temporary" ] || step sync "$temporary"; } &&
       step mv -f "$temporary" "$path" && step sync "${path%/*}/" && return
     discard "$temporary"
     oops "cannot put back $path: $detail"
   elif [ -e "e/$k_of.none" ]; then
+    replaceable "$1" || return
     [ -d "${path%/*}/" ] || return 0
     step rm -f "$path" && step sync "${path%/*}/" || oops "cannot remove $path: $detail"
   else

@@ -318,7 +318,7 @@ whole, here and on the hosts."
       (lambda ()
         (with-exception-handler
             (lambda (exception)
-              (if (quit-exception? exception)
+              (if (or dry-run? (quit-exception? exception))
                   (raise-exception exception)
                   (raise-error 'left-open
                                (format #f "~a.  The run stays open, and what was under way is unknown: \

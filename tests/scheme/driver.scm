@@ -85,6 +85,12 @@ outcome and message."
 
 (test-failed "raise of what is no exception" "no exception was raised: 42" (echo "a") (raise-exception 42))
 (test-failed "an odd throw" "my-key" (echo "a") (throw 'my-key "sub" 1 2))
+(test-failed "a recursion without end" "the stack overflowed: is there a recursion without end?"
+  (echo "a")
+  (let deeper ((n 1)) (+ n (deeper n))))
+(test-upgraded "one that is guarded"
+  (s34:guard (e (#t #f)) (let deeper ((n 1)) (+ n (deeper n))))
+  (echo "after"))
 (test-failed "a wrong argument" "Wrong type argument in position 1 (expecting pair): x" (echo "a") (car (string->symbol "x")))
 (test-failed "exit" "it called (exit 7)" (echo "a") (exit 7))
 (test-equal "exit does not end the process" 'unchanged (match (outcome-of (lambda () (exit 7))) ((o . _) o)))

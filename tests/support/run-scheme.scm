@@ -73,6 +73,7 @@
 
 (define (run file)
   (test-runner-factory make-runner)
+  (fluid-set! %default-port-encoding "UTF-8")   ; whatever the locale
   (set-port-encoding! (current-output-port) "UTF-8")
   (set-port-encoding! (current-error-port) "UTF-8")
   (setvbuf (current-output-port) 'line)

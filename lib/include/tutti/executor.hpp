@@ -41,8 +41,8 @@ class TUTTI_EXPORT Clock {
 
 class TUTTI_EXPORT Executor {
  public:
-  /// Borrows all for its life. `run` is the number that the journal's State gave. Without a journal
-  /// nothing is recorded, as in a dry run.
+  /// Borrows all for its life. `run` is the number that the journal's State gave. Without a journal it is
+  /// a dry run: nothing is recorded, and a transition that raises is left where it is, `unchanged`.
   Executor(const Plan&, Policy, int run, std::string lineage, Journal*, Transport&, const Clock&);
   ~Executor();
   Executor(const Executor&) = delete;
@@ -73,6 +73,9 @@ class TUTTI_EXPORT Executor {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+/// For dry runs: reaches nothing; every effect succeeds at once, and nothing is ever printed.
+[[nodiscard]] TUTTI_EXPORT std::unique_ptr<Transport> make_dry_transport(const Clock&);
 
 /// The waves that a policy is expected to admit: it is run against simulated success, every host
 /// admitted together ending together. Pulled like an Executor, for policies that the driver decides.

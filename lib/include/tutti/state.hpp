@@ -87,7 +87,8 @@ class TUTTI_EXPORT State {
   /// run, or it was forgotten.
   [[nodiscard]] std::vector<Record> records(int run) const;
   [[nodiscard]] std::string plan_of(int run) const;
-  /// The first run that is kept whole when the last `keep` are, and all from the last complete one on.
+  /// The first run that is kept whole when the last `keep` are, and all from the last complete one on, at most
+  /// ten times as many. 0 when there are no more than that: what others did on the hosts is kept then, too.
   [[nodiscard]] int first_kept(int keep) const;
   /// Of the runs before `run` only their line in the history is kept.
   void forget_before(int run);

@@ -157,7 +157,4 @@ class TUTTI_EXPORT Transport {
 /// Real hosts (and directories of this machine), through the platform and the runner.
 [[nodiscard]] TUTTI_EXPORT std::unique_ptr<Transport> make_transport(std::string site, Platform platform);
 
-/// Reaches nothing: every effect succeeds at once, and nothing is ever printed.
-[[nodiscard]] TUTTI_EXPORT std::unique_ptr<Transport> make_dry_transport();
-
 }  // namespace tutti

@@ -65,6 +65,33 @@
 (define (unchanged? plan)
   (null? (%plan-steps plan)))
 
+(define %lost-output #f)                    ; why what was printed could not be written, or #f
+
+(define (lose-output! errno)
+  (set! %lost-output errno))
+
+(define (output-error exception)
+  "Return the error number when EXCEPTION is that what was printed could not be written, else #f."
+  (and (eq? (exception-kind exception) 'system-error)
+       (match (exception-args exception)
+         (("fport_write" _ _ (errno) . _) errno)
+         (_ #f))))
+
+(define (call-printing thunk)
+  (unless %lost-output                      ; a character may have been cut
+    (with-exception-handler
+        (lambda (exception)
+          (match (output-error exception)
+            (#f (raise-exception exception))
+            (errno (lose-output! errno))))
+      thunk
+      #:unwind? #t
+      #:unwind-for-type 'system-error)))
+
+(define-syntax-rule (printing body ...)
+  ;; BODY prints.  That it can't be written changes nothing about what is done and what came of it.
+  (call-printing (lambda () body ...)))
+
 (define (print-nothing-to-do site plan)
   "Say that PLAN has no step, and what it took to know that."
   (let ((hosts (site-host-count site))
@@ -102,10 +129,11 @@
 (define (plan-command options arguments)
   (let* ((site (open-from "plan" options arguments))
          (plan (make-plan site)))
-    (cond
-     ((option-ref options "json") (format #t "~a~%" (%plan-json plan)))
-     ((unchanged? plan) (print-nothing-to-do site plan))
-     (else (display (%plan-text plan))))
+    (printing
+     (cond
+      ((option-ref options "json") (format #t "~a~%" (%plan-json plan)))
+      ((unchanged? plan) (print-nothing-to-do site plan))
+      (else (display (%plan-text plan)))))
     (close-site! site)
     (if (and (option-ref options "detailed-exitcode") (not (unchanged? plan)))
         %changes
@@ -115,8 +143,11 @@
   "Ask QUESTION at the terminal and return true if the answer is yes."
   (unless (isatty? (current-input-port))
     (fail "nobody can be asked, since standard input is no terminal: give --yes to act without asking"))
-  (format #t "~a [y/N] " question)
-  (force-output)
+  (printing
+   (format #t "~a [y/N] " question)
+   (force-output))
+  (when %lost-output
+    (fail "nobody can be asked, since what is printed can't be written: give --yes to act without asking"))
   (match (read-line)
     ((? eof-object?) #f)
     (answer (and (member (string-downcase (string-trim-both answer)) '("y" "yes")) #t))))
@@ -132,10 +163,7 @@
               (and (not (string-null? new)) new))
       (for-each (lambda (effect) (format #t "  ~a~%" (escape-controls effect))) effects)
       (unless (eq? outcome 'upgraded)
-        (format #t "  ~a~a~%" outcome
-                (if (string-null? message)
-                    ""
-                    (string-append ": " (escape-controls message)))))))
+        (format #t "  here it stops: ~a~%" (escape-controls (if (string-null? message) (symbol->string outcome) message))))))
    (%report-steps report))
   (format #t "a dry run: every effect was taken to succeed and to print nothing; nothing was done~%"))
 
@@ -156,23 +184,26 @@
       status)
     (cond
      ((unchanged? plan)
-      (if json?
-          (format #t "~a~%" (%plan-json plan))
-          (print-nothing-to-do site plan))
+      (printing
+       (if json?
+           (format #t "~a~%" (%plan-json plan))
+           (print-nothing-to-do site plan)))
       (finish (if (null? (unreachable-hosts plan)) %done %unreachable)))
      (else
-      (unless json?
-        (display (%plan-text plan))
-        (newline))
-      (when take-over?
-        (for-each (lambda (line) (format (if json? (current-error-port) #t) "displaces: ~a~%" line))
-                  (%deployment-foreign (site-deployment site) plan)))
+      (printing
+       (unless json?
+         (display (%plan-text plan))
+         (newline))
+       (when take-over?
+         (for-each (lambda (line) (format (if json? (current-error-port) #t) "displaces: ~a~%" line))
+                   (%deployment-foreign (site-deployment site) plan))))
       (cond
        ((option-ref options "dry-run")
         (let ((report (execute-plan site plan #:take-over? take-over? #:dry-run? #t)))
-          (if json?
-              (format #t "~a~%" (%report-json report))
-              (print-dry-run report))
+          (printing
+           (if json?
+               (format #t "~a~%" (%report-json report))
+               (print-dry-run report)))
           (finish (%report-exit-status report))))
        ((or (option-ref options "yes")
             (confirmed? (format #f "Execute this plan on ~a host~:p?" (host-count plan))))
@@ -180,9 +211,10 @@
                                     #:take-over? take-over?
                                     #:keep keep
                                     #:on-progress (if json? #f (make-progress)))))
-          (if json?
-              (print-finally (%report-json report) "\n")
-              (print-finally "\n" (%report-text report)))
+          (printing
+           (if json?
+               (format #t "~a~%" (%report-json report))
+               (format #t "~%~a" (%report-text report))))
           (finish (%report-exit-status report))))
        (else
         (format #t "nothing was done~%")
@@ -202,7 +234,7 @@
   (let ((site (open-from "status" options arguments)))
     (match (%deployment-status (site-deployment site))
       ((text . unreachable)
-       (display text)
+       (printing (display text))
        (close-site! site)
        (if (null? unreachable) %done %unreachable)))))
 
@@ -293,20 +325,15 @@ escaped if PORT is a terminal."
                              (run (apply program words) #:limit limit)
                              #f))))))
        (let ((token (%immediate-token deployment)))
-         (copy-output deployment host token #f (current-output-port))
+         (printing (copy-output deployment host token #f (current-output-port)))
          (copy-output deployment host token #t (current-error-port)))
        (close-site! site)
        (cond
         (failure
-         (print-error (format #f "~a: ~a" host (escape-controls (first-line failure))))
+         (print-error (format #f "~a: ~a" host (escape-controls (%one-line failure))))
          %failed)
         (else %done))))
     (_ (fail "tutti run: which program? tutti run [FILE] --host NAME -- PROGRAM [ARGUMENT]..."))))
-
-(define (first-line text)
-  (match (string-index text #\newline)
-    (#f text)
-    (end (substring text 0 end))))
 
 (define (repl-command options arguments)
   (match arguments
@@ -342,23 +369,10 @@ escaped if PORT is a terminal."
 (define %later
   '("build" "resume" "roll-back" "requisites" "graph" "explain" "agent"))
 
-(define %lost-output #f)                    ; why what was printed could not be written, or #f
-
-(define (lose-output! errno)
-  (set! %lost-output errno))
-
-(define (print-finally . texts)
-  "Print TEXTS, which tell what was done: that they can't be written changes nothing about that."
-  (catch 'system-error
-    (lambda () (for-each display texts))
-    (lambda arguments (lose-output! (system-error-errno arguments)))))
-
 (define (status-when-printed status)
   "Return STATUS if all that was printed was written.  Else say so, and return 1 if STATUS claims success.  A
 reader who left, such as `head', has seen what he wanted."
-  (catch 'system-error
-    (lambda () (force-output (current-output-port)))
-    (lambda arguments (lose-output! (system-error-errno arguments))))
+  (printing (force-output (current-output-port)))
   (cond
    ((memv %lost-output (list #f EPIPE)) status)
    (else
@@ -413,13 +427,6 @@ reader who left, such as `head', has seen what he wanted."
             (raise-continuable exception))
         thunk))
     #:unwind? #t))
-
-(define (output-error exception)
-  "Return the error number when EXCEPTION is that what was printed could not be written, else #f."
-  (and (eq? (exception-kind exception) 'system-error)
-       (match (exception-args exception)
-         (("fport_write" _ _ (errno) . _) errno)
-         (_ #f))))
 
 (define (dispatch arguments)
   (match arguments

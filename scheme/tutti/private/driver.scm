@@ -12,6 +12,7 @@
   #:use-module (ice-9 exceptions)
   #:use-module (ice-9 match)
   #:use-module ((ice-9 threads) #:select (current-thread))
+  #:use-module ((system vm vm) #:select (call-with-stack-overflow-handler))
   #:use-module (tutti errors)
   #:use-module (tutti policy)
   #:use-module (tutti private bindings)
@@ -64,6 +65,22 @@ of a body while it is suspended."
 
 (define (end-body operation message)
   (abort-to-prompt %tag operation message #f #f #f #f))
+
+(define %most-stack (* 16 1024 1024))       ; words, of a body and what is around it
+
+(define (call-with-overflow files thunk)
+  "Return what THUNK returns, or if the stack overflows (overflow . LOCATION): where in FILES, or #f.  That can
+only be unwound, and memory is not eaten up before."
+  (let ((location #f))
+    (with-exception-handler
+        (lambda (exception) (cons 'overflow location))
+      (lambda ()
+        (call-with-stack-overflow-handler %most-stack thunk
+          (lambda ()
+            (set! location (false-if-exception (raise-location files)))
+            (throw 'stack-overflow))))
+      #:unwind? #t
+      #:unwind-for-type 'stack-overflow)))
 
 (define (body task thunk)
   "Return a thunk that runs THUNK, the body of TASK, to its end: the operation done, or raised."
@@ -136,10 +153,13 @@ Errors are placed in FILES, those of the site program."
   (define tasks (make-hash-table))
   (define view (make-view (%rollout run) (execution-hosts execution)))
   (define queue '())
+  (define running #f)                       ; id of the task whose body runs
 
   (define (step! id task thunk)
+    (set! running id)
     (call-with-values (lambda () (enter task thunk))
       (lambda (operation subject a b c host)
+        (set! running #f)
         (case operation
           ((done)
            (hashv-remove! tasks id)
@@ -187,7 +207,20 @@ Errors are placed in FILES, those of the site program."
          (#('finished interrupted?) interrupted?)
          (_ (handle! event) (pull))))))
 
-  (call-with-bodies files pull))
+  (define (pull-on)
+    (match (call-with-overflow files pull)
+      (('overflow . location)
+       (let ((id running))
+         (unless id
+           (fail "the stack overflowed"))
+         (set! running #f)
+         (hashv-remove! tasks id)
+         (%raised! run id (string-append (if location (string-append (location->string location) ": ") "")
+                                         "the stack overflowed: is there a recursion without end?"))
+         (pull-on)))
+      (interrupted? interrupted?)))
+
+  (call-with-bodies files pull-on))
 
 (define %most-questions 200)                ; in a preview, per host
 

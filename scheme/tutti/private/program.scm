@@ -62,11 +62,13 @@
           (list file (+ 1 line) (+ 1 column))))
     (_ #f)))
 
+(define %most-frames 500)                   ; that are looked at: each takes as long as it is deep
+
 (define (raise-location files)
   "Return the innermost place of the running program that is in FILES, as a list of file, line and column, or
 #f."
   (let* ((stack (make-stack #t))
-         (length (if stack (stack-length stack) 0)))
+         (length (if stack (min %most-frames (stack-length stack)) 0)))
     (let loop ((index 0))
       (if (= index length)
           #f

@@ -158,7 +158,15 @@ TEST_CASE("deployment: status says what runs where, and which run was not finish
   CHECK(has(deployment.status().to_text(), "run 2 of "));
 }
 
-TEST_CASE("deployment: a dry run tells every effect, of a rollout that would halt too, and touches nothing") {
+namespace {
+Transition reads_output(Context c, Change change) {
+  const Output output = co_await c.run(command("count"));
+  if (change.host == "h1" && output.text.empty()) throw std::runtime_error("nothing was counted");
+  co_await c.start(change.new_service);
+}
+}  // namespace
+
+TEST_CASE("deployment: a dry run tells every effect, of a transition that stops short too, and touches nothing") {
   const Here here;
   Site site = here.site("1");
   Deployment deployment(site, here.state());
@@ -171,6 +179,18 @@ TEST_CASE("deployment: a dry run tells every effect, of a rollout that would hal
   CHECK(deployment.state().history().empty());
   CHECK(deployment.state().next_epoch() == 1);
   CHECK(deployment.execute(plan).exit_status() == 0);  // it stands in nobody's way
+
+  // Nothing was done, so nothing is undone, and what comes after it is told all the same.
+  Site other = here.site("2");
+  other.host_classes[0].services[0].switch_to_service = reads_output;
+  Deployment next(other, here.state());
+  const Report stops = next.execute(next.plan(), {}, {.dry_run = true});
+  CHECK(step_of(stops, "page", "h1").effects == Lines{"run count"});
+  CHECK(step_of(stops, "page", "h1").outcome == Outcome::unchanged);
+  CHECK(step_of(stops, "page", "h1").message == "nothing was counted");
+  CHECK(step_of(stops, "page", "h2").effects == Lines{"run count", "start page 2"});
+  CHECK(step_of(stops, "page", "h2").outcome == Outcome::upgraded);
+  CHECK(stops.exit_status() == 3);
 }
 
 TEST_CASE("deployment: runs are kept whole as long as is asked, here and on the hosts") {
@@ -240,6 +260,13 @@ TEST_CASE("deployment: the log has what a run did, with what it printed, from th
   }
   CHECK(has(log({.host = "h1"}), "    … 19 bytes that are no text, on h1\n"));
   CHECK_FALSE(has(log({.host = "h1"}), "database"));
+  {  // A run that only records has no effect of a transition.
+    page.validate = program({"true", "again"});
+    Deployment deployment(site, here.state());
+    CHECK(deployment.execute(deployment.plan()).exit_status() == 0);
+    CHECK(has(log({.host = "h1"}), "page@h1  record  upgraded\n"));
+    CHECK(has(log({}), "page@h2  record  upgraded\n"));
+  }
   page.start = program({"sh", "-c", "seq 1 3000"});
   page.version = "3";
   {

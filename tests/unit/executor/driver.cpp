@@ -87,6 +87,11 @@ Transition suspends_for_nothing(Context c, Change change) {
   co_await c.start(change.new_service);
   co_await std::suspend_always{};
 }
+Transition awaits_twice(Context c, Change) {
+  auto probe = c.run(words("probe"));
+  co_await probe;
+  co_await probe;
+}
 
 }  // namespace
 
@@ -250,6 +255,13 @@ TEST_CASE("transitions: one that suspends for something that is no effect fails,
   const Report report = world.execute(world.plan(web_at("1")), {}, suspends_for_nothing);
   CHECK(outcomes(report) == Lines{"web@h1 rolled-back"});
   CHECK(has(step_of(report, "web", "h1").message, "no effect"));
+}
+
+TEST_CASE("transitions: an effect is awaited once") {
+  World world;
+  const Report report = world.execute(world.plan(web_at("1")), {}, awaits_twice);
+  CHECK(outcomes(report) == Lines{"web@h1 rolled-back"});
+  CHECK(has(step_of(report, "web", "h1").message, "for the second time"));
 }
 
 TEST_CASE("transitions: what is asked for that is not there is an error that names what is") {

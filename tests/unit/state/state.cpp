@@ -342,7 +342,7 @@ TEST_CASE("state: the last runs are kept whole, and all since the last complete 
   }
   CHECK(state.first_kept(2) == 3);
   CHECK(state.first_kept(5) == 2);
-  CHECK(state.first_kept(50) == 1);
+  CHECK(state.first_kept(7) == 0);  // there are not so many: whoever deployed before us keeps what is his
   state.forget_before(3);
   CHECK(state.history().size() == 6);
   CHECK(state.records(2).empty());

@@ -1,17 +1,16 @@
 // The transport of a dry run.
-#include <tutti/transport.hpp>
+#include <tutti/executor.hpp>
 
 #include <iterator>
 
 #include <fmt/format.h>
-
-#include <tutti/executor.hpp>
 
 namespace tutti {
 namespace {
 
 class DryTransport final : public Transport {
  public:
+  explicit DryTransport(const Clock& clock) : clock_(clock) {}
   std::vector<HostReading> read(const std::vector<Host>& hosts) override {
     std::vector<HostReading> readings;
     for (const Host& host : hosts) readings.push_back({.host = host.name, .reached = true});
@@ -24,7 +23,7 @@ class DryTransport final : public Transport {
     Completion done{.token = token};
     done.result.output.host = host;
     done.result.output.token = token;
-    if (request.operation == Operation::now) done.result.output.text = fmt::format("{:.3f}", Clock().now());
+    if (request.operation == Operation::now) done.result.output.text = fmt::format("{:.3f}", clock_.now());
     completed_.push_back(std::move(done));
   }
   void wait(std::vector<Completion>& into, std::optional<double>) override {
@@ -35,11 +34,12 @@ class DryTransport final : public Transport {
   std::uint64_t frames_sent() const noexcept override { return 0; }
 
  private:
+  const Clock& clock_;
   std::vector<Completion> completed_;
 };
 
 }  // namespace
 
-std::unique_ptr<Transport> make_dry_transport() { return std::make_unique<DryTransport>(); }
+std::unique_ptr<Transport> make_dry_transport(const Clock& clock) { return std::make_unique<DryTransport>(clock); }
 
 }  // namespace tutti

@@ -70,6 +70,10 @@ SCM close_definition(SCM handle) {
   return gate("%close-definition!", [&] { close<const Definition>(handle, 1); });
 }
 
+SCM one_shot(SCM handle) {
+  return gate("%definition-one-shot?", [&] { return scm_from_bool(definition(handle).one_shot); });
+}
+
 const Primitive table[] = {
     {"%definition-title", 1, subr(title), "Return the service and version of DEFINITION: \"web 7\"."},
     {"%definition-service", 1, subr(service), "Return the name of the service of DEFINITION."},
@@ -80,6 +84,7 @@ const Primitive table[] = {
     {"%definition-endpoints", 1, subr(endpoints), "Return the endpoints of DEFINITION: names and ports."},
     {"%definition-items", 1, subr(items), "Return the names of the items of DEFINITION."},
     {"%definition-daemon?", 1, subr(is_daemon), "Return true if DEFINITION is kept in the background."},
+    {"%definition-one-shot?", 1, subr(one_shot), "Return true if DEFINITION runs to its end, once."},
     {"%definition->json", 1, subr(json), "Return the canonical form of DEFINITION."},
     {"%json->definition", 1, subr(from_json), "Return the definition that is written in JSON."},
     {"%definition-running-hash", 1, subr(hash), "Return the hash of what the running process sees."},

@@ -26,7 +26,11 @@ SCM open(SCM site, SCM state_file) {
 SCM close_deployment(SCM handle) {
   return gate("%close-deployment!", [&] {
     const bool is_open = is<DeploymentBox>(handle) && scm_foreign_object_ref(handle, 0);
-    if (is_open && unwrap<DeploymentBox>(handle, 1)->run) throw Error(ErrorCode::misuse, "a run of this deployment is under way");
+    if (is_open) {
+      DeploymentBox& box = *unwrap<DeploymentBox>(handle, 1);
+      if (box.run) throw Error(ErrorCode::misuse, "a run of this deployment is under way");
+      box.deployment.state().close();  // other handles may keep the box, and its fleet
+    }
     close<DeploymentBox>(handle, 1);
   });
 }

@@ -237,6 +237,7 @@ std::vector<std::string> Deployment::abandon() {
 Status Deployment::status() {
   Status status{.hosts = impl_->transport->read(impl_->fleet.hosts), .unfinished = impl_->state.unfinished(), .fleet = impl_->fleet};
   for (const HostReading& reading : status.hosts) impl_->take_note(reading);
+  if (status.unfinished) status.holder = impl_->state.holder();
   return status;
 }
 

@@ -46,7 +46,9 @@ std::string Status::to_text() const {
     }
   }
   std::string text = table.to_text();
-  if (unfinished)
+  if (unfinished && !holder.empty())
+    text += fmt::format("run {} is under way: {}\n", unfinished->number, holder);
+  else if (unfinished)
     text += fmt::format("run {} of {} was not finished: `tutti abandon` ends it without touching hosts\n", unfinished->number, escaped(unfinished->by));
   return text;
 }

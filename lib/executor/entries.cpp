@@ -115,8 +115,14 @@ std::set<std::string> Entries::files_of_others(StepId id) const {
 std::optional<Request> Entries::sweep(StepId id, Outcome outcome) const {
   const Step& step = plan_.at(id);
   std::vector<std::string> paths;
-  if (outcome == Outcome::upgraded) paths = orphans(step.old_definition, step.new_definition, files_of_others(id));
-  if (outcome == Outcome::rolled_back) paths = orphans(step.new_definition, step.old_definition, files_of_others(id));
+  const auto add_orphans = [&](const DefinitionPtr& from, const DefinitionPtr& to) {
+    for (std::string& path : orphans(from, to, files_of_others(id)))
+      if (std::find(paths.begin(), paths.end(), path) == paths.end()) paths.push_back(std::move(path));
+  };
+  if (outcome == Outcome::upgraded) add_orphans(step.old_definition, step.new_definition);
+  if (outcome == Outcome::rolled_back) add_orphans(step.new_definition, step.old_definition);
+  if (outcome == Outcome::upgraded || outcome == Outcome::rolled_back)
+    add_orphans(step.left_over, outcome == Outcome::upgraded ? step.new_definition : step.old_definition);
   if (paths.empty()) return {};
   return Request{.operation = Operation::sweep, .paths = std::move(paths)};
 }
@@ -211,12 +217,12 @@ Request Entries::unmark(const Instance& consumer, const std::string& about) {
   return rewrite(std::move(entry), consumer.host);
 }
 
-void Entries::begun(StepId id) {
-  host_of(id).put(plan_.at(id).service, entry(id, ManifestEntry::State::changing, 0), HostReading::Life::unknown);
+void Entries::begun(StepId id, double now) {
+  host_of(id).put(plan_.at(id).service, entry(id, ManifestEntry::State::changing, now), HostReading::Life::unknown);
 }
 
-void Entries::written(StepId id, Outcome outcome) {
-  host_of(id).put(plan_.at(id).service, final_entry(id, outcome, 0), HostReading::Life::alive);
+void Entries::written(StepId id, Outcome outcome, double now) {
+  host_of(id).put(plan_.at(id).service, final_entry(id, outcome, now), HostReading::Life::alive);
 }
 
 void Entries::Known::put(const std::string& service, std::optional<ManifestEntry> entry, HostReading::Life life) {

@@ -44,9 +44,9 @@ class Entries {
   [[nodiscard]] int run_before(StepId) const;
 
   // What a host holds once it has done all that was sent to it.
-  void begun(StepId);               ///< the entry that begin() made is on the host
-  void written(StepId, Outcome);    ///< the one that end() or record() made is
-  void not_begun(StepId);           ///< it could not be written
+  void begun(StepId, double now);             ///< the entry that begin() made is on the host
+  void written(StepId, Outcome, double now);  ///< the one that end() or record() made is
+  void not_begun(StepId);                     ///< it could not be written
   /// Of hosts to which something was written.
   [[nodiscard]] std::vector<HostReading> readings() const;
 

@@ -133,7 +133,7 @@ std::span<Event> Executor::Impl::next(std::size_t limit) {
         continue;
       }
       if (!waits && !not_before) {
-        halt("the policy admits no further host, and nothing is under way that could change that");
+        halt("the policy admits no further host, and nothing is under way that could change that" + scheduler.down());
         continue;
       }
       if (!std::exchange(said_waiting, true)) {

@@ -123,17 +123,18 @@ void Executor::Impl::begin(StepId id) {
   running.begun = true;
   running.started = clock.now();
   phase(id, Phase::beginning);
+  const double now = running.started;
   std::vector<Request> requests;
   switch (step(id).action) {
-    case Action::record: requests = entries.record(id, clock.now()); break;
+    case Action::record: requests = entries.record(id, now); break;
     case Action::undrain: requests = entries.let_go(id); break;
-    default: requests = entries.begin(id, clock.now());
+    default: requests = entries.begin(id, now);
   }
   if (requests.empty()) return end(id, Outcome::upgraded, "");  // a transition of this run let it go already
   start_own(id, Task::Kind::begin, std::move(requests));
   // Requests reach a host in the order in which they are made: from here on this is what it holds.
-  if (step(id).action == Action::record) entries.written(id, Outcome::upgraded);
-  if (step(id).action != Action::record && step(id).action != Action::undrain) entries.begun(id);
+  if (step(id).action == Action::record) entries.written(id, Outcome::upgraded, now);
+  if (step(id).action != Action::record && step(id).action != Action::undrain) entries.begun(id, now);
 }
 
 void Executor::Impl::begun(StepId id) {
@@ -191,8 +192,9 @@ void Executor::Impl::finish(StepId id, Outcome outcome) {
   phase(id, Phase::ending);
   Task task{.step = id, .kind = Task::Kind::end, .path = "e"};
   task.own.emplace_back([this, id, outcome] {
-    Request request = entries.end(id, outcome, clock.now());
-    entries.written(id, outcome);
+    const double now = clock.now();
+    Request request = entries.end(id, outcome, now);
+    entries.written(id, outcome, now);
     return request;
   });
   if (auto sweep = entries.sweep(id, outcome)) task.own.emplace_back([one = std::move(*sweep)]() mutable { return std::move(one); });

@@ -53,7 +53,7 @@ struct Preview::Impl {
       if (!not_before || *not_before <= time) {
         stuck = scheduler.simulated() && policy.asks_driver()
                     ? "the policy admits no further host as things are now; it is decided while the plan is executed"
-                    : "the policy can never admit the rest";
+                    : "the policy can never admit the rest" + scheduler.down();
         return false;
       }
       scheduler.at(time = *not_before);

@@ -80,6 +80,20 @@ std::vector<std::string> Scheduler::candidates() const {
   return hosts;
 }
 
+std::string Scheduler::down() const {
+  constexpr std::size_t most = 5;
+  std::vector<std::string> hosts;
+  for (const Host& host : plan_.fleet.hosts)
+    if (const Slot& slot = slots_.at(host.name); !slot.down.empty())
+      hosts.push_back(fmt::format("{} ({})", host.name, fmt::join(slot.down, ", ")));
+  if (hosts.empty()) return "";
+  const std::size_t others = hosts.size() - std::min(hosts.size(), most);
+  hosts.resize(hosts.size() - others);
+  return fmt::format(": down, and counted, {} {}{}. Bring {} up first, by deploying the versions that are there now, or let the policy "
+                     "have more at once", hosts.size() + others == 1 ? "is" : "are", fmt::join(hosts, ", "),
+                     others > 0 ? fmt::format(" and {} more", others) : "", hosts.size() + others == 1 ? "that" : "them");
+}
+
 bool Scheduler::is_candidate(const std::string& host) const {
   const Slot& slot = this->slot(host);
   return !slot.in_transition && !slot.ready.empty();

@@ -57,6 +57,7 @@ void check_service(const Service& s) {
   }
   for (const auto& [name, value] : s.environment)
     if (!is_variable(name)) wrong(fmt::format("'{}' can't name an environment variable", escaped(name)));
+    else if (name.starts_with("TUTTI_")) wrong(fmt::format("environment variable '{}': names that begin with TUTTI_ are the runner's", name));
   for (const File& file : s.files) {
     if (file.mode > 07777) wrong(fmt::format("mode {:o} of a file is no mode: give e.g. 644 in octal", file.mode));
     if (!file.owner.empty() && !is_user(file.owner)) wrong(fmt::format("owner '{}' of a file is no user name", escaped(file.owner)));
@@ -92,6 +93,8 @@ void check_service(const Service& s) {
   }
   for (const TransitionProcedure* procedure : {&s.switch_to_service, &s.switch_back, &s.remove_service})
     if (!is_printable(procedure->name)) wrong(fmt::format("'{}' can't name a transition", escaped(procedure->name)));
+  if (s.switch_back.name != "same")
+    not_built(s.declared, what + ": switch-back", "leave it out; going back to an older version is a switch-to-service like any other");
   check_relations(s, s.requirements, "requirement");
   check_relations(s, s.connections, "connection");
 }

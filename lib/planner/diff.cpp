@@ -61,6 +61,8 @@ std::optional<Step> compare(Step step, const DefinitionPtr& want, const Have& ha
   if (have.entry.state != ManifestEntry::State::deployed) {
     step.action = Action::repair;
     changing(step, have);
+    // Of an entry that can't be read a daemon may still run: it is stopped by its name.
+    if (!step.old_definition && !step.left_over && want->is_daemon()) step.left_over = want;
     transition(step, want->switch_to_service);
     return step;
   }

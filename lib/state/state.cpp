@@ -97,6 +97,13 @@ Generation generation(const Statement& row) {
 }
 constexpr const char* generation_columns = "number, started, ended, by, status, summary, source_hash";
 
+
+/// Who locked the file.
+std::string written_in(int fd) {
+  char holder[256] = {};
+  return ::pread(fd, holder, sizeof holder - 1, 0) > 0 ? escaped(holder) : "another process";
+}
+
 }  // namespace
 
 struct State::Impl {
@@ -154,7 +161,12 @@ State::State(std::filesystem::path file) : impl_(std::make_unique<Impl>()) {
   }
   ::umask(before);
 }
-State::~State() { release(); }
+State::~State() { close(); }
+
+void State::close() noexcept {
+  release();
+  impl_->database.reset();
+}
 
 const std::filesystem::path& State::file() const noexcept { return impl_->file; }
 std::string State::lineage() const { return impl_->meta("lineage"); }
@@ -178,16 +190,23 @@ void State::saw(const std::string& host, std::int64_t epoch) {
       .bind(1, host).bind(2, epoch).run();
 }
 
+std::string State::holder() const {
+  if (impl_->lock >= 0) return "";
+  const int fd = ::open(impl_->lock_file().c_str(), O_RDONLY | O_CLOEXEC);
+  const std::string who = fd < 0 || ::flock(fd, LOCK_SH | LOCK_NB) == 0 ? "" : written_in(fd);
+  if (fd >= 0) ::close(fd);
+  return who;
+}
+
 void State::hold(const std::string& why) {
   if (impl_->lock >= 0) return;
   const std::string file = impl_->lock_file().string();
   const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) throw Error(ErrorCode::system, fmt::format("the lock {} can't be opened: {}", file, std::strerror(errno)));
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    char holder[256] = {};
-    const ssize_t n = ::pread(fd, holder, sizeof holder - 1, 0);
+    const std::string who = written_in(fd);
     ::close(fd);
-    throw Error(ErrorCode::locked, fmt::format("the site is locked by {}: wait for it to end", n > 0 ? escaped(holder) : "another process"));
+    throw Error(ErrorCode::locked, fmt::format("the site is locked by {}: wait for it to end", who));
   }
   const std::string text = fmt::format("{} (process {}, {})", whoami(), ::getpid(), why);
   if (::ftruncate(fd, 0) != 0 || ::pwrite(fd, text.data(), text.size(), 0) < 0) {

@@ -91,6 +91,10 @@ Json parse_json(std::string_view text, const std::string& what) {
     std::string why = e.what();  // "[json.exception.parse_error.101] parse error at line 1, column 2: …"
     if (const auto colon = why.find(": "); colon != std::string::npos) why.erase(0, colon + 2);
     throw Error(ErrorCode::misuse, fmt::format("{}: line {} is no JSON: {}", what, line, escaped(why)));
+  } catch (const Json::out_of_range& e) {
+    std::string why = e.what();  // "[json.exception.out_of_range.406] number overflow parsing '1e400'"
+    if (const auto end = why.find("] "); end != std::string::npos) why.erase(0, end + 2);
+    throw Error(ErrorCode::misuse, fmt::format("{}: {}", what, escaped(why)));
   }
 }
 

@@ -31,7 +31,8 @@ Context::Effect<void> Context::start(const Definition& service) const {
 }
 Context::Effect<void> Context::stop(const Definition& service) const {
   DefinitionPtr held = shared(service);
-  register_compensation([held](Context c) { return start_again(std::move(c), held); });
+  // What ran to its end is not run again.
+  if (!held->one_shot) register_compensation([held](Context c) { return start_again(std::move(c), held); });
   return {*this, Request{.operation = Operation::stop, .definition = std::move(held), .host = host_}};
 }
 Context::Effect<void> Context::reload(const Definition& service) const {

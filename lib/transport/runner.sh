@@ -1223,7 +1223,7 @@ put_steps() {
   discard "$temporary"
   if ! receive "$k_len" "$temporary"; then
     discard "$temporary"
-    oops "cannot write in ${path%/*}/"
+    if [ -d "${path%/*}/" ]; then oops "cannot write in ${path%/*}/"; else oops "there is no directory ${path%/*}/"; fi
     return
   fi
   sha_of "$temporary"

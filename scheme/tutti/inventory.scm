@@ -43,6 +43,15 @@
                    (if (string=? name (class-name class)) hosts '())))
                 classes)))
 
+(define (call-with-file-named file thunk)
+  "Call THUNK.  An error that it raises begins with FILE."
+  (with-exception-handler
+      (lambda (exception)
+        (fail "~a: ~a" file (error-sentence exception)))
+    thunk
+    #:unwind? #t
+    #:unwind-for-type 'tutti-error))
+
 (define (read-scheme-file file)
   "Return the hosts of FILE, which holds a list of association lists with the keys of hosts.json."
   (define known '(name class address port user become labels))
@@ -59,12 +68,21 @@
                      (unless (string? (ref key))
                        (fail "~a: a host has no '~a', a string: ~s" file key entry)))
                    '(name class))
-         (host (name (ref 'name)) (class (ref 'class)) (address (ref 'address)) (port (ref 'port))
-               (user (ref 'user)) (become (ref 'become)) (labels (or (ref 'labels) '())))))
+         (unless (= (length keys) (length (delete-duplicates keys)))
+           (fail "~a: host '~a': a key stands there twice: ~s" file (ref 'name) keys))
+         (call-with-file-named file
+           (lambda () (fields->host (map cons keys values))))))
       (_ (fail "~a: a host is written ((name . \"h1\") (class . \"front\") ...), not ~s" file entry))))
   (define (read-all)
     (catch #t
-      (lambda () (call-with-input-file file read #:encoding "UTF-8"))
+      (lambda ()
+        (call-with-input-file file
+          (lambda (port)
+            (let ((value (read port)))
+              (unless (eof-object? (read port))
+                (scm-error 'misc-error #f "there is more after the list of hosts" '() #f))
+              value))
+          #:encoding "UTF-8"))
       (lambda arguments
         (fail "~a: the inventory can't be read: ~a" file
               (match arguments

@@ -12,6 +12,7 @@
   #:use-module (ice-9 format)
   #:use-module (ice-9 match)
   #:use-module (srfi srfi-1)
+  #:use-module (srfi srfi-26)
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tutti built-in)
@@ -80,7 +81,7 @@
        (fail "~a: there is no site '~a': it is of the site '~a'" file name (site-configuration-name site)))
      site)
     (((? site-configuration? sites) ..1)
-     (let ((names (map site-configuration-name sites)))
+     (let ((names (names-of sites file)))
        (match (and name (find (lambda (site) (string=? name (site-configuration-name site))) sites))
          (#f (if name
                  (fail "~a: there is no site '~a'.~a" file name (suggestion name names))
@@ -93,10 +94,18 @@
            (fail "~a: ~a; its last line gives nothing: write the name of the site there" file what)
            (fail "~a: ~a, not ~s" file what value)))))
 
+(define (names-of sites file)
+  "Return the names of SITES, which are all that the program FILE has."
+  (let* ((names (map site-configuration-name sites))
+         (again (find (lambda (name) (< 1 (count (cut equal? name <>) names))) names)))
+    (when again
+      (fail "~a has two sites called '~a': a site is known by its name" file again))
+    names))
+
 (define (site-names program)
   "Return the names of the sites that the site program called PROGRAM has."
   (match (loaded-value (load-program program))
-    (((? site-configuration? sites) ..1) (map site-configuration-name sites))
+    (((? site-configuration? sites) ..1) (names-of sites program))
     (site (list (site-configuration-name (choose-site site #f program))))))
 
 (define (call-with-program-named program files thunk)

@@ -187,9 +187,11 @@ INPUT is a string or an output."
   *unspecified*)
 
 (define (stop service)
-  "Stop SERVICE on the host.  If the transition fails it is started again."
+  "Stop SERVICE on the host.  If the transition fails it is started again, unless it is a one-shot: that ran to
+its end."
   (check-service "stop" service)
-  (undone-by (lambda () (perform 'start service #t #f #f)))
+  (unless (%definition-one-shot? service)
+    (undone-by (lambda () (perform 'start service #t #f #f))))
   (perform 'stop service (compensating?) #f #f)
   *unspecified*)
 

@@ -85,7 +85,7 @@ outcome and message."
 
 (test-failed "raise of what is no exception" "no exception was raised: 42" (echo "a") (raise-exception 42))
 (test-failed "an odd throw" "my-key" (echo "a") (throw 'my-key "sub" 1 2))
-(test-failed "a recursion without end" "the stack overflowed: is there a recursion without end?"
+(test-failed "a recursion without end" "the stack overflowed: does a procedure call itself without end?"
   (echo "a")
   (let deeper ((n 1)) (+ n (deeper n))))
 (test-upgraded "one that is guarded"

@@ -28,6 +28,7 @@ struct ExecuteOptions {
 struct Status {
   std::vector<HostReading> hosts;  ///< in the fleet's order
   std::optional<Generation> unfinished;
+  std::string holder = {};  ///< of other processes, who executes that one now; empty: nobody
   Fleet fleet;
   [[nodiscard]] TUTTI_EXPORT std::string to_text() const;
 };

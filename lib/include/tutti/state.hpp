@@ -53,6 +53,8 @@ class TUTTI_EXPORT State {
   /// Opens or creates the file (mode 0600, its folder 0700). Throws Error(system).
   explicit State(std::filesystem::path file);
   ~State();
+  /// Closes the database: nothing else may be called any more.
+  void close() noexcept;
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
@@ -69,6 +71,8 @@ class TUTTI_EXPORT State {
   /// the holder.
   void hold(const std::string& why);
   void release() noexcept;
+  /// Who holds it, of other processes: "root@here (process 7, deploying shop)". Empty: nobody.
+  [[nodiscard]] std::string holder() const;
 
   /// Begins a run; its number, one more than `seen_generation` and any here, is its generation's too.
   [[nodiscard]] int begin_run(const std::string& plan_json, const std::string& source, const std::string& summary,

@@ -79,7 +79,7 @@ class TUTTI_EXPORT Context {
 
   Effect<Output> run(Command command, Input input = {}) const;
   Effect<void> start(const Definition& service) const;     ///< on failure it is stopped
-  Effect<void> stop(const Definition& service) const;      ///< on failure it is started again
+  Effect<void> stop(const Definition& service) const;      ///< on failure it is started again, unless it is a one-shot
   Effect<void> reload(const Definition& service) const;
   Effect<void> validate(const Definition& service) const;  ///< tried until it succeeds or its limit is over
   Effect<void> put_file(std::string path, std::string content, unsigned mode = 0644) const;  ///< undone on failure

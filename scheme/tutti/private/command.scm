@@ -361,7 +361,7 @@ escaped if PORT is a terminal."
                         common history-command)
           (make-command "log" "[FILE] [RUN [HOST]]" "What a run did and printed; without RUN the last one."
                         (append common '("bytes" "daemons")) log-command)
-          (make-command "run" "[FILE] --host NAME -- PROGRAM [ARGUMENT]..." "Run a program on a host."
+          (make-command "run" "[FILE] --host NAME -- PROGRAM [ARGUMENT]..." "Run a program on a host, without input."
                         (append common '("host" "limit")) run-command)
           (make-command "repl" "[FILE]" "Look at a site and deploy it from a Guile REPL."
                         common repl-command))))

@@ -69,11 +69,11 @@ of a body while it is suspended."
 (define %most-stack (* 16 1024 1024))       ; words, of a body and what is around it
 
 (define (call-with-overflow files thunk)
-  "Return what THUNK returns, or if the stack overflows (overflow . LOCATION): where in FILES, or #f.  That can
-only be unwound, and memory is not eaten up before."
+  "Return what THUNK returns, or if the stack overflows (overflow . MESSAGE), placed in FILES.  That can only be
+unwound, and memory is not eaten up before."
   (let ((location #f))
     (with-exception-handler
-        (lambda (exception) (cons 'overflow location))
+        (lambda (exception) (cons 'overflow (describe-failure exception location)))
       (lambda ()
         (call-with-stack-overflow-handler %most-stack thunk
           (lambda ()
@@ -209,14 +209,13 @@ Errors are placed in FILES, those of the site program."
 
   (define (pull-on)
     (match (call-with-overflow files pull)
-      (('overflow . location)
+      (('overflow . message)
        (let ((id running))
-         (unless id
-           (fail "the stack overflowed"))
+         (unless id                         ; it was no body's
+           (fail "~a" message))
          (set! running #f)
          (hashv-remove! tasks id)
-         (%raised! run id (string-append (if location (string-append (location->string location) ": ") "")
-                                         "the stack overflowed: is there a recursion without end?"))
+         (%raised! run id message)
          (pull-on)))
       (interrupted? interrupted?)))
 

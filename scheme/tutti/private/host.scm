@@ -25,20 +25,23 @@
             host-class-of
             key->string
             label->string
+            fields->host
             vector->host))
 
 (define (key->string key)
   "Return KEY, a string or a symbol, as a string."
   (match key
     ((? symbol?) (symbol->string key))
-    ((? string?) key)))
+    ((? string?) key)
+    (_ (fail "a name is wanted, a symbol or a string, not ~s" key))))
 
 (define (label->string value)
   "Return VALUE, what labels and settings hold, as a string."
   (match value
     ((? string?) value)
     ((? symbol?) (symbol->string value))
-    ((? number?) (number->string value))))
+    ((? number?) (number->string value))
+    (_ (fail "a string is wanted, not ~s" value))))
 
 (define a-string (make-type string? "a string"))
 
@@ -80,22 +83,26 @@
               (label->string value)
               (loop rest))))))))
 
+(define (fields->host fields)
+  "Return the host with FIELDS, an association list of names and values."
+  (make-declaration %host-declaration #f #f
+                    (map (match-lambda ((name . value) (list name #f value))) fields)))
+
 (define (vector->host data)
   "Return the host that the library answered with as the vector DATA."
   (define (text string)
     (and (not (string-null? string)) string))
   (match data
     (#(name address port user become labels class)
-     (make-declaration %host-declaration #f #f
-                       `((name #f ,name)
-                         (address #f ,(text address))
-                         (port #f ,(and (positive? port) port))
-                         (user #f ,(text user))
-                         (become #f ,(and=> (text become) string->symbol))
-                         (labels #f ,(map (match-lambda
-                                            ((key . value) (cons (string->symbol key) value)))
-                                          labels))
-                         (class #f ,(text class)))))))
+     (fields->host `((name . ,name)
+                     (address . ,(text address))
+                     (port . ,(and (positive? port) port))
+                     (user . ,(text user))
+                     (become . ,(and=> (text become) string->symbol))
+                     (labels . ,(map (match-lambda
+                                       ((key . value) (cons (string->symbol key) value)))
+                                     labels))
+                     (class . ,(text class)))))))
 
 (set-record-type-printer! <host>
   (lambda (record port)

@@ -42,6 +42,7 @@
 (define %files (make-parameter #f))
 (define %names (make-parameter #f))         ; list of names that may be unbound, in a box
 (define %folder (make-parameter #f))        ; of the file that is loaded now
+(define %loading (make-parameter '()))      ; the files that are being loaded, each by the next, innermost first
 
 (define (note-file! file)
   (let ((files (%files)))
@@ -227,7 +228,8 @@
                                   #:optimization-level 1
                                   #:opts '(#:warnings (unbound-variable)))))))))
     (note-unbound! (get-output-string warnings))
-    (parameterize ((%folder (dirname file)))
+    (parameterize ((%folder (dirname file))
+                   (%loading (cons (canonicalize-path file) (%loading))))
       (save-module-excursion
        (lambda ()
          (set-current-module module)
@@ -242,6 +244,8 @@
                 (folder (in-vicinity folder file)))))
     (unless (file-exists? name)
       (fail-at location "load: there is no file '~a'" name))
+    (when (member (canonicalize-path name) (%loading))
+      (fail-at location "load: '~a' is being loaded already: a file can't load itself" name))
     (load-file name module)))
 
 ;; (load FILE) in a program: what it defines is the program's own.

@@ -140,6 +140,42 @@ TEST_CASE("deployment: after a driver that threw, the run can be abandoned and t
   CHECK(here.page("h2") == "version 2");
 }
 
+TEST_CASE("deployment: a repair removes the files of the version that was left half-done") {
+  const Here here;
+  const auto site = [&](const std::string& version) {
+    Site made = here.site(version);
+    made.host_classes[0].services[0].files = {{"page-" + version + ".txt", version}};
+    return made;
+  };
+  CHECK(deploy(site("1"), here.state()).exit_status() == 0);
+  {
+    Deployment deployment(site("2"), here.state());
+    const auto broken = [](const Progress& progress) {
+      if (has(progress.text, "start page 2")) throw std::runtime_error("the terminal is gone");
+    };
+    CHECK_THROWS_AS((void)deployment.execute(deployment.plan(), broken), std::runtime_error);
+    CHECK(fs::exists(here.path / "hosts" / "h1" / "page-2.txt"));
+    (void)deployment.abandon();
+  }
+  CHECK(deploy(site("1"), here.state()).exit_status() == 0);
+  CHECK(fs::exists(here.path / "hosts" / "h1" / "page-1.txt"));
+  CHECK_FALSE(fs::exists(here.path / "hosts" / "h1" / "page-2.txt"));
+}
+
+TEST_CASE("deployment: a manifest entry that can't be read is repaired at once, the daemon with it") {
+  const Here here;
+  Site site = here.site("1");
+  Service& page = site.host_classes[0].services[0];
+  page.start = daemon({"sleep", "1000"});
+  page.stop = {};
+  CHECK(deploy(site, here.state()).exit_status() == 0);
+  for (const char* host : {"h1", "h2"}) std::ofstream(here.path / "hosts" / host / ".tutti" / "site-shop" / "m" / "page") << "garbage";
+  CHECK(deploy(site, here.state()).exit_status() == 0);
+  CHECK(Deployment(site, here.state()).plan().empty());
+  site.host_classes[0].services.clear();
+  CHECK(deploy(site, here.state()).exit_status() == 0);  // and the daemons are gone
+}
+
 TEST_CASE("deployment: a transition that is neither built in nor given is refused before anything is touched") {
   const Here here;
   Site site = here.site("1");

@@ -70,6 +70,17 @@ TEST_CASE("drain: the entries that were rewritten are there once, and as they we
   for (const HostReading& reading : world.readings) CHECK(reading.entries.size() == 1);
 }
 
+TEST_CASE("drain: a consumer that changes in the same run keeps its time") {
+  World world;
+  (void)world.deploy(shop("1"));
+  const double before = world.clock.now();
+  Site changed = shop("2");
+  changed.host_classes[1].services[0].validate = {"true", "again"};  // of the front only its handling
+  CHECK(world.deploy(changed).exit_status() == 0);
+  for (const char* host : {"f1", "f2"})
+    CHECK(ManifestEntry::from_json(world.transport.machines.at(host).manifest.at("front")).time >= before);
+}
+
 TEST_CASE("drain: on an install nobody is told, nor is who has no drain program") {
   World world;
   const Report report = world.deploy(shop("1"));

@@ -127,6 +127,21 @@ TEST_CASE("failure: a rollback that does not validate is not reported as one") {
   CHECK(entry(world, "h1", "web").state == ManifestEntry::State::failed);
 }
 
+TEST_CASE("failure: a one-shot that ran to its end is not run again by a rollback") {
+  const auto once = [](const std::string& version) {
+    Service one = service("once", version);
+    one.one_shot = true;
+    one.start = one.stop = program({"once", version});
+    return site({{"front", {one}, hosts(1)}});
+  };
+  World world;
+  (void)world.deploy(once("1"));
+  const auto n = world.transport.log.size();
+  world.transport.faults["h1: start once 2"] = fails("no");
+  CHECK(outcomes(world.deploy(once("2"))) == Lines{"once@h1 rolled-back"});
+  for (std::size_t i = n; i < world.transport.log.size(); ++i) CHECK(world.transport.log[i] != "h1: start once 1");
+}
+
 TEST_CASE("failure: an install that fails leaves nothing: no process, no file, no entry") {
   Service web = service("web", "1");
   web.files = {{"/etc/web.conf", "x"}};

@@ -742,13 +742,36 @@ RUNNER_CASE("runner: an effect whose supervisor was killed is an orphan, then lo
   auto runner = host.lock();
   const auto id = runner.post(Run{.token = "t1", .program = {.argv = {"sleep", "300"}}});
   CHECK(eventually([&] { return exists(host.state("e/t1.p")); }));
+  const pid_t program = pid_in(contents(host.state("e/t1.p")));
+  CHECK(is_alive(program));
   ::kill(pid_in(contents(host.state("e/t1.s"))), SIGKILL);
   CHECK(runner.expect<TokenState>(id) == TokenState::orphan);
   CHECK(runner.call<TokenState>(End{.token = "t1"}) == TokenState::lost);
-  CHECK_FALSE(is_alive(pid_in(contents(host.state("e/t1.p")))));
+  CHECK_FALSE(is_alive(program));
   CHECK(runner.call<TokenState>(Run{.token = "t1", .program = {.argv = {"true"}}}) == TokenState::lost);
   CHECK(runner.call<TokenState>(Forget{.token = "t1"}) == TokenState::absent);
   CHECK(runner.run("t1", {"true"}).succeeded());
+}
+
+RUNNER_CASE("runner: of what a lost effect left behind, only the service that it started lives on") {
+  auto runner = host.lock();
+  const Program program{.argv = {"sh", "-c", "setsid sleep 300 >/dev/null 2>&1 </dev/null & echo $! >\"$0\"; exec sleep 300", host.path("pid")}};
+  const auto lose = [&](const std::string& token, const std::string& id) {
+    CHECK(eventually([&] { return !contents(host.path("pid")).empty(); }));
+    const pid_t left = pid_in(contents(host.path("pid")));
+    const pid_t main = pid_in(contents(host.state("e/" + token + ".p")));
+    ::kill(pid_in(contents(host.state("e/" + token + ".s"))), SIGKILL);
+    ::kill(main, SIGKILL);
+    (void)runner.expect<TokenState>(id);
+    CHECK(runner.call<TokenState>(End{.token = token}) == TokenState::lost);
+    fs::remove(host.path("pid"));
+    return left;
+  };
+  const pid_t of_run = lose("t1", runner.post(Run{.token = "t1", .program = program}));
+  CHECK(eventually([&] { return !is_alive(of_run); }));
+  const pid_t of_start = lose("t2", runner.post(Start{.token = "t2", .service = "web", .program = program}));
+  CHECK(is_alive(of_start));
+  ::kill(of_start, SIGKILL);
 }
 
 RUNNER_CASE("runner: after a power cut, what was torn never was, and what was running is lost") {
@@ -949,6 +972,18 @@ RUNNER_CASE("runner: a long log is put aside when a daemon starts, and only its 
   CHECK(runner.call<LogTail>(Log{.service = "web", .max = 3}).bytes == "ew\n");
 }
 
+RUNNER_CASE("runner: nothing is started when a file of it can't be given to its owner") {
+  auto runner = host.lock();
+  runner.call<ItemStored>(item_of("aaa-conf", "port = 80\n"));
+  Start start{.token = "t1", .service = "web", .daemon = true, .program = {.argv = {"sleep", "300"}}};
+  start.files = {{.item = "aaa-conf", .path = host.path("conf"), .mode = 0640, .owner = "no-such-user"}};
+  const auto done = runner.call<Done>(start);
+  CHECK(done.how == How::error);
+  CHECK(done.error.preview.find("cannot give ") == 0);
+  CHECK_FALSE(exists(host.path("conf")));
+  CHECK_FALSE(exists(host.state("s/web.daemon")));
+}
+
 RUNNER_CASE("runner: starting makes directories and installs items") {
   auto runner = host.lock();
   CHECK(runner.call<Missing>(Items{.names = {"aaa-conf", "bbb-tool"}}).names ==
@@ -1085,7 +1120,7 @@ RUNNER_CASE("runner: a file is put in one step and fetched again") {
   CHECK(runner.call<Got>(Get{.path = host.path("empty"), .max = 0}).bytes.empty());
   auto done = runner.call<Done>(put_of("p2", host.path("nodir/x"), bytes));
   CHECK(done.how == How::error);
-  CHECK(done.error.preview == "cannot write in " + host.path("nodir/") + "\n");
+  CHECK(done.error.preview == "there is no directory " + host.path("nodir/") + "\n");
   CHECK(runner.call<Done>(put_of("p3", host.folder(), "x")).error.preview ==
         host.folder() + " is a directory\n");
   auto damaged = put_of("p4", path, "abc");
@@ -1116,6 +1151,7 @@ RUNNER_CASE("runner: a file that was put is taken back") {
     CHECK_FALSE(exists(fresh));
   }
   CHECK(runner.call<Done>(Unput{.token = "u5", .of = "p9", .path = path}).how == How::absent);
+  CHECK(runner.call<Done>(Unput{.token = "u7", .of = "p9", .path = host.folder()}).how == How::absent);  // nothing was put
   CHECK(contents(path) == "old");
   const auto link = host.path("link");
   fs::create_symlink("conf", link);

@@ -66,6 +66,26 @@ class Applets {
   std::string folder_;
 };
 
+/// The runner, where any user may read it; removed at exit.
+class Readable {
+ public:
+  Readable() : folder_(scratch("tutti-runner-file-")) {
+    fs::permissions(folder_, fs::perms(0755));
+    fs::copy_file(TUTTI_SOURCE_DIR "/lib/transport/runner.sh", file());
+    fs::permissions(file(), fs::perms(0644));
+  }
+  Readable(const Readable&) = delete;
+  Readable& operator=(const Readable&) = delete;
+  ~Readable() {
+    std::error_code ignored;
+    fs::remove_all(folder_, ignored);
+  }
+  [[nodiscard]] std::string file() const { return folder_ + "/runner.sh"; }
+
+ private:
+  std::string folder_;
+};
+
 std::vector<Shell> find_shells() {
   static const Applets applets;
   std::vector<Shell> all = {{"dash", {"dash"}, usual_path},
@@ -216,7 +236,8 @@ Host::~Host() {
 Runner Host::connect(const std::vector<std::string>& prefix, const std::string& site) {
   auto command = prefix;
   command.insert(command.end(), shell_.command.begin(), shell_.command.end());
-  command.insert(command.end(), {TUTTI_SOURCE_DIR "/lib/transport/runner.sh", path("state")});
+  static const Readable readable;
+  command.insert(command.end(), {readable.file(), path("state")});
   auto variables = environment;
   variables.insert(variables.end(), {"PATH=" + shell_.path, "HOME=/", "TUTTI_TEST_HOST=" + folder_});
   Runner runner(command, variables);

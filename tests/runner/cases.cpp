@@ -762,6 +762,7 @@ RUNNER_CASE("runner: of what a lost effect left behind, only the service that it
     const pid_t main = pid_in(contents(host.state("e/" + token + ".p")));
     ::kill(pid_in(contents(host.state("e/" + token + ".s"))), SIGKILL);
     ::kill(main, SIGKILL);
+    CHECK(eventually([&] { return !is_alive(main); }));  // else it is an orphan, of which all is ended
     (void)runner.expect<TokenState>(id);
     CHECK(runner.call<TokenState>(End{.token = token}) == TokenState::lost);
     fs::remove(host.path("pid"));

@@ -1,5 +1,5 @@
-// The parts of the bench `effects` that are C++: hosts that answer at once, a journal that keeps nothing, the
-// C++ way, and a Guile that runs effects.scm with the bindings and these.
+// The parts of the bench `effects` that are C++: hosts that answer at once, the C++ way, and a Guile that runs
+// effects.scm with the bindings and these.
 //
 // usage: as guile's
 

@@ -33,11 +33,11 @@ struct RunBox {
 struct DeploymentBox {
   DeploymentBox(Site site, const std::string& state_file) : deployment(std::move(site), state_file) {}
   Deployment deployment;
-  std::shared_ptr<RunBox> run;                // shared with its handle; the one under way
+  std::shared_ptr<RunBox> run;                 // shared with its handle; the one under way
   std::map<std::string, std::int64_t> epochs;  // of the hosts that are acted on outside of a run
-  int immediate = 0;                          // how many `on-host` are under way
+  int immediate = 0;                           // how many `on-host` are under way
   std::uint64_t next_token = 0;
-  std::string last_token = {};                // of an effect outside of a run
+  std::string last_token = {};  // of an effect outside of a run
 };
 
 struct ElaborationBox {
@@ -63,7 +63,7 @@ struct PreviewBox {
 
 /// The rollout of a run or of a preview; a policy may keep it for longer than that lasts.
 struct RolloutBox {
-  std::shared_ptr<RunBox> run;          // one of these two, shared to know whether it still lives
+  std::shared_ptr<RunBox> run;  // one of these two, shared to know whether it still lives
   std::shared_ptr<PreviewBox> preview;
   [[nodiscard]] const Rollout& get() const;
 };

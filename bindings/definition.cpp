@@ -95,10 +95,8 @@ const Primitive table[] = {
 
 }  // namespace
 
-template <>
-HandleType Handle<const Definition>::type{"definition"};
-template <>
-HandleType Handle<const Command>::type{"command"};
+template <> HandleType Handle<const Definition>::type{"definition"};
+template <> HandleType Handle<const Command>::type{"command"};
 
 void define_definitions() {
   define_handle<const Definition>("<definition>");

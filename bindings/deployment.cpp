@@ -102,8 +102,9 @@ SCM from_generation(const Generation& g) {
 }
 
 SCM history(SCM handle) {
-  return gate("%deployment-history",
-              [&] { return list(unwrap<DeploymentBox>(handle, 1)->deployment.state().history(), from_generation); });
+  return gate("%deployment-history", [&] {
+    return list(unwrap<DeploymentBox>(handle, 1)->deployment.state().history(), from_generation);
+  });
 }
 
 SCM unfinished(SCM handle) {
@@ -132,16 +133,16 @@ SCM read_host(SCM handle, SCM name) {
     std::vector<HostReading> readings;
     without_guile([&] { readings = box->deployment.transport().read({host}); });
     if (readings.empty() || !readings.front().reached)
-      throw Error(ErrorCode::unreachable, "host '" + host.name + "' does not answer" +
-                                         (readings.empty() || readings.front().why.empty()
-                                              ? std::string()
-                                              : ": " + readings.front().why));
+      throw Error(ErrorCode::unreachable,
+                  "host '" + host.name + "' does not answer" +
+                      (readings.empty() || readings.front().why.empty() ? std::string()
+                                                                        : ": " + readings.front().why));
     return list(readings.front().entries, [](const HostReading::Entry& e) {
       const char* state = e.entry.state == ManifestEntry::State::deployed   ? "deployed"
                           : e.entry.state == ManifestEntry::State::changing ? "changing"
                                                                             : "failed";
-      return vector(text(e.entry.service), scm_from_utf8_symbol(state), from_definition(e.entry.old_definition),
-                    from_definition(e.entry.new_definition));
+      return vector(text(e.entry.service), scm_from_utf8_symbol(state),
+                    from_definition(e.entry.old_definition), from_definition(e.entry.new_definition));
     });
   });
 }
@@ -195,17 +196,21 @@ const Primitive table[] = {
     {"%open-deployment", 2, subr(open), "Open the deployment of SITE, a site handle, with STATE-FILE."},
     {"%close-deployment!", 1, subr(close_deployment), "Close DEPLOYMENT: its connections and its state."},
     {"%deployment-plan", 2, subr(plan), "Read the hosts' manifests and return the plan for DESIRED."},
-    {"%deployment-foreign", 2, subr(foreign), "Return which hosts of PLAN other lineages hold, as sentences."},
+    {"%deployment-foreign", 2, subr(foreign),
+     "Return which hosts of PLAN other lineages hold, as sentences."},
     {"%deployment-begin!", 5, subr(begin),
-     "Begin to execute PLAN, displacing other lineages if TAKE-OVER? is true, only as if if DRY-RUN? is true, keeping "
+     "Begin to execute PLAN, displacing other lineages if TAKE-OVER? is true, only as if if DRY-RUN? is "
+     "true, keeping "
      "the last KEEP runs (#f: as many as is usual); return a run."},
-    {"%deployment-finish!", 1, subr(finish), "End the run under way after its last event; return its report."},
+    {"%deployment-finish!", 1, subr(finish),
+     "End the run under way after its last event; return its report."},
     {"%deployment-abandon!", 1, subr(abandon), "End an unfinished run; return what it left open."},
     {"%deployment-status", 1, subr(status),
      "Return a pair: what runs where, as people read it, and the hosts that do not answer."},
     {"%deployment-history", 1, subr(history),
      "Return the generations, newest first: #(NUMBER STARTED ENDED BY STATUS SUMMARY SOURCE-HASH)."},
-    {"%deployment-unfinished", 1, subr(unfinished), "Return the run that has not ended, as in the history, or #f."},
+    {"%deployment-unfinished", 1, subr(unfinished),
+     "Return the run that has not ended, as in the history, or #f."},
     {"%deployment-lineage", 1, subr(lineage), "Return the lineage of the state of DEPLOYMENT."},
     {"%deployment-frames", 1, subr(frames), "Return how many request frames were sent so far."},
     {"%deployment-read", 2, subr(read_host),
@@ -218,8 +223,7 @@ const Primitive table[] = {
 
 }  // namespace
 
-template <>
-HandleType Handle<DeploymentBox>::type{"deployment"};
+template <> HandleType Handle<DeploymentBox>::type{"deployment"};
 
 void define_deployment() {
   define_handle<DeploymentBox>("<deployment-handle>");

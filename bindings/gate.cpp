@@ -55,13 +55,9 @@ Failure current_failure() noexcept {
     throw;
   } catch (const WrongType& wrong) {
     return {Failure::Kind::wrong_type, nullptr, nullptr, wrong.position, wrong.value, wrong.wanted};
-  } catch (const Error& e) {
-    return error(code_name(e.code()), e.what());
-  } catch (const std::exception& e) {
+  } catch (const Error& e) { return error(code_name(e.code()), e.what()); } catch (const std::exception& e) {
     return error("system", e.what());
-  } catch (...) {
-    return error("system", "a C++ exception of an unknown type");
-  }
+  } catch (...) { return error("system", "a C++ exception of an unknown type"); }
 }
 
 void raise(const char* who, const Failure& failure) {
@@ -120,7 +116,8 @@ unsigned to_unsigned(SCM value, int position) {
 
 std::string to_bytes(SCM bytevector, int position) {
   if (!scm_is_bytevector(bytevector)) throw WrongType{position, bytevector, "bytevector"};
-  return {reinterpret_cast<const char*>(SCM_BYTEVECTOR_CONTENTS(bytevector)), SCM_BYTEVECTOR_LENGTH(bytevector)};
+  return {reinterpret_cast<const char*>(SCM_BYTEVECTOR_CONTENTS(bytevector)),
+          SCM_BYTEVECTOR_LENGTH(bytevector)};
 }
 
 SCM from_string(std::string_view text) {

@@ -12,10 +12,8 @@ void authorise(DeploymentBox& box, const Host& host) {
   if (box.epochs.contains(host.name)) return;
   State& state = box.deployment.state();
   const std::int64_t epoch = state.next_epoch();
-  box.deployment.transport().authorise(host, {.lineage = state.lineage(),
-                                              .epoch = epoch,
-                                              .holder = "on-host",
-                                              .seen = state.seen(host.name)});
+  box.deployment.transport().authorise(
+      host, {.lineage = state.lineage(), .epoch = epoch, .holder = "on-host", .seen = state.seen(host.name)});
   box.epochs[host.name] = epoch;
 }
 
@@ -46,7 +44,9 @@ SCM perform(SCM handle, SCM host_name, SCM operation, SCM subject, SCM a, SCM b,
     const Host& host = box->deployment.fleet().at(to_string(host_name, 2));
     const Request request = to_request(operation, subject, a, b, c, SCM_BOOL_F, 3);
     authorise(*box, host);
-    const std::string token = "i." + box->deployment.state().lineage().substr(0, 12) + "." + std::to_string(box->epochs.at(host.name)) + "-" + std::to_string(++box->next_token);
+    const std::string token = "i." + box->deployment.state().lineage().substr(0, 12) + "." +
+                              std::to_string(box->epochs.at(host.name)) + "-" +
+                              std::to_string(++box->next_token);
     box->last_token = token;
     std::vector<Completion> completions;
     without_guile([&] {
@@ -62,7 +62,7 @@ SCM perform(SCM handle, SCM host_name, SCM operation, SCM subject, SCM a, SCM b,
       case Completion::Kind::answered: break;
       case Completion::Kind::lost:
         throw Error(ErrorCode::lost, "host '" + host.name + "' was lost during `" + request.describe() +
-                                           "`: nobody knows what became of it. " + completion.why);
+                                         "`: nobody knows what became of it. " + completion.why);
       case Completion::Kind::unreachable:
         throw Error(ErrorCode::unreachable, "host '" + host.name + "' does not answer: " + completion.why);
       case Completion::Kind::refused:
@@ -83,7 +83,8 @@ const Primitive table[] = {
     {"%immediate-open!", 2, subr(open), "Begin to act on HOST, a name, outside of a run."},
     {"%immediate-close!", 1, subr(close_immediate), "End what %immediate-open! began."},
     {"%immediate-perform!", 7, subr(perform),
-     "Perform OPERATION on SUBJECT with A, B and C on HOST now; return the same vector as a resumed task gets."},
+     "Perform OPERATION on SUBJECT with A, B and C on HOST now; return the same vector as a resumed task "
+     "gets."},
     {"%immediate-token", 1, subr(token), "Return the token of the last effect outside of a run, or #f."},
 };
 

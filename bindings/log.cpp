@@ -38,7 +38,8 @@ SCM fetch(SCM handle, SCM host_name, SCM token, SCM error, SCM offset, SCM most)
   return gate("%deployment-fetch", [&] {
     const auto box = unwrap<DeploymentBox>(handle, 1);
     const Host& host = box->deployment.fleet().at(to_string(host_name, 2));
-    const Kept what{.kind = scm_is_true(error) ? Kept::Kind::error : Kept::Kind::output, .of = to_string(token, 3)};
+    const Kept what{.kind = scm_is_true(error) ? Kept::Kind::error : Kept::Kind::output,
+                    .of = to_string(token, 3)};
     const auto from = static_cast<std::uint64_t>(to_double(offset, 5));
     const std::uint64_t at_most = to_unsigned(most, 6);
     Piece piece;
@@ -50,19 +51,20 @@ SCM fetch(SCM handle, SCM host_name, SCM token, SCM error, SCM offset, SCM most)
 
 const Primitive table[] = {
     {"%open-log", 5, subr(open),
-     "Open the log of RUN, a number or #f for the last, on HOST or #f for all, with at most BYTES of each output (0: "
+     "Open the log of RUN, a number or #f for the last, on HOST or #f for all, with at most BYTES of each "
+     "output (0: "
      "all, #f: as much as is usual), and that of the daemons if DAEMONS? is true."},
     {"%log-next", 1, subr(next), "Return the next piece of text of LOG, or #f at its end."},
     {"%close-log!", 1, subr(close_log), "Close the handle LOG."},
     {"%deployment-fetch", 6, subr(fetch),
-     "Return bytes of what the effect TOKEN printed on HOST, of standard error if ERROR? is true, from OFFSET, at most "
+     "Return bytes of what the effect TOKEN printed on HOST, of standard error if ERROR? is true, from "
+     "OFFSET, at most "
      "MOST; none at the end."},
 };
 
 }  // namespace
 
-template <>
-HandleType Handle<LogBox>::type{"log"};
+template <> HandleType Handle<LogBox>::type{"log"};
 
 void define_log() {
   define_handle<LogBox>("<log>");

@@ -35,8 +35,8 @@ SCM plan_steps(SCM handle) {
     return list(plan(handle).steps, [](const Step& step) {
       return vector(symbol(to_string(step.action)), text(step.service), text(step.host),
                     from_definition(step.old_definition), from_definition(step.new_definition),
-                    text(step.transition), text(step.transition_from), scm_from_int(step.phase), text(step.why),
-                    scm_from_bool(step.unreachable));
+                    text(step.transition), text(step.transition_from), scm_from_int(step.phase),
+                    text(step.why), scm_from_bool(step.unreachable));
     });
   });
 }
@@ -84,9 +84,9 @@ SCM report_summary(SCM handle) {
 SCM report_steps(SCM handle) {
   return gate("%report-steps", [&] {
     return list(report(handle).steps, [](const StepReport& step) {
-      return vector(symbol(to_string(step.action)), text(step.service), text(step.host), text(step.old_version),
-                    text(step.new_version), symbol(to_string(step.outcome)), text(step.message),
-                    list(step.effects, text));
+      return vector(symbol(to_string(step.action)), text(step.service), text(step.host),
+                    text(step.old_version), text(step.new_version), symbol(to_string(step.outcome)),
+                    text(step.message), list(step.effects, text));
     });
   });
 }
@@ -94,7 +94,8 @@ SCM report_steps(SCM handle) {
 const Primitive table[] = {
     {"%plan-text", 1, subr(plan_text), "Return PLAN as people read it."},
     {"%plan-json", 1, subr(plan_json), "Return PLAN as JSON."},
-    {"%plan-explain", 2, subr(plan_explain), "Return why PLAN has each step of SERVICE, and what it comes after."},
+    {"%plan-explain", 2, subr(plan_explain),
+     "Return why PLAN has each step of SERVICE, and what it comes after."},
     {"%plan-summary", 1, subr(plan_summary),
      "Return #(SITE GENERATION WAVES NOTES UNREACHABLE POLICY HOSTS) of PLAN."},
     {"%plan-steps", 1, subr(plan_steps),
@@ -114,10 +115,8 @@ const Primitive table[] = {
 
 }  // namespace
 
-template <>
-HandleType Handle<PlanBox>::type{"plan"};
-template <>
-HandleType Handle<ReportBox>::type{"report"};
+template <> HandleType Handle<PlanBox>::type{"plan"};
+template <> HandleType Handle<ReportBox>::type{"report"};
 
 void define_plans() {
   define_handle<PlanBox>("<plan>");

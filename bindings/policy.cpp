@@ -13,8 +13,10 @@ const Rollout& rollout(SCM handle) { return unwrap<RolloutBox>(handle, 1)->get()
 SCM of(SCM owner) {
   return gate("%rollout", [&] {
     auto box = std::make_shared<RolloutBox>();
-    if (is<PreviewBox>(owner)) box->preview = unwrap<PreviewBox>(owner, 1);
-    else box->run = unwrap<RunBox>(owner, 1);
+    if (is<PreviewBox>(owner))
+      box->preview = unwrap<PreviewBox>(owner, 1);
+    else
+      box->run = unwrap<RunBox>(owner, 1);
     return wrap(std::move(box));
   });
 }
@@ -81,15 +83,18 @@ Answer to_answer(SCM kind, SCM time, int position) {
 SCM answer(SCM owner, SCM kind, SCM time) {
   return gate("%answer!", [&] {
     const Answer given = to_answer(kind, time, 2);
-    if (is<PreviewBox>(owner)) unwrap<PreviewBox>(owner, 1)->preview.answer(given);
-    else unwrap<RunBox>(owner, 1)->get().answer(given);
+    if (is<PreviewBox>(owner))
+      unwrap<PreviewBox>(owner, 1)->preview.answer(given);
+    else
+      unwrap<RunBox>(owner, 1)->get().answer(given);
   });
 }
 
 SCM make_preview(SCM deployment, SCM plan) {
   return gate("%make-preview", [&] {
-    const Policy policy = is<SiteBox>(deployment) ? unwrap<SiteBox>(deployment, 1)->site.policy
-                                                  : unwrap<DeploymentBox>(deployment, 1)->deployment.site().policy;
+    const Policy policy = is<SiteBox>(deployment)
+                              ? unwrap<SiteBox>(deployment, 1)->site.policy
+                              : unwrap<DeploymentBox>(deployment, 1)->deployment.site().policy;
     return wrap(std::make_shared<PreviewBox>(unwrap<PlanBox>(plan, 2), policy));
   });
 }
@@ -116,11 +121,13 @@ SCM add_note(SCM plan, SCM note) {
 const Primitive table[] = {
     {"%rollout", 1, subr(of), "Return a view of the rollout of OWNER, a run or a preview."},
     {"%rollout-state", 2, subr(state), "Return the state of HOST, a name, as a symbol."},
-    {"%rollout-hosts-in", 2, subr(hosts_in), "Return the names of the hosts that are in one of STATES, symbols."},
+    {"%rollout-hosts-in", 2, subr(hosts_in),
+     "Return the names of the hosts that are in one of STATES, symbols."},
     {"%rollout-unavailable?", 2, subr(is_unavailable),
      "Return true if HOST is in transition or known to be down."},
     {"%rollout-count", 4, subr(count),
-     "Return how many hosts have the VALUE of the label KEY, only the unavailable ones if UNAVAILABLE? is true."},
+     "Return how many hosts have the VALUE of the label KEY, only the unavailable ones if UNAVAILABLE? is "
+     "true."},
     {"%rollout-time", 1, subr(time), "Return the time, in seconds since the epoch."},
     {"%rollout-simulated?", 1, subr(simulated), "Return true in a preview."},
     {"%answer!", 3, subr(answer),
@@ -134,10 +141,8 @@ const Primitive table[] = {
 
 }  // namespace
 
-template <>
-HandleType Handle<RolloutBox>::type{"rollout"};
-template <>
-HandleType Handle<PreviewBox>::type{"preview"};
+template <> HandleType Handle<RolloutBox>::type{"rollout"};
+template <> HandleType Handle<PreviewBox>::type{"preview"};
 
 void define_policies() {
   define_handle<RolloutBox>("<rollout>");

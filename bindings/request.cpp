@@ -27,13 +27,19 @@ struct Name {
   SCM symbol = SCM_UNDEFINED;  // interned for good by define_requests
 };
 Name names[] = {
-    {"run", Operation::run},           {"start", Operation::start},
-    {"stop", Operation::stop},         {"validate", Operation::validate},
-    {"put-file", Operation::put_file}, {"reload", Operation::reload},
-    {"now", Operation::now},           {"sleep", Operation::sleep},
-    {"get-file", Operation::get_file}, {"wait-until", Operation::wait_until},
+    {"run", Operation::run},
+    {"start", Operation::start},
+    {"stop", Operation::stop},
+    {"validate", Operation::validate},
+    {"put-file", Operation::put_file},
+    {"reload", Operation::reload},
+    {"now", Operation::now},
+    {"sleep", Operation::sleep},
+    {"get-file", Operation::get_file},
+    {"wait-until", Operation::wait_until},
     {"restore-file", Operation::restore_file},
-    {"drain", Operation::drain},       {"undrain", Operation::undrain},
+    {"drain", Operation::drain},
+    {"undrain", Operation::undrain},
 };
 
 SCM s_resume, s_exit;

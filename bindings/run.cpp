@@ -27,15 +27,15 @@ SCM kind_symbol(TaskKind kind) {
 
 struct ToScheme {
   SCM operator()(const StartTask& e) const {
-    return vector(s_start, task_id(e.task), scm_from_uint32(static_cast<std::uint32_t>(e.step)), kind_symbol(e.kind),
-                  scm_from_uint32(e.serial));
+    return vector(s_start, task_id(e.task), scm_from_uint32(static_cast<std::uint32_t>(e.step)),
+                  kind_symbol(e.kind), scm_from_uint32(e.serial));
   }
   SCM operator()(const ResumeTask& e) const { return from_result(task_id(e.task), e.result); }
   SCM operator()(const DropTask& e) const { return vector(s_drop, task_id(e.task), text(e.reason)); }
   SCM operator()(const AskPolicy& e) const { return vector(s_ask, text(e.host)); }
   SCM operator()(const Progress& e) const {
-    return vector(s_progress, kind_symbols[static_cast<std::size_t>(e.kind)], text(e.host), text(e.service), text(e.text),
-                  outcome_symbols[static_cast<std::size_t>(e.outcome)]);
+    return vector(s_progress, kind_symbols[static_cast<std::size_t>(e.kind)], text(e.host), text(e.service),
+                  text(e.text), outcome_symbols[static_cast<std::size_t>(e.outcome)]);
   }
   SCM operator()(const Finished& e) const { return vector(s_finished, scm_from_bool(e.interrupted)); }
 };
@@ -50,14 +50,16 @@ SCM next_events(SCM run, SCM limit, SCM progress) {
     without_guile([&] { events = box->get().next(most); });
     SCM all = SCM_EOL;
     for (auto event = events.rbegin(); event != events.rend(); ++event)
-      if (scm_is_true(progress) || !std::holds_alternative<Progress>(*event)) all = scm_cons(std::visit(ToScheme{}, *event), all);
+      if (scm_is_true(progress) || !std::holds_alternative<Progress>(*event))
+        all = scm_cons(std::visit(ToScheme{}, *event), all);
     return all;
   });
 }
 
 SCM perform(SCM run, SCM task, SCM operation, SCM subject, SCM a, SCM b, SCM c, SCM host) {
   return gate("%perform!", [&] {
-    executor(run).perform(to_task(task), std::make_unique<Request>(to_request(operation, subject, a, b, c, host, 3)));
+    executor(run).perform(to_task(task),
+                          std::make_unique<Request>(to_request(operation, subject, a, b, c, host, 3)));
   });
 }
 
@@ -101,14 +103,14 @@ const Primitive table[] = {
     {"%next-token", 2, subr(next_token), "Return the token that the next effect of TASK will have."},
     {"%done!", 2, subr(done), "Answer that TASK has come to its end."},
     {"%raised!", 3, subr(raised), "Answer that TASK has ended by an error, which MESSAGE describes."},
-    {"%policy-failed!", 2, subr(policy_failed), "Answer that the policy can't be asked, for the reason MESSAGE."},
+    {"%policy-failed!", 2, subr(policy_failed),
+     "Answer that the policy can't be asked, for the reason MESSAGE."},
     {"%close-run!", 1, subr(close_run), "Close the handle RUN."},
 };
 
 }  // namespace
 
-template <>
-HandleType Handle<RunBox>::type{"run"};
+template <> HandleType Handle<RunBox>::type{"run"};
 
 void define_runs() {
   const auto intern = [](const char* name) { return scm_permanent_object(scm_from_utf8_symbol(name)); };
@@ -122,7 +124,8 @@ void define_runs() {
   s_verify = intern("verify");
   const char* const kinds[] = {"effect", "outcome", "host", "run"};
   for (std::size_t k = 0; k < std::size(kinds); ++k) kind_symbols[k] = intern(kinds[k]);
-  for (std::size_t k = 0; k < std::size(outcome_symbols); ++k) outcome_symbols[k] = intern(to_string(static_cast<Outcome>(k)));
+  for (std::size_t k = 0; k < std::size(outcome_symbols); ++k)
+    outcome_symbols[k] = intern(to_string(static_cast<Outcome>(k)));
   define_handle<RunBox>("<run>");
   define_primitives(table);
 }

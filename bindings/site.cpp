@@ -52,8 +52,9 @@ SCM unsettled(SCM handle, SCM service, SCM host, SCM of) {
 }
 
 SCM begin(SCM handle, SCM service, SCM host) {
-  return gate("%elaboration-begin!",
-              [&] { elaboration(handle).begin({to_string(service, 2), to_string(host, 3)}); });
+  return gate("%elaboration-begin!", [&] {
+    elaboration(handle).begin({to_string(service, 2), to_string(host, 3)});
+  });
 }
 
 SCM settle(SCM handle, SCM service, SCM host, SCM settings) {
@@ -135,7 +136,8 @@ const Primitive table[] = {
     {"%hosts-of", 3, subr(hosts_of), "Return the hosts of SERVICE, as READER may see them, as vectors."},
     {"%host-of", 3, subr(host_of), "Return the one host of SERVICE, as READER may see it, as a vector."},
     {"%endpoint", 4, subr(endpoint), "Return ADDRESS:PORT of the endpoint NAME of the one SERVICE."},
-    {"%endpoints-of", 4, subr(endpoints_of), "Return ADDRESS:PORT of the endpoint NAME on each host of SERVICE."},
+    {"%endpoints-of", 4, subr(endpoints_of),
+     "Return ADDRESS:PORT of the endpoint NAME on each host of SERVICE."},
     {"%elaboration-finish!", 1, subr(finish), "Return a handle on what is desired: every definition."},
     {"%desired-definition", 3, subr(desired_definition),
      "Return the definition of SERVICE on HOST in DESIRED, or #f."},
@@ -144,12 +146,9 @@ const Primitive table[] = {
 
 }  // namespace
 
-template <>
-HandleType Handle<SiteBox>::type{"site"};
-template <>
-HandleType Handle<ElaborationBox>::type{"elaboration"};
-template <>
-HandleType Handle<DesiredBox>::type{"desired"};
+template <> HandleType Handle<SiteBox>::type{"site"};
+template <> HandleType Handle<ElaborationBox>::type{"elaboration"};
+template <> HandleType Handle<DesiredBox>::type{"desired"};
 
 void define_site() {
   define_handle<SiteBox>("<site-handle>");

@@ -42,7 +42,10 @@ struct Deployment::Impl {
   std::atomic<Executor*> interruptible{nullptr};
 
   Impl(Site s, std::filesystem::path file)
-      : site(std::move(s)), fleet(look_up(site)), state(std::move(file)), transport(make_transport(site.name, site.platform)) {}
+      : site(std::move(s)),
+        fleet(look_up(site)),
+        state(std::move(file)),
+        transport(make_transport(site.name, site.platform)) {}
 
   /// The site's own transition of that name for the step's service, or a built-in; throws Error.
   std::function<Transition(Context, Change)> transition_of(const Step& step) const {
@@ -52,18 +55,23 @@ struct Deployment::Impl {
     for (const HostClass& host_class : site.host_classes)
       for (const Service& service : host_class.services) {
         if (service.name != step.service) continue;
-        const TransitionProcedure& wanted = step.action == Action::remove ? service.remove_service : service.switch_to_service;
+        const TransitionProcedure& wanted =
+            step.action == Action::remove ? service.remove_service : service.switch_to_service;
         if (wanted.body) return wanted.body;
       }
-    throw Error(ErrorCode::misuse, fmt::format("service '{}' names the transition '{}', which is neither built in nor given as a function",
-                                               step.service, step.transition));
+    throw Error(
+        ErrorCode::misuse,
+        fmt::format(
+            "service '{}' names the transition '{}', which is neither built in nor given as a function",
+            step.service, step.transition));
   }
 
   /// Keeps what a host said: its manifest, and the last epoch of ours that it has. Nothing else may
   /// say the latter: a host that never took our lock would be taken for one restored from an old image.
   void take_note(const HostReading& reading) {
     state.remember(reading);
-    if (reading.reached && reading.fence.lineage == state.lineage()) state.saw(reading.host, reading.fence.epoch);
+    if (reading.reached && reading.fence.lineage == state.lineage())
+      state.saw(reading.host, reading.fence.epoch);
   }
 
   /// All hosts: those without a step may be drained.
@@ -74,8 +82,11 @@ struct Deployment::Impl {
     for (const HostReading& now : transport->read(hosts)) {
       const HostReading& then = plan_.readings.at(now.host);
       if (now.reached && (now.digest != then.digest || now.fence.lineage != then.fence.lineage))
-        throw Error(ErrorCode::moved, fmt::format("the manifest of {} is not what the plan was made from: somebody deployed there "
-                                                  "meanwhile. Plan again", now.host));
+        throw Error(
+            ErrorCode::moved,
+            fmt::format("the manifest of {} is not what the plan was made from: somebody deployed there "
+                        "meanwhile. Plan again",
+                        now.host));
     }
   }
 };
@@ -124,17 +135,26 @@ Executor& Deployment::begin(const Plan& plan, const ExecuteOptions& options) {
   if (!options.dry_run) d.state.hold("deploying " + d.site.name);
   try {
     if (const auto open = d.state.unfinished())
-      throw Error(ErrorCode::locked, fmt::format("run {} of {} was not finished: `tutti abandon` ends it without touching hosts, the next "
-                                                 "deploy repairs what it left", open->number, open->by));
+      throw Error(
+          ErrorCode::locked,
+          fmt::format(
+              "run {} of {} was not finished: `tutti abandon` ends it without touching hosts, the next "
+              "deploy repairs what it left",
+              open->number, open->by));
     const std::vector<std::string> others = foreign(plan);
     if (!others.empty() && !options.take_over)
-      throw Error(ErrorCode::locked, fmt::format("another state file deployed here:\n  {}\nUse that one; if it is lost, `deploy --take-over` "
-                                                 "displaces it", fmt::join(others, "\n  ")));
+      throw Error(
+          ErrorCode::locked,
+          fmt::format(
+              "another state file deployed here:\n  {}\nUse that one; if it is lost, `deploy --take-over` "
+              "displaces it",
+              fmt::join(others, "\n  ")));
     const std::string lineage = d.state.lineage();
     d.plan = plan;
     if (options.dry_run) {
       d.dry = make_dry_transport(d.clock);
-      d.executor = std::make_unique<Executor>(*d.plan, Policy{}, plan.generation + 1, lineage, nullptr, *d.dry, d.clock);
+      d.executor = std::make_unique<Executor>(*d.plan, Policy{}, plan.generation + 1, lineage, nullptr,
+                                              *d.dry, d.clock);
       d.interruptible = d.executor.get();
       return *d.executor;
     }
@@ -146,15 +166,19 @@ Executor& Deployment::begin(const Plan& plan, const ExecuteOptions& options) {
       const Fence& fence = plan.readings.at(host.name).fence;
       const bool is_foreign = !fence.lineage.empty() && fence.lineage != lineage;
       // Whom we displace by intent, we may know to have had a later epoch of ours.
-      d.transport->authorise(host, {.lineage = lineage, .epoch = epoch, .holder = whoami(),
-                                    .seen = is_foreign ? 0 : d.state.seen(host.name),
-                                    .displace = is_foreign && options.take_over ? std::optional(fence) : std::nullopt,
-                                    .ends_others = true,
-                                    .forget_before = first_kept});
+      d.transport->authorise(
+          host, {.lineage = lineage,
+                 .epoch = epoch,
+                 .holder = whoami(),
+                 .seen = is_foreign ? 0 : d.state.seen(host.name),
+                 .displace = is_foreign && options.take_over ? std::optional(fence) : std::nullopt,
+                 .ends_others = true,
+                 .forget_before = first_kept});
     }
     d.transport->offer(d.plan->items);
     d.journal = d.state.journal(d.run);
-    d.executor = std::make_unique<Executor>(*d.plan, d.site.policy, d.run, lineage, d.journal.get(), *d.transport, d.clock);
+    d.executor = std::make_unique<Executor>(*d.plan, d.site.policy, d.run, lineage, d.journal.get(),
+                                            *d.transport, d.clock);
   } catch (...) {
     d.journal.reset();
     d.plan.reset();
@@ -182,9 +206,12 @@ Report Deployment::finish() {
     d.journal.reset();
     for (const HostReading& reading : readings) d.state.remember(reading);
     bool is_open = false;
-    for (const StepReport& step : report.steps) is_open = is_open || step.outcome == Outcome::unknown || step.outcome == Outcome::none;
+    for (const StepReport& step : report.steps)
+      is_open = is_open || step.outcome == Outcome::unknown || step.outcome == Outcome::none;
     const bool is_complete = report.exit_status() == 0;
-    if (!is_open) d.state.end_run(d.run, is_complete ? "complete" : "incomplete", is_complete ? "" : report.sums(), report.to_json());
+    if (!is_open)
+      d.state.end_run(d.run, is_complete ? "complete" : "incomplete", is_complete ? "" : report.sums(),
+                      report.to_json());
   } catch (const Error& error) {
     report.not_recorded = error.what();  // what happened on the hosts happened all the same
   }
@@ -198,7 +225,8 @@ Report Deployment::finish() {
   return report;
 }
 
-Report Deployment::execute(const Plan& plan, const std::function<void(const Progress&)>& on_progress, const ExecuteOptions& options) {
+Report Deployment::execute(const Plan& plan, const std::function<void(const Progress&)>& on_progress,
+                           const ExecuteOptions& options) {
   for (const Step& step : plan.steps)
     if (!step.transition.empty()) (void)impl_->transition_of(step);
   if (plan.empty()) {
@@ -208,7 +236,9 @@ Report Deployment::execute(const Plan& plan, const std::function<void(const Prog
   }
   Executor& executor = begin(plan, options);
   try {
-    Driver(executor, *impl_->plan, [this](const Step& step) { return impl_->transition_of(step); }).run(on_progress);
+    Driver(executor, *impl_->plan, [this](const Step& step) {
+      return impl_->transition_of(step);
+    }).run(on_progress);
   } catch (...) {
     // The run stays unfinished, as it would had we died: `abandon` ends it.
     impl_->interruptible = nullptr;
@@ -235,7 +265,9 @@ std::vector<std::string> Deployment::abandon() {
 }
 
 Status Deployment::status() {
-  Status status{.hosts = impl_->transport->read(impl_->fleet.hosts), .unfinished = impl_->state.unfinished(), .fleet = impl_->fleet};
+  Status status{.hosts = impl_->transport->read(impl_->fleet.hosts),
+                .unfinished = impl_->state.unfinished(),
+                .fleet = impl_->fleet};
   for (const HostReading& reading : status.hosts) impl_->take_note(reading);
   if (status.unfinished) status.holder = impl_->state.holder();
   return status;

@@ -60,7 +60,9 @@ struct Logged {
 };
 
 /// Requests of the executor's own before and after a transition; of an `undrain` step they are the programs.
-bool is_bookkeeping(const Record& intent) { return (intent.path == "b" || intent.path == "e") && !intent.text.starts_with("run "); }
+bool is_bookkeeping(const Record& intent) {
+  return (intent.path == "b" || intent.path == "e") && !intent.text.starts_with("run ");
+}
 
 }  // namespace
 
@@ -72,8 +74,8 @@ struct RunLog::Impl {
   std::string lineage;
   Json steps;
   std::map<std::uint32_t, std::string> endings = {};  ///< "rolled-back: it failed", by step
-  std::vector<Logged> effects = {};              ///< by step, each in order
-  std::vector<std::uint32_t> without = {};       ///< steps that ended, and have none
+  std::vector<Logged> effects = {};                   ///< by step, each in order
+  std::vector<std::uint32_t> without = {};            ///< steps that ended, and have none
   std::size_t next_effect = 0;
   std::map<std::string, std::string> silent = {};  ///< hosts that can't be asked, and why
   std::deque<std::string> ready = {};
@@ -125,9 +127,11 @@ struct RunLog::Impl {
         effects.push_back(std::move(one));
       }
     for (const auto& [step, ending] : endings)
-      if (!shown.contains(step) && (options.host.empty() || host_of(step) == options.host)) without.push_back(step);
+      if (!shown.contains(step) && (options.host.empty() || host_of(step) == options.host))
+        without.push_back(step);
     if (!options.host.empty() && effects.empty() && without.empty())
-      throw Error(ErrorCode::misuse, fmt::format("run {} did nothing on '{}'.", run, escaped(options.host)) + (fleet.find(options.host) ? "" : suggestion(options.host, names())));
+      throw Error(ErrorCode::misuse, fmt::format("run {} did nothing on '{}'.", run, escaped(options.host)) +
+                                         (fleet.find(options.host) ? "" : suggestion(options.host, names())));
     ask(hosts);
   }
 
@@ -180,7 +184,8 @@ struct RunLog::Impl {
       stream(host, {.kind = Kept::Kind::output, .of = token}, result.output.size, "    | ");
     } else {
       ready.push_back(marked("    | ", result.output.text));
-      ready.push_back(fmt::format("    … {} bytes in all stayed on {}, which can't be asked: {}\n", result.output.size, host, escaped(silent.at(host))));
+      ready.push_back(fmt::format("    … {} bytes in all stayed on {}, which can't be asked: {}\n",
+                                  result.output.size, host, escaped(silent.at(host))));
     }
     // Its size is known to the host alone.
     Piece error;
@@ -191,16 +196,23 @@ struct RunLog::Impl {
 
   void stream(const std::string& host, Kept what, std::uint64_t size, const char* mark) {
     const std::uint64_t most = options.most_bytes == 0 ? size : options.most_bytes;
-    streams.push_back({.host = host, .what = std::move(what), .offset = size - std::min(size, most), .end = size, .marked = Marked(mark)});
+    streams.push_back({.host = host,
+                       .what = std::move(what),
+                       .offset = size - std::min(size, most),
+                       .end = size,
+                       .marked = Marked(mark)});
   }
 
   void pump(Stream& s) {
     if (s.what.kind != Kept::Kind::log && s.offset > 0 && s.end - s.offset == options.most_bytes)
-      ready.push_back(fmt::format("    … {} bytes before these stay on {} (--bytes 0 prints all)\n", s.offset, s.host));
+      ready.push_back(
+          fmt::format("    … {} bytes before these stay on {} (--bytes 0 prints all)\n", s.offset, s.host));
     const std::uint64_t most = std::min(piece_bytes, s.end - s.offset);
-    const Piece piece = most == 0 ? Piece{.found = true} : transport.fetch(fleet.at(s.host), s.what, s.offset, most);
+    const Piece piece =
+        most == 0 ? Piece{.found = true} : transport.fetch(fleet.at(s.host), s.what, s.offset, most);
     if (!piece.found || (piece.bytes.empty() && most > 0))
-      ready.push_back(fmt::format("    … not on {} any more: {}\n", s.host, piece.found ? "it is shorter than it was" : escaped(piece.why)));
+      ready.push_back(fmt::format("    … not on {} any more: {}\n", s.host,
+                                  piece.found ? "it is shorter than it was" : escaped(piece.why)));
     s.offset = piece.bytes.empty() || s.what.kind == Kept::Kind::log ? s.end : s.offset + piece.bytes.size();
     std::string text = s.marked.take(piece.bytes);
     if (s.offset == s.end) text += s.marked.end();
@@ -210,7 +222,8 @@ struct RunLog::Impl {
 
   void begin_step(std::uint32_t step) {
     const auto ending = endings.find(step);
-    ready.push_back(fmt::format("{}@{}  {}  {}\n", service_of(step), host_of(step), steps.at(step).at("action").get<std::string>(),
+    ready.push_back(fmt::format("{}@{}  {}  {}\n", service_of(step), host_of(step),
+                                steps.at(step).at("action").get<std::string>(),
                                 ending == endings.end() ? "no end is known" : escaped(ending->second)));
   }
 
@@ -218,10 +231,12 @@ struct RunLog::Impl {
     if (!options.daemons) return;
     const std::string host = host_of(step), service = service_of(step);
     if (silent.contains(host)) return;
-    const std::uint64_t most = options.most_bytes == 0 ? std::uint64_t{1} << 26 : std::min(options.most_bytes, std::uint64_t{1} << 26);
+    const std::uint64_t most = options.most_bytes == 0 ? std::uint64_t{1} << 26
+                                                       : std::min(options.most_bytes, std::uint64_t{1} << 26);
     const Piece log = transport.fetch(fleet.at(host), {.kind = Kept::Kind::log, .of = service}, 0, most);
     if (log.bytes.empty()) return;
-    ready.push_back(fmt::format("  the log of {} on {}, as it is now{}\n", service, host, log.size < most ? "" : ", its end"));
+    ready.push_back(fmt::format("  the log of {} on {}, as it is now{}\n", service, host,
+                                log.size < most ? "" : ", its end"));
     ready.push_back(marked("    > ", log.bytes));
   }
 
@@ -233,7 +248,8 @@ struct RunLog::Impl {
     }
     if (next_effect > effects.size()) return false;
     const bool is_last = next_effect == effects.size();
-    if (next_effect > 0 && (is_last || effects[next_effect].step != effects[next_effect - 1].step)) end_step(effects[next_effect - 1].step);
+    if (next_effect > 0 && (is_last || effects[next_effect].step != effects[next_effect - 1].step))
+      end_step(effects[next_effect - 1].step);
     if (is_last) {
       for (const std::uint32_t step : without) begin_step(step);
       ++next_effect;
@@ -248,11 +264,16 @@ struct RunLog::Impl {
 };
 
 RunLog::RunLog(const State& state, Transport& transport, const Fleet& fleet, int run, LogOptions options)
-    : impl_(new Impl{.transport = transport, .fleet = fleet, .options = std::move(options), .run = run, .lineage = state.lineage(),
+    : impl_(new Impl{.transport = transport,
+                     .fleet = fleet,
+                     .options = std::move(options),
+                     .run = run,
+                     .lineage = state.lineage(),
                      .steps = Json::parse(state.plan_of(run)).at("steps")}) {
   for (const Generation& one : state.history())
     if (one.number == run)
-      impl_->ready.push_back(fmt::format("run {} of {}, {:%Y-%m-%d %H:%M:%S}, {}: {}\n", run, escaped(one.by), local(one.started), one.status, escaped(one.summary)));
+      impl_->ready.push_back(fmt::format("run {} of {}, {:%Y-%m-%d %H:%M:%S}, {}: {}\n", run, escaped(one.by),
+                                         local(one.started), one.status, escaped(one.summary)));
   impl_->read(state.records(run));
 }
 RunLog::~RunLog() = default;

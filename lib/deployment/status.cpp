@@ -26,7 +26,9 @@ std::string state(const HostReading::Entry& one) {
     case ManifestEntry::State::failed: return fmt::format("failed (run {})", one.entry.run);
     case ManifestEntry::State::deployed: break;
   }
-  return one.life == HostReading::Life::alive ? "deployed" : one.life == HostReading::Life::dead ? "dead" : "unknown";
+  return one.life == HostReading::Life::alive  ? "deployed"
+         : one.life == HostReading::Life::dead ? "dead"
+                                               : "unknown";
 }
 
 }  // namespace
@@ -42,14 +44,16 @@ std::string Status::to_text() const {
       table.row({host_class, reading.host, "", "", "nothing deployed"});
     for (const HostReading::Entry& one : reading.entries) {
       const DefinitionPtr d = one.entry.new_definition ? one.entry.new_definition : one.entry.old_definition;
-      table.row({host_class, reading.host, one.entry.service, d ? d->version : "?", state(one), ago(one.entry.time)});
+      table.row({host_class, reading.host, one.entry.service, d ? d->version : "?", state(one),
+                 ago(one.entry.time)});
     }
   }
   std::string text = table.to_text();
   if (unfinished && !holder.empty())
     text += fmt::format("run {} is under way: {}\n", unfinished->number, holder);
   else if (unfinished)
-    text += fmt::format("run {} of {} was not finished: `tutti abandon` ends it without touching hosts\n", unfinished->number, escaped(unfinished->by));
+    text += fmt::format("run {} of {} was not finished: `tutti abandon` ends it without touching hosts\n",
+                        unfinished->number, escaped(unfinished->by));
   return text;
 }
 

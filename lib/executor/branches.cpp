@@ -12,11 +12,13 @@ void Executor::Impl::take_apart(TaskId id, std::unique_ptr<Request> request) {
   const Step& about_step = step(task.step);
   const bool is_drain = request->operation == Operation::drain;
   const std::string about = request->definition->service + "@" + about_step.host;
-  const std::vector<Instance> consumers = is_drain ? entries.consumers(request->definition->service) : entries.holding(about);
+  const std::vector<Instance> consumers =
+      is_drain ? entries.consumers(request->definition->service) : entries.holding(about);
   const std::string address = address_of(about_step, *request->definition);
   std::vector<std::string> names;
   for (const Instance& one : consumers) names.push_back(one.service + "@" + one.host);
-  task.text = fmt::format("{}{}", request->describe(), names.empty() ? "" : fmt::format(" ({})", fmt::join(names, ", ")));
+  task.text = fmt::format("{}{}", request->describe(),
+                          names.empty() ? "" : fmt::format(" ({})", fmt::join(names, ", ")));
   task.request = std::move(request);
   task.waiting = true;
   task.failures.clear();
@@ -27,7 +29,8 @@ void Executor::Impl::take_apart(TaskId id, std::unique_ptr<Request> request) {
   const std::string path = fmt::format("{}.{}", task.path, task.sequence);
   at(step_id).branches.clear();
   for (std::size_t k = 0; k < consumers.size(); ++k) {
-    Task branch{.step = step_id, .kind = Task::Kind::branch, .path = fmt::format("{}.{}", path, k), .parent = id};
+    Task branch{
+        .step = step_id, .kind = Task::Kind::branch, .path = fmt::format("{}.{}", path, k), .parent = id};
     const Instance& one = consumers[k];
     if (is_drain) {
       branch.own.emplace_back([this, one, address] { return entries.drain(one, address); });
@@ -42,7 +45,8 @@ void Executor::Impl::take_apart(TaskId id, std::unique_ptr<Request> request) {
 
 bool Executor::Impl::must_stop_left_over(const Task& task, const Request& request) {
   const Step& here = step(task.step);
-  return here.left_over && !at(task.step).left_over_is_stopped && (request.host.empty() || request.host == here.host) &&
+  return here.left_over && !at(task.step).left_over_is_stopped &&
+         (request.host.empty() || request.host == here.host) &&
          (request.operation == Operation::stop || request.operation == Operation::start) &&
          request.definition->service == here.service;
 }
@@ -57,14 +61,18 @@ void Executor::Impl::stop_left_over(TaskId id, std::unique_ptr<Request> then) {
   task.branches = 1;
   task.then = std::move(then);
   write_request(Record::Type::forked, task, request, 1);
-  Task branch{.step = task.step, .kind = Task::Kind::branch, .path = fmt::format("{}.{}.0", task.path, task.sequence), .parent = id};
+  Task branch{.step = task.step,
+              .kind = Task::Kind::branch,
+              .path = fmt::format("{}.{}.0", task.path, task.sequence),
+              .parent = id};
   branch.own.emplace_back([request] { return request; });
   at(task.step).branches.clear();
   next_own(spawn(std::move(branch)));
 }
 
 std::string Executor::Impl::address_of(const Step& about, const Definition& given) const {
-  const Definition& there = about.old_definition && about.old_definition->service == given.service ? *about.old_definition : given;
+  const Definition& there =
+      about.old_definition && about.old_definition->service == given.service ? *about.old_definition : given;
   const Host& host = plan.fleet.at(about.host);
   const std::string& address = host.address.empty() ? host.name : host.address;
   std::vector<std::string> all;
@@ -75,9 +83,11 @@ std::string Executor::Impl::address_of(const Step& about, const Definition& give
 void Executor::Impl::branch_answered(TaskId id, const Request& request, const Result& result) {
   Task& task = at(id);
   if (!result.succeeded)
-    return branch_over(id, fmt::format("{}: {}: {}", request.host, task.text, result.error.empty() ? result.how : result.error));
+    return branch_over(id, fmt::format("{}: {}: {}", request.host, task.text,
+                                       result.error.empty() ? result.how : result.error));
   if (task.own.empty()) return branch_over(id, "");
-  if (interrupts > 0) return park(task.step, fmt::format("interrupted after: {} on {}", task.text, request.host));
+  if (interrupts > 0)
+    return park(task.step, fmt::format("interrupted after: {} on {}", task.text, request.host));
   next_own(id);
 }
 
@@ -94,7 +104,8 @@ void Executor::Impl::branches_over(TaskId id) {
   task.waiting = false;
   const bool told_somebody = !at(task.step).branches.empty();
   at(task.step).branches.clear();
-  Result result{.succeeded = task.failures.empty(), .status = task.failures.empty() ? 0 : 1, .error = task.failures};
+  Result result{
+      .succeeded = task.failures.empty(), .status = task.failures.empty() ? 0 : 1, .error = task.failures};
   write_outcome(task, result);
   ++task.sequence;
   if (told_somebody) {

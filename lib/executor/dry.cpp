@@ -16,7 +16,9 @@ class DryTransport final : public Transport {
     for (const Host& host : hosts) readings.push_back({.host = host.name, .reached = true});
     return readings;
   }
-  Piece fetch(const Host&, const Kept&, std::uint64_t, std::uint64_t) override { return {.why = "nothing was done"}; }
+  Piece fetch(const Host&, const Kept&, std::uint64_t, std::uint64_t) override {
+    return {.why = "nothing was done"};
+  }
   void authorise(const Host&, Authority) override {}
   void offer(const Items&) override {}
   void send(const std::string& token, const std::string& host, const Request& request) override {
@@ -27,7 +29,8 @@ class DryTransport final : public Transport {
     completed_.push_back(std::move(done));
   }
   void wait(std::vector<Completion>& into, std::optional<double>) override {
-    into.insert(into.end(), std::make_move_iterator(completed_.begin()), std::make_move_iterator(completed_.end()));
+    into.insert(into.end(), std::make_move_iterator(completed_.begin()),
+                std::make_move_iterator(completed_.end()));
     completed_.clear();
   }
   void wake() noexcept override {}
@@ -40,6 +43,8 @@ class DryTransport final : public Transport {
 
 }  // namespace
 
-std::unique_ptr<Transport> make_dry_transport(const Clock& clock) { return std::make_unique<DryTransport>(clock); }
+std::unique_ptr<Transport> make_dry_transport(const Clock& clock) {
+  return std::make_unique<DryTransport>(clock);
+}
 
 }  // namespace tutti

@@ -12,7 +12,8 @@ void add_paths(std::set<std::string>& paths, const DefinitionPtr& of) {
 }
 
 /// Files of `from` at paths that neither `to` has nor others do.
-std::vector<std::string> orphans(const DefinitionPtr& from, const DefinitionPtr& to, std::set<std::string> kept) {
+std::vector<std::string> orphans(const DefinitionPtr& from, const DefinitionPtr& to,
+                                 std::set<std::string> kept) {
   add_paths(kept, to);
   std::vector<std::string> paths;
   if (from)
@@ -22,7 +23,8 @@ std::vector<std::string> orphans(const DefinitionPtr& from, const DefinitionPtr&
 }
 
 const HostReading::Entry* entry_of(const HostReading& reading, const std::string& service) {
-  const auto found = std::find_if(reading.entries.begin(), reading.entries.end(), [&](const auto& one) { return one.entry.service == service; });
+  const auto found = std::find_if(reading.entries.begin(), reading.entries.end(),
+                                  [&](const auto& one) { return one.entry.service == service; });
   return found == reading.entries.end() ? nullptr : &*found;
 }
 
@@ -32,14 +34,17 @@ Entries::Entries(const Plan& plan, int run, std::string lineage, CanonicalForms&
     : plan_(plan), run_(run), lineage_(std::move(lineage)), forms_(forms) {
   for (const auto& [host, reading] : plan.readings) hosts_.emplace(host, Known{&reading});
   of_step_.reserve(plan.steps.size());
-  for (const Step& step : plan.steps) of_step_.push_back(step.action == Action::join ? nullptr : &hosts_.at(step.host));
+  for (const Step& step : plan.steps)
+    of_step_.push_back(step.action == Action::join ? nullptr : &hosts_.at(step.host));
 }
 
 std::string Entries::json(const ManifestEntry& entry) const {
   return to_json(entry, forms_.of(entry.old_definition), forms_.of(entry.new_definition));
 }
 
-const HostReading::Entry* Entries::recorded(StepId id) const { return entry_of(*host_of(id).planned, plan_.at(id).service); }
+const HostReading::Entry* Entries::recorded(StepId id) const {
+  return entry_of(*host_of(id).planned, plan_.at(id).service);
+}
 
 const ManifestEntry* Entries::current(const Instance& instance) const {
   const auto* found = entry_of(reading(instance.host), instance.service);
@@ -53,8 +58,14 @@ const ManifestEntry* Entries::current(StepId id) const {
 
 ManifestEntry Entries::entry(StepId id, ManifestEntry::State state, double now) const {
   const Step& step = plan_.at(id);
-  ManifestEntry entry{.state = state, .service = step.service, .new_definition = step.new_definition, .transition = step.transition,
-                      .lineage = lineage_, .run = run_, .generation = run_, .time = now};
+  ManifestEntry entry{.state = state,
+                      .service = step.service,
+                      .new_definition = step.new_definition,
+                      .transition = step.transition,
+                      .lineage = lineage_,
+                      .run = run_,
+                      .generation = run_,
+                      .time = now};
   if (state != ManifestEntry::State::deployed) entry.old_definition = step.old_definition;
   if (const ManifestEntry* before = current(id)) entry.drained = before->drained;
   return entry;
@@ -63,10 +74,12 @@ ManifestEntry Entries::entry(StepId id, ManifestEntry::State state, double now) 
 std::vector<Request> Entries::begin(StepId id, double now) const {
   const Step& step = plan_.at(id);
   std::vector<Request> requests;
-  requests.push_back({.operation = Operation::begin, .definition = step.new_definition ? step.new_definition : step.old_definition,
+  requests.push_back({.operation = Operation::begin,
+                      .definition = step.new_definition ? step.new_definition : step.old_definition,
                       .content = json(entry(id, ManifestEntry::State::changing, now))});
   if (step.new_definition && !step.new_definition->data_directories.empty() &&
-      (!step.old_definition || step.old_definition->data_directories != step.new_definition->data_directories))
+      (!step.old_definition ||
+       step.old_definition->data_directories != step.new_definition->data_directories))
     requests.push_back({.operation = Operation::settle, .definition = step.new_definition});
   return requests;
 }
@@ -80,7 +93,8 @@ std::optional<ManifestEntry> Entries::final_entry(StepId id, Outcome outcome, do
     case Outcome::rolled_back: {
       if (!step.old_definition) return {};
       // What was deployed is so again, as it was recorded; what was repaired is by now.
-      if (const auto* before = recorded(id); before && before->entry.state == ManifestEntry::State::deployed) {
+      if (const auto* before = recorded(id);
+          before && before->entry.state == ManifestEntry::State::deployed) {
         ManifestEntry back = before->entry;
         if (const ManifestEntry* now_there = current(id)) back.drained = now_there->drained;
         return back;
@@ -141,12 +155,14 @@ int Entries::run_before(StepId id) const {
 
 void Entries::not_begun(StepId id) {
   const auto* before = recorded(id);
-  host_of(id).put(plan_.at(id).service, before ? std::optional(before->entry) : std::nullopt, before ? before->life : HostReading::Life::unknown);
+  host_of(id).put(plan_.at(id).service, before ? std::optional(before->entry) : std::nullopt,
+                  before ? before->life : HostReading::Life::unknown);
 }
 
 std::vector<Request> Entries::record(StepId id, double now) const {
   // As a begin, so that items which only its hooks refer to are sent.
-  return {{.operation = Operation::begin, .definition = plan_.at(id).new_definition,
+  return {{.operation = Operation::begin,
+           .definition = plan_.at(id).new_definition,
            .content = json(entry(id, ManifestEntry::State::deployed, now))}};
 }
 
@@ -172,7 +188,9 @@ std::vector<Instance> Entries::consumers(const std::string& service) const {
     for (const HostReading::Entry& one : here.entries) {
       if (one.entry.state != ManifestEntry::State::deployed || one.life == HostReading::Life::dead) continue;
       const Definition& d = *one.entry.new_definition;
-      const auto names = [&](const std::vector<std::string>& all) { return std::find(all.begin(), all.end(), service) != all.end(); };
+      const auto names = [&](const std::vector<std::string>& all) {
+        return std::find(all.begin(), all.end(), service) != all.end();
+      };
       if (d.service != service && d.has_hook("drain") && (names(d.requirements) || names(d.connections)))
         found.push_back({d.service, host.name});
     }
@@ -184,13 +202,15 @@ std::vector<Instance> Entries::holding(const std::string& about) const {
   std::vector<Instance> found;
   for (const Host& host : plan_.fleet.hosts)
     for (const HostReading::Entry& one : reading(host.name).entries)
-      if (one.entry.drained.contains(about) && one.entry.new_definition && one.entry.new_definition->has_hook("undrain"))
+      if (one.entry.drained.contains(about) && one.entry.new_definition &&
+          one.entry.new_definition->has_hook("undrain"))
         found.push_back({one.entry.service, host.name});
   return found;
 }
 
 Request Entries::rewrite(ManifestEntry entry, const std::string& host) {
-  Request request{.operation = Operation::end, .definition = entry.new_definition, .content = json(entry), .host = host};
+  Request request{
+      .operation = Operation::end, .definition = entry.new_definition, .content = json(entry), .host = host};
   const std::string service = entry.service;  // put takes it by reference, and the entry is moved
   hosts_.at(host).put(service, std::move(entry), HostReading::Life::alive);
   return request;
@@ -203,12 +223,16 @@ Request Entries::mark(const Instance& consumer, const std::string& about, const 
 }
 
 Request Entries::drain(const Instance& consumer, const std::string& address) const {
-  return {.operation = Operation::run, .command = current(consumer)->new_definition->hook_about("drain", address), .host = consumer.host};
+  return {.operation = Operation::run,
+          .command = current(consumer)->new_definition->hook_about("drain", address),
+          .host = consumer.host};
 }
 
 Request Entries::undrain(const Instance& consumer, const std::string& about) const {
   const ManifestEntry& entry = *current(consumer);
-  return {.operation = Operation::run, .command = entry.new_definition->hook_about("undrain", entry.drained.at(about)), .host = consumer.host};
+  return {.operation = Operation::run,
+          .command = entry.new_definition->hook_about("undrain", entry.drained.at(about)),
+          .host = consumer.host};
 }
 
 Request Entries::unmark(const Instance& consumer, const std::string& about) {
@@ -218,14 +242,16 @@ Request Entries::unmark(const Instance& consumer, const std::string& about) {
 }
 
 void Entries::begun(StepId id, double now) {
-  host_of(id).put(plan_.at(id).service, entry(id, ManifestEntry::State::changing, now), HostReading::Life::unknown);
+  host_of(id).put(plan_.at(id).service, entry(id, ManifestEntry::State::changing, now),
+                  HostReading::Life::unknown);
 }
 
 void Entries::written(StepId id, Outcome outcome, double now) {
   host_of(id).put(plan_.at(id).service, final_entry(id, outcome, now), HostReading::Life::alive);
 }
 
-void Entries::Known::put(const std::string& service, std::optional<ManifestEntry> entry, HostReading::Life life) {
+void Entries::Known::put(const std::string& service, std::optional<ManifestEntry> entry,
+                         HostReading::Life life) {
   if (!written) written = *planned;
   std::vector<HostReading::Entry>& entries = written->entries;
   std::erase_if(entries, [&](const auto& one) { return one.entry.service == service; });

@@ -64,7 +64,7 @@ class Entries {
 
   /// What a host holds.
   struct Known {
-    const HostReading* planned;  // as the plan has it
+    const HostReading* planned;               // as the plan has it
     std::optional<HostReading> written = {};  // once something was written there: that, and the rest
     [[nodiscard]] const HostReading& now() const { return written ? *written : *planned; }
     void put(const std::string& service, std::optional<ManifestEntry>, HostReading::Life);

@@ -16,11 +16,12 @@
 namespace tutti {
 namespace {
 
-constexpr std::size_t admit_at_once = 128; // hosts; then what is under way comes first again
-constexpr std::size_t deal_at_once = 64;   // completions, then the driver goes on while they are in the caches
-constexpr double soonest = 0.05;           // seconds; when it said `not before` a time that is past by now
-constexpr double last_date = 253402214400; // that is told, in seconds since the epoch: the end of the year 9999
-constexpr double ask_again_after = 1.0;    // seconds; when a policy says `wait` and nothing is under way
+constexpr std::size_t admit_at_once = 128;  // hosts; then what is under way comes first again
+constexpr std::size_t deal_at_once = 64;  // completions, then the driver goes on while they are in the caches
+constexpr double soonest = 0.05;          // seconds; when it said `not before` a time that is past by now
+constexpr double last_date =
+    253402214400;                        // that is told, in seconds since the epoch: the end of the year 9999
+constexpr double ask_again_after = 1.0;  // seconds; when a policy says `wait` and nothing is under way
 
 }  // namespace
 
@@ -36,7 +37,9 @@ void Executor::Impl::take(const std::string& host, const Answer& answer) {
       scheduler.admit(host);
       go_on(host);
       break;
-    case Answer::Kind::not_before: not_before = std::min(not_before.value_or(answer.time), answer.time); break;
+    case Answer::Kind::not_before:
+      not_before = std::min(not_before.value_or(answer.time), answer.time);
+      break;
     case Answer::Kind::wait:
       waits = true;
       to_ask.clear();
@@ -64,9 +67,7 @@ void Executor::Impl::admit() {
     Answer answer;
     try {
       answer = policy(scheduler, scheduler.host(host));
-    } catch (...) {
-      return halt("the policy failed: " + describe(std::current_exception()));
-    }
+    } catch (...) { return halt("the policy failed: " + describe(std::current_exception())); }
     if (answer.kind == Answer::Kind::yes && policy.asks_driver()) {
       asked = host;
       ready.emplace_back(AskPolicy{host});
@@ -97,8 +98,10 @@ std::span<Event> Executor::Impl::next(std::size_t limit) {
   for (;;) {
     if (interrupts > 0 && !said_interrupted) {
       said_interrupted = true;
-      ready.emplace_back(Progress{Progress::Kind::run, "", "", "interrupted: nothing new starts; waiting for what is under way "
-                                                            "(interrupt again to leave at once)", Outcome::none});
+      ready.emplace_back(Progress{Progress::Kind::run, "", "",
+                                  "interrupted: nothing new starts; waiting for what is under way "
+                                  "(interrupt again to leave at once)",
+                                  Outcome::none});
     }
     if (given == batch.size()) {  // the driver is done with them
       batch.clear();
@@ -127,13 +130,15 @@ std::span<Event> Executor::Impl::next(std::size_t limit) {
     }
     if (under_way == 0) {
       if (unanswered > 0)
-        throw std::logic_error(fmt::format("Executor::next: nothing is under way and the driver has not answered {} events", unanswered));
+        throw std::logic_error(fmt::format(
+            "Executor::next: nothing is under way and the driver has not answered {} events", unanswered));
       if (interrupts > 0 || !halted.empty() || scheduler.all_ended()) {
         wind_up();
         continue;
       }
       if (!waits && !not_before) {
-        halt("the policy admits no further host, and nothing is under way that could change that" + scheduler.down());
+        halt("the policy admits no further host, and nothing is under way that could change that" +
+             scheduler.down());
         continue;
       }
       if (!std::exchange(said_waiting, true)) {
@@ -150,10 +155,13 @@ std::span<Event> Executor::Impl::next(std::size_t limit) {
 
 std::string Executor::Impl::waiting_for() const {
   const std::size_t n = scheduler.candidates().size();
-  const std::string who = fmt::format("nothing is under way, {} host{} for the policy, which ", n, n == 1 ? " waits" : "s wait");
-  if (waits) return who + fmt::format("says `wait` and is asked every {:g} s (interrupt to leave)", ask_again_after);
-  return who + fmt::format("says not before {:%F %T} (interrupt to leave)",
-                           fmt::localtime(static_cast<std::time_t>(std::ceil(std::min(*not_before, last_date)))));
+  const std::string who =
+      fmt::format("nothing is under way, {} host{} for the policy, which ", n, n == 1 ? " waits" : "s wait");
+  if (waits)
+    return who + fmt::format("says `wait` and is asked every {:g} s (interrupt to leave)", ask_again_after);
+  return who +
+         fmt::format("says not before {:%F %T} (interrupt to leave)",
+                     fmt::localtime(static_cast<std::time_t>(std::ceil(std::min(*not_before, last_date)))));
 }
 
 bool Executor::Impl::wait(std::optional<double> seconds) {
@@ -176,13 +184,16 @@ bool Executor::Impl::deal() {
   return true;
 }
 
-Executor::Executor(const Plan& plan, Policy policy, int run, std::string lineage, Journal* journal, Transport& transport,
-                   const Clock& clock)
-    : impl_(std::make_unique<Impl>(plan, std::move(policy), run, std::move(lineage), journal, transport, clock)) {}
+Executor::Executor(const Plan& plan, Policy policy, int run, std::string lineage, Journal* journal,
+                   Transport& transport, const Clock& clock)
+    : impl_(std::make_unique<Impl>(plan, std::move(policy), run, std::move(lineage), journal, transport,
+                                   clock)) {}
 Executor::~Executor() = default;
 
 std::span<Event> Executor::next(std::size_t limit) { return impl_->next(std::max<std::size_t>(1, limit)); }
-void Executor::perform(TaskId task, std::unique_ptr<Request> request) { impl_->perform(task, std::move(request)); }
+void Executor::perform(TaskId task, std::unique_ptr<Request> request) {
+  impl_->perform(task, std::move(request));
+}
 void Executor::done(TaskId task) { impl_->task_over(task, true, {}); }
 void Executor::raised(TaskId task, std::string message) { impl_->task_over(task, false, std::move(message)); }
 
@@ -207,7 +218,8 @@ void Executor::answer(Answer answer) {
 }
 
 void Executor::policy_failed(std::string message) {
-  if (!std::exchange(impl_->asked, std::nullopt)) throw std::logic_error("Executor::policy_failed: no host was asked about");
+  if (!std::exchange(impl_->asked, std::nullopt))
+    throw std::logic_error("Executor::policy_failed: no host was asked about");
   --impl_->unanswered;
   if (impl_->halted.empty()) impl_->halt(fmt::format("the policy failed: {}", message));
 }
@@ -226,10 +238,14 @@ Report Executor::report() const {
     const Step& step = impl_->plan.steps[i];
     if (step.action == Action::join) continue;
     const Running& running = impl_->steps[i];
-    report.steps.push_back({.action = step.action, .service = step.service, .host = step.host,
+    report.steps.push_back({.action = step.action,
+                            .service = step.service,
+                            .host = step.host,
                             .old_version = step.old_definition ? step.old_definition->version : "",
                             .new_version = step.new_definition ? step.new_definition->version : "",
-                            .outcome = running.outcome, .message = running.message, .effects = running.effects,
+                            .outcome = running.outcome,
+                            .message = running.message,
+                            .effects = running.effects,
                             .seconds = running.begun ? running.ended - running.started : 0});
   }
   report.unreachable = impl_->plan.unreachable();

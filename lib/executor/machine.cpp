@@ -12,34 +12,53 @@
 namespace tutti {
 namespace {
 
-constexpr std::size_t flush_after = 512;   // intents gathered before a commit is forced
-constexpr double proof_seconds = 10;       // for an `alive` program to succeed once more
+constexpr std::size_t flush_after = 512;  // intents gathered before a commit is forced
+constexpr double proof_seconds = 10;      // for an `alive` program to succeed once more
 
 }  // namespace
 
-Executor::Impl::Impl(const Plan& p, Policy pol, int r, std::string l, Journal* j, Transport& t, const Clock& c)
-    : plan(p), policy(std::move(pol)), run(r), lineage(std::move(l)), journal(j), transport(t), clock(c),
-      scheduler(p, c, false), entries(p, run, lineage, forms), steps(p.steps.size()),
+Executor::Impl::Impl(const Plan& p, Policy pol, int r, std::string l, Journal* j, Transport& t,
+                     const Clock& c)
+    : plan(p),
+      policy(std::move(pol)),
+      run(r),
+      lineage(std::move(l)),
+      journal(j),
+      transport(t),
+      clock(c),
+      scheduler(p, c, false),
+      entries(p, run, lineage, forms),
+      steps(p.steps.size()),
       token_prefix(fmt::format("{}.{}.", lineage.substr(0, 12), run)) {
   for (std::uint32_t i = 0; i < plan.steps.size(); ++i)
     if (plan.steps[i].action != Action::join && plan.steps[i].unreachable)
       end(StepId{i}, Outcome::unreachable, plan.readings.at(plan.steps[i].host).why);
 }
 
-void Executor::Impl::write(Record::Type type, StepId id, const std::string& path, std::uint32_t sequence, std::string hash, std::int64_t number, std::string text, std::string host) {
+void Executor::Impl::write(Record::Type type, StepId id, const std::string& path, std::uint32_t sequence,
+                           std::string hash, std::int64_t number, std::string text, std::string host) {
   if (!journal) return;
-  journal->append({.type = type, .step = static_cast<std::uint32_t>(id), .path = path, .sequence = sequence,
-                   .hash = std::move(hash), .number = number, .text = std::move(text), .host = std::move(host)});
+  journal->append({.type = type,
+                   .step = static_cast<std::uint32_t>(id),
+                   .path = path,
+                   .sequence = sequence,
+                   .hash = std::move(hash),
+                   .number = number,
+                   .text = std::move(text),
+                   .host = std::move(host)});
 }
 
-void Executor::Impl::write_request(Record::Type type, const Task& task, const Request& request, std::int64_t branches) {
+void Executor::Impl::write_request(Record::Type type, const Task& task, const Request& request,
+                                   std::int64_t branches) {
   if (!journal) return;
-  write(type, task.step, task.path, task.sequence, request.hash(forms.of(request.definition)), branches, task.text,
-        request.host == step(task.step).host ? "" : request.host);
+  write(type, task.step, task.path, task.sequence, request.hash(forms.of(request.definition)), branches,
+        task.text, request.host == step(task.step).host ? "" : request.host);
 }
 
 void Executor::Impl::write_outcome(const Task& task, const Result& result) {
-  if (journal) write(Record::Type::outcome, task.step, task.path, task.sequence, "", result.status, outcome_json(result));
+  if (journal)
+    write(Record::Type::outcome, task.step, task.path, task.sequence, "", result.status,
+          outcome_json(result));
 }
 
 void Executor::Impl::phase(StepId id, Phase phase) {
@@ -78,7 +97,8 @@ TaskId Executor::Impl::spawn(Task task) {
 }
 
 void Executor::Impl::start_body(StepId id, TaskKind kind, std::uint32_t serial, std::string path) {
-  const TaskId task = spawn({.step = id, .kind = Task::Kind::body, .body = kind, .serial = serial, .path = std::move(path)});
+  const TaskId task =
+      spawn({.step = id, .kind = Task::Kind::body, .body = kind, .serial = serial, .path = std::move(path)});
   ready.emplace_back(StartTask{task, id, kind, serial});
   ++unanswered;
 }
@@ -138,7 +158,8 @@ void Executor::Impl::begin(StepId id) {
 }
 
 void Executor::Impl::begun(StepId id) {
-  if (step(id).action == Action::record || step(id).action == Action::undrain) return end(id, Outcome::upgraded, "");
+  if (step(id).action == Action::record || step(id).action == Action::undrain)
+    return end(id, Outcome::upgraded, "");
   phase(id, Phase::running);
   start_body(id, TaskKind::transition, 0, "t");
 }
@@ -153,7 +174,8 @@ void Executor::Impl::compensate(StepId id) {
   }
   // What an ended run left may still be what answers: nothing can be verified beside it.
   if (step(id).left_over && !running.left_over_is_stopped) {
-    running.message += fmt::format("; {}, which run {} may have left running, was not stopped", step(id).left_over->title(), entries.run_before(id));
+    running.message += fmt::format("; {}, which run {} may have left running, was not stopped",
+                                   step(id).left_over->title(), entries.run_before(id));
     return finish(id, Outcome::failed);
   }
   if (!running.touched) return finish(id, Outcome::unchanged);
@@ -163,14 +185,18 @@ void Executor::Impl::compensate(StepId id) {
 
 void Executor::Impl::prove(StepId id) {
   const DefinitionPtr& d = step(id).new_definition;
-  if (at(id).proven || !d || d->one_shot || !(d->is_daemon() || d->has_hook("alive"))) return finish(id, Outcome::upgraded);
+  if (at(id).proven || !d || d->one_shot || !(d->is_daemon() || d->has_hook("alive")))
+    return finish(id, Outcome::upgraded);
   if (!at(id).touched && step(id).old_definition)
-    return roll_back(id, fmt::format("the transition did nothing: it neither started {} nor validated it", d->title()));
+    return roll_back(
+        id, fmt::format("the transition did nothing: it neither started {} nor validated it", d->title()));
   // Its own validation may be slow, and was not asked for: only whether it lives.
   auto bare = std::make_shared<Definition>(*d);
   bare->programs.erase("validate");
   Task task{.step = id, .kind = Task::Kind::proof, .path = "p"};
-  task.own.emplace_back([bare] { return Request{.operation = Operation::validate, .definition = bare, .limit = proof_seconds}; });
+  task.own.emplace_back([bare] {
+    return Request{.operation = Operation::validate, .definition = bare, .limit = proof_seconds};
+  });
   next_own(spawn(std::move(task)));
 }
 
@@ -197,7 +223,8 @@ void Executor::Impl::finish(StepId id, Outcome outcome) {
     entries.written(id, outcome, now);
     return request;
   });
-  if (auto sweep = entries.sweep(id, outcome)) task.own.emplace_back([one = std::move(*sweep)]() mutable { return std::move(one); });
+  if (auto sweep = entries.sweep(id, outcome))
+    task.own.emplace_back([one = std::move(*sweep)]() mutable { return std::move(one); });
   next_own(spawn(std::move(task)));
 }
 
@@ -234,12 +261,15 @@ void Executor::Impl::drop(TaskId id, const std::string& why) {
 void Executor::Impl::over(StepId id) {
   const Running& running = at(id);
   tell(Progress::Kind::outcome, id, running.message, running.outcome);
-  for (const Scheduler::Skipped& one : scheduler.end(id, is_dry() ? Outcome::upgraded : running.outcome)) skip(one.step, one.why);
+  for (const Scheduler::Skipped& one : scheduler.end(id, is_dry() ? Outcome::upgraded : running.outcome))
+    skip(one.step, one.why);
   ask_round = true;
-  const bool is_failure = running.outcome == Outcome::rolled_back || running.outcome == Outcome::roll_back_failed ||
+  const bool is_failure = running.outcome == Outcome::rolled_back ||
+                          running.outcome == Outcome::roll_back_failed ||
                           running.outcome == Outcome::failed || running.outcome == Outcome::unchanged;
   if (is_failure && !is_dry() && (halted.empty() || culprit == id))
-    halt(fmt::format("{}@{} is {}: {}", step(id).service, step(id).host, to_string(running.outcome), running.message));
+    halt(fmt::format("{}@{} is {}: {}", step(id).service, step(id).host, to_string(running.outcome),
+                     running.message));
   if (running.begun) go_on(step(id).host);
 }
 
@@ -271,23 +301,28 @@ void Executor::Impl::answered(Completion& completion, TaskId id) {
   using Kind = Completion::Kind;
   const bool is_first = task.kind == Task::Kind::begin && task.sequence == 0;
   if (completion.kind == Kind::lost || completion.kind == Kind::unreachable) scheduler.lose(request->host);
-  if (is_first && completion.kind == Kind::unreachable) return end(step_id, Outcome::unreachable, completion.why);
+  if (is_first && completion.kind == Kind::unreachable)
+    return end(step_id, Outcome::unreachable, completion.why);
   if (is_first && completion.kind == Kind::refused) {
     // After a loss it may be our own last effect there that still runs: no reason for others to stop.
-    if (scheduler.state(request->host) == HostState::unreachable) return end(step_id, Outcome::unreachable, completion.why);
+    if (scheduler.state(request->host) == HostState::unreachable)
+      return end(step_id, Outcome::unreachable, completion.why);
     end(step_id, Outcome::skipped, completion.why);
     if (halted.empty()) halt(completion.why);
     return;
   }
-  if (task.kind == Task::Kind::branch && completion.kind == Kind::unreachable && request->host != step(step_id).host) {
+  if (task.kind == Task::Kind::branch && completion.kind == Kind::unreachable &&
+      request->host != step(step_id).host) {
     // It was not told; but who can't be reached by us is, as far as we know, not reached by others.
-    tell(Progress::Kind::effect, step_id, fmt::format("{} could not be reached: {}", request->host, completion.why));
+    tell(Progress::Kind::effect, step_id,
+         fmt::format("{} could not be reached: {}", request->host, completion.why));
     return branch_over(id, "");
   }
   if (completion.kind != Kind::answered)
     return park(step_id, fmt::format("{} (during: {})", completion.why, task.text));
   if (completion.result.how == "fenced")
-    return park(step_id, fmt::format("another deployment took {} over (during: {})", step(step_id).host, task.text));
+    return park(step_id,
+                fmt::format("another deployment took {} over (during: {})", step(step_id).host, task.text));
 
   Result& result = completion.result;
   write_outcome(task, result);
@@ -296,11 +331,13 @@ void Executor::Impl::answered(Completion& completion, TaskId id) {
   if (task.kind != Task::Kind::body) return own_answered(id, *request, result);
   running.effects.push_back(result.succeeded ? task.text : task.text + " ✗");
   tell(Progress::Kind::effect, step_id, running.effects.back());
-  if (request->host == step(step_id).host && request->definition && request->definition->service == step(step_id).service) {
+  if (request->host == step(step_id).host && request->definition &&
+      request->definition->service == step(step_id).service) {
     const Operation done = request->operation;
     const DefinitionPtr& fresh = step(step_id).new_definition;
     const bool is_new = fresh && (request->definition == fresh || *request->definition == *fresh);
-    if (result.succeeded && is_new && (done == Operation::start || done == Operation::validate)) running.proven = true;
+    if (result.succeeded && is_new && (done == Operation::start || done == Operation::validate))
+      running.proven = true;
     if (done == Operation::stop) running.proven = false;
   }
   std::string failed = result.succeeded ? std::string() : task.text;
@@ -312,15 +349,19 @@ void Executor::Impl::own_answered(TaskId id, const Request& request, const Resul
   Task& task = at(id);
   const StepId step_id = task.step;
   Running& running = at(step_id);
-  const auto why = [&] { return fmt::format("{}: {}", task.text, result.error.empty() ? result.how : result.error); };
+  const auto why = [&] {
+    return fmt::format("{}: {}", task.text, result.error.empty() ? result.how : result.error);
+  };
   if (task.kind == Task::Kind::begin) {
     if (!result.succeeded) {
       task.live = false;
       running.message = why();
       // Nothing of the instance was touched; the manifest is put back, if it was written at all.
-      const bool is_written = task.sequence > 1 && step(step_id).action != Action::record && step(step_id).action != Action::undrain;
+      const bool is_written = task.sequence > 1 && step(step_id).action != Action::record &&
+                              step(step_id).action != Action::undrain;
       if (!is_written && step(step_id).action != Action::undrain) entries.not_begun(step_id);
-      return !is_written ? end(step_id, Outcome::unchanged, running.message) : finish(step_id, Outcome::unchanged);
+      return !is_written ? end(step_id, Outcome::unchanged, running.message)
+                         : finish(step_id, Outcome::unchanged);
     }
     if (!task.own.empty()) return next_own(id);
     task.live = false;
@@ -329,7 +370,8 @@ void Executor::Impl::own_answered(TaskId id, const Request& request, const Resul
   if (task.kind == Task::Kind::proof) {
     task.live = false;
     if (result.succeeded) return finish(step_id, Outcome::upgraded);
-    return roll_back(step_id, fmt::format("the transition ended, but {} does not live: {}", step(step_id).new_definition->title(), why()));
+    return roll_back(step_id, fmt::format("the transition ended, but {} does not live: {}",
+                                          step(step_id).new_definition->title(), why()));
   }
   const bool is_entry = request.operation == Operation::end;
   if (!result.succeeded) {
@@ -345,17 +387,19 @@ void Executor::Impl::perform(TaskId id, std::unique_ptr<Request> request) {
   Task& task = at(id);
   if (!task.live) return;
   --unanswered;
-  if (interrupts > 0)
-    return park(task.step, fmt::format("interrupted before: {}", request->describe()));
+  if (interrupts > 0) return park(task.step, fmt::format("interrupted before: {}", request->describe()));
   if (!request->host.empty() && !plan.fleet.find(request->host)) {
-    Result result{.succeeded = false, .status = 1, .how = "error",
+    Result result{.succeeded = false,
+                  .status = 1,
+                  .how = "error",
                   .error = fmt::format("no host '{}' in the fleet", escaped(request->host))};
     ready.emplace_back(ResumeTask{id, std::move(result), request->describe()});
     ++unanswered;
     return;
   }
   at(task.step).touched = true;
-  if (request->operation == Operation::drain || request->operation == Operation::undrain) return take_apart(id, std::move(request));
+  if (request->operation == Operation::drain || request->operation == Operation::undrain)
+    return take_apart(id, std::move(request));
   if (task.kind == Task::Kind::body && task.body == TaskKind::compensation) request->idempotent = true;
   if (must_stop_left_over(task, *request)) return stop_left_over(id, std::move(request));
   send(id, std::move(request));
@@ -368,17 +412,20 @@ void Executor::Impl::task_over(TaskId id, bool succeeded, std::string message) {
   task.live = false;
   Running& running = at(task.step);
   switch (task.body) {
-    case TaskKind::transition:
-      return succeeded ? prove(task.step) : roll_back(task.step, std::move(message));
+    case TaskKind::transition: return succeeded ? prove(task.step) : roll_back(task.step, std::move(message));
     case TaskKind::compensation:
-      if (succeeded) return interrupts > 0 ? park(task.step, "interrupted while it was rolled back") : compensate(task.step);
+      if (succeeded)
+        return interrupts > 0 ? park(task.step, "interrupted while it was rolled back")
+                              : compensate(task.step);
       running.message += fmt::format("; rolling back failed: {}", message);
       return finish(task.step, Outcome::roll_back_failed);
     case TaskKind::verify:
       if (succeeded) return finish(task.step, Outcome::rolled_back);
       running.message += step(task.step).old_definition
-                             ? fmt::format("; after rolling back, {} does not validate: {}", step(task.step).old_definition->title(), message)
-                             : fmt::format("; after rolling back, something of {} is left: {}", step(task.step).new_definition->title(), message);
+                             ? fmt::format("; after rolling back, {} does not validate: {}",
+                                           step(task.step).old_definition->title(), message)
+                             : fmt::format("; after rolling back, something of {} is left: {}",
+                                           step(task.step).new_definition->title(), message);
       return finish(task.step, Outcome::roll_back_failed);
   }
 }

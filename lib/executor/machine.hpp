@@ -35,24 +35,24 @@ struct Executor::Impl {
   std::vector<Event> batch;  // given to the driver, up to `given`
   std::size_t given = 0;
   std::vector<TaskId> unsent;
-  std::size_t under_way = 0;  // effects that were sent and have not come back
+  std::size_t under_way = 0;            // effects that were sent and have not come back
   std::vector<Completion> completions;  // dealt with up to `dealt`
   std::size_t dealt = 0;
-  std::string token_prefix;  // LINEAGE.RUN.
+  std::string token_prefix;    // LINEAGE.RUN.
   std::size_t unanswered = 0;  // tasks started or resumed that the driver has not answered
 
   std::deque<std::string> to_ask;  // candidates of this round
   std::size_t admitted = 0;        // hosts, of this portion
   std::optional<std::string> asked;
-  bool ask_round = true;           // something changed since the last round
-  bool waits = false;              // the policy said `wait`
+  bool ask_round = true;  // something changed since the last round
+  bool waits = false;     // the policy said `wait`
   std::optional<double> not_before;
   std::string halted;
-  std::optional<StepId> culprit;   // whose failure halted it
+  std::optional<StepId> culprit;  // whose failure halted it
   bool finished = false;
   std::atomic<int> interrupts{0};
   bool said_interrupted = false;
-  bool said_waiting = false;                ///< since the last host was admitted
+  bool said_waiting = false;  ///< since the last host was admitted
 
   Impl(const Plan& p, Policy pol, int r, std::string l, Journal* j, Transport& t, const Clock& c);
 
@@ -62,8 +62,8 @@ struct Executor::Impl {
   /// Nothing was done: what raises is not undone, and holds nothing up.
   bool is_dry() const { return !journal; }
 
-  void write(Record::Type type, StepId id, const std::string& path, std::uint32_t sequence, std::string hash = {},
-             std::int64_t number = 0, std::string text = {}, std::string host = {});
+  void write(Record::Type type, StepId id, const std::string& path, std::uint32_t sequence,
+             std::string hash = {}, std::int64_t number = 0, std::string text = {}, std::string host = {});
   void write_request(Record::Type type, const Task& task, const Request& request, std::int64_t branches = 0);
   void write_outcome(const Task& task, const Result& result);
   void phase(StepId id, Phase phase);
@@ -129,7 +129,8 @@ struct Executor::Impl {
 
   // -- admission
   void take(const std::string& host, const Answer& answer);
-  /// Asks the policy about hosts until it must ask the driver, there is none left to ask, or enough begin for now.
+  /// Asks the policy about hosts until it must ask the driver, there is none left to ask, or enough begin for
+  /// now.
   void admit();
   [[nodiscard]] bool may_admit() const;
 
@@ -138,7 +139,7 @@ struct Executor::Impl {
 
   std::span<Event> next(std::size_t limit);
   [[nodiscard]] std::string waiting_for() const;  ///< a sentence, when only the policy holds the run up
-  bool wait(std::optional<double> seconds);  ///< whether something has completed
+  bool wait(std::optional<double> seconds);       ///< whether something has completed
   /// Deals with some of what has completed. False when there is nothing.
   bool deal();
 };

@@ -8,7 +8,8 @@
 
 namespace tutti {
 
-std::string effect_token(std::string_view lineage, int run, std::uint32_t step, std::string_view path, std::uint32_t sequence) {
+std::string effect_token(std::string_view lineage, int run, std::uint32_t step, std::string_view path,
+                         std::uint32_t sequence) {
   std::string token;
   token.reserve(64);
   token += lineage.substr(0, 12);
@@ -47,16 +48,19 @@ Result outcome_from_json(const std::string& text) {
     const Json json = Json::parse(text);
     Result result;
     result.status = json.at("status");
-    result.succeeded = !json.value("failed", false) && result.status == 0;  // runs of before 0.1 have no `failed`
+    result.succeeded =
+        !json.value("failed", false) && result.status == 0;  // runs of before 0.1 have no `failed`
     result.how = json.at("how");
     result.output.size = json.at("size");
     result.output.sha256 = json.value("sha256", "");
     result.output.cut = !result.output.sha256.empty();
-    result.output.text = json.contains("hex") ? from_hex(json.at("hex").get<std::string>()) : json.value("text", "");
+    result.output.text =
+        json.contains("hex") ? from_hex(json.at("hex").get<std::string>()) : json.value("text", "");
     result.error = json.value("error", "");
     return result;
   } catch (const Json::exception& e) {
-    throw Error(ErrorCode::system, fmt::format("the journal has an outcome that can't be read ({}): {}", e.what(), escaped(text)));
+    throw Error(ErrorCode::system, fmt::format("the journal has an outcome that can't be read ({}): {}",
+                                               e.what(), escaped(text)));
   }
 }
 

@@ -10,8 +10,8 @@ namespace tutti {
 
 /// LINEAGE.RUN.STEP.PATH.SEQUENCE, a word of at most 64 characters; of the lineage its first 12. Hosts find
 /// the run in it.
-[[nodiscard]] std::string effect_token(std::string_view lineage, int run, std::uint32_t step, std::string_view path,
-                                       std::uint32_t sequence);
+[[nodiscard]] std::string effect_token(std::string_view lineage, int run, std::uint32_t step,
+                                       std::string_view path, std::uint32_t sequence);
 
 /// {"how","status","size"}, and where there is such "failed", "sha256", "text" or "hex" (output), "error".
 [[nodiscard]] std::string outcome_json(const Result&);

@@ -20,7 +20,8 @@ struct Preview::Impl {
   std::string stuck;
   bool over = false;
 
-  Impl(const Plan& p, Policy pol, const Clock& clock) : plan(p), policy(std::move(pol)), scheduler(p, clock, true), time(clock.now()) {
+  Impl(const Plan& p, Policy pol, const Clock& clock)
+      : plan(p), policy(std::move(pol)), scheduler(p, clock, true), time(clock.now()) {
     scheduler.at(time);
     for (std::uint32_t i = 0; i < plan.steps.size(); ++i)
       if (plan.steps[i].unreachable) scheduler.end(StepId{i}, Outcome::unreachable);
@@ -40,7 +41,9 @@ struct Preview::Impl {
         scheduler.admit(host);
         admitted.push_back(host);
         break;
-      case Answer::Kind::not_before: not_before = std::min(not_before.value_or(answer.time), answer.time); break;
+      case Answer::Kind::not_before:
+        not_before = std::min(not_before.value_or(answer.time), answer.time);
+        break;
       case Answer::Kind::wait: queue.clear(); break;
       case Answer::Kind::no: break;
     }
@@ -52,7 +55,8 @@ struct Preview::Impl {
       if (scheduler.not_begun().empty()) return false;
       if (!not_before || *not_before <= time) {
         stuck = scheduler.simulated() && policy.asks_driver()
-                    ? "the policy admits no further host as things are now; it is decided while the plan is executed"
+                    ? "the policy admits no further host as things are now; it is decided while the plan is "
+                      "executed"
                     : "the policy can never admit the rest" + scheduler.down();
         return false;
       }

@@ -22,7 +22,8 @@ constexpr Outcome in_order[] = {Outcome::upgraded,         Outcome::unchanged, O
 std::string versions(const StepReport& step) {
   if (step.old_version.empty()) return step.new_version;
   if (step.new_version.empty()) return step.old_version + " → gone";
-  return step.old_version == step.new_version ? step.new_version : step.old_version + " → " + step.new_version;
+  return step.old_version == step.new_version ? step.new_version
+                                              : step.old_version + " → " + step.new_version;
 }
 
 /// Is there a word in the line; is it one of an error?
@@ -31,7 +32,8 @@ bool has_word(std::string_view line) {
 }
 bool tells_error(std::string_view line) {
   std::string small(line);
-  std::transform(small.begin(), small.end(), small.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(small.begin(), small.end(), small.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return small.find("error") != std::string::npos || small.find("fatal") != std::string::npos;
 }
 
@@ -73,7 +75,8 @@ const char* to_string(Outcome outcome) noexcept {
 }
 
 int Report::exit_status() const noexcept {
-  bool is_unknown = !not_recorded.empty(), is_unreachable = !unreachable.empty(), something = interrupted || !halted.empty();
+  bool is_unknown = !not_recorded.empty(), is_unreachable = !unreachable.empty(),
+       something = interrupted || !halted.empty();
   for (const StepReport& step : steps) {
     switch (step.outcome) {
       case Outcome::none:
@@ -105,8 +108,9 @@ std::string Report::to_text() const {
   if (!steps.empty()) {
     Table table({"instance", "action", "version", "outcome", "seconds", ""});
     for (const StepReport& step : steps)
-      table.row({step.service + "@" + step.host, to_string(step.action), versions(step), to_string(step.outcome),
-                 step.seconds > 0 ? fmt::format("{:.1f}", step.seconds) : "", in_one_line(step.message)});
+      table.row({step.service + "@" + step.host, to_string(step.action), versions(step),
+                 to_string(step.outcome), step.seconds > 0 ? fmt::format("{:.1f}", step.seconds) : "",
+                 in_one_line(step.message)});
     text += table.to_text();
   }
   // What failed says why at full length: the table has it in one line.
@@ -116,23 +120,38 @@ std::string Report::to_text() const {
   for (const std::string& host : unreachable) text += fmt::format("{} could not be reached\n", host);
   if (!halted.empty()) text += fmt::format("halted: {}\n", escaped(in_one_line(halted)));
   if (interrupted) text += "interrupted\n";
-  if (!not_recorded.empty()) text += fmt::format("the run stays open, its end could not be recorded: {}\n", escaped(not_recorded));
+  if (!not_recorded.empty())
+    text += fmt::format("the run stays open, its end could not be recorded: {}\n", escaped(not_recorded));
   if (steps.empty()) return text + fmt::format("{}: nothing to do\n", site);
   text += fmt::format("{}: run {}: {}\n", site, run, sums());
-  if (std::any_of(steps.begin(), steps.end(), [](const StepReport& step) { return step.outcome == Outcome::unknown; }))
-    text += "What is unknown stays open: `tutti abandon` ends the run without touching hosts; the next deploy repairs.\n";
+  if (std::any_of(steps.begin(), steps.end(),
+                  [](const StepReport& step) { return step.outcome == Outcome::unknown; }))
+    text += "What is unknown stays open: `tutti abandon` ends the run without touching hosts; the next "
+            "deploy repairs.\n";
   return text;
 }
 
 std::string Report::to_json() const {
-  Json json{{"format_version", 1}, {"site", site}, {"run", run}, {"generation", generation}, {"exit_status", exit_status()},
-            {"unreachable", unreachable}, {"halted", to_utf8(halted)}, {"interrupted", interrupted}, {"frames", frames}};
+  Json json{{"format_version", 1},
+            {"site", site},
+            {"run", run},
+            {"generation", generation},
+            {"exit_status", exit_status()},
+            {"unreachable", unreachable},
+            {"halted", to_utf8(halted)},
+            {"interrupted", interrupted},
+            {"frames", frames}};
   json["steps"] = Json::array();
   for (const StepReport& step : steps)
-    json["steps"].push_back({{"service", step.service}, {"host", step.host}, {"action", to_string(step.action)},
-                             {"old_version", step.old_version}, {"new_version", step.new_version},
-                             {"outcome", to_string(step.outcome)}, {"message", to_utf8(step.message)},
-                             {"effects", step.effects}, {"seconds", step.seconds}});
+    json["steps"].push_back({{"service", step.service},
+                             {"host", step.host},
+                             {"action", to_string(step.action)},
+                             {"old_version", step.old_version},
+                             {"new_version", step.new_version},
+                             {"outcome", to_string(step.outcome)},
+                             {"message", to_utf8(step.message)},
+                             {"effects", step.effects},
+                             {"seconds", step.seconds}});
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 

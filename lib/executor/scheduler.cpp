@@ -27,7 +27,11 @@ std::vector<Host> Rollout::hosts_in(std::initializer_list<HostState> states) con
 }
 
 Scheduler::Scheduler(const Plan& plan, const Clock& clock, bool simulated)
-    : plan_(plan), clock_(clock), simulated_(simulated), progress_(plan.steps.size()), waiting_for_(plan.steps.size()),
+    : plan_(plan),
+      clock_(clock),
+      simulated_(simulated),
+      progress_(plan.steps.size()),
+      waiting_for_(plan.steps.size()),
       after_(plan.steps.size()) {
   for (const Host& host : plan.fleet.hosts) slots_[host.name].host = &host;
   for (const auto& [host, reading] : plan.readings) {
@@ -67,7 +71,8 @@ void Scheduler::ready(StepId id) {
 }
 
 void Scheduler::not_ready(StepId id) {
-  if (ready_.erase(static_cast<std::uint32_t>(id)) > 0) of_step_[static_cast<std::size_t>(id)]->ready.erase(static_cast<std::uint32_t>(id));
+  if (ready_.erase(static_cast<std::uint32_t>(id)) > 0)
+    of_step_[static_cast<std::size_t>(id)]->ready.erase(static_cast<std::uint32_t>(id));
 }
 
 std::vector<std::string> Scheduler::candidates() const {
@@ -89,9 +94,12 @@ std::string Scheduler::down() const {
   if (hosts.empty()) return "";
   const std::size_t others = hosts.size() - std::min(hosts.size(), most);
   hosts.resize(hosts.size() - others);
-  return fmt::format(": down, and counted, {} {}{}. Bring {} up first, by deploying the versions that are there now, or let the policy "
-                     "have more at once", hosts.size() + others == 1 ? "is" : "are", fmt::join(hosts, ", "),
-                     others > 0 ? fmt::format(" and {} more", others) : "", hosts.size() + others == 1 ? "that" : "them");
+  return fmt::format(": down, and counted, {} {}{}. Bring {} up first, by deploying the versions that are "
+                     "there now, or let the policy "
+                     "have more at once",
+                     hosts.size() + others == 1 ? "is" : "are", fmt::join(hosts, ", "),
+                     others > 0 ? fmt::format(" and {} more", others) : "",
+                     hosts.size() + others == 1 ? "that" : "them");
 }
 
 bool Scheduler::is_candidate(const std::string& host) const {
@@ -99,14 +107,14 @@ bool Scheduler::is_candidate(const std::string& host) const {
   return !slot.in_transition && !slot.ready.empty();
 }
 
-template <class F>
-void Scheduler::change(Slot& host, F f) {
+template <class F> void Scheduler::change(Slot& host, F f) {
   const bool before = host.unavailable();
   in_transition_ -= host.in_transition;
   f(host);
   in_transition_ += host.in_transition;
   if (host.unavailable() == before) return;
-  for (auto& [key, values] : counts_) values[key == "site" ? "" : host.host->label(key)].unavailable += before ? -1 : 1;
+  for (auto& [key, values] : counts_)
+    values[key == "site" ? "" : host.host->label(key)].unavailable += before ? -1 : 1;
 }
 
 void Scheduler::admit(const std::string& host) {
@@ -169,7 +177,8 @@ std::vector<Scheduler::Skipped> Scheduler::end(StepId id, Outcome outcome) {
       if (--waiting_for_[static_cast<std::size_t>(next)] == 0) ready(next);
     return skipped;
   }
-  const std::string why = fmt::format("it comes after {}@{}, which is {}", step.service, step.host, to_string(outcome));
+  const std::string why =
+      fmt::format("it comes after {}@{}, which is {}", step.service, step.host, to_string(outcome));
   std::vector<StepId> reach = after_[i];
   while (!reach.empty()) {
     const StepId next = reach.back();
@@ -192,7 +201,8 @@ std::vector<Scheduler::Skipped> Scheduler::end(StepId id, Outcome outcome) {
 std::vector<StepId> Scheduler::not_begun() const {
   std::vector<StepId> steps;
   for (std::uint32_t i = 0; i < plan_.steps.size(); ++i)
-    if (plan_.steps[i].action != Action::join && (progress_[i] == Progress::waiting || progress_[i] == Progress::ready))
+    if (plan_.steps[i].action != Action::join &&
+        (progress_[i] == Progress::waiting || progress_[i] == Progress::ready))
       steps.push_back(StepId{i});
   return steps;
 }

@@ -58,7 +58,7 @@ class Scheduler final : public Rollout {
   struct Slot {  // one host
     const Host* host = nullptr;
     bool in_transition = false, failed = false, unreachable = false;
-    std::set<std::string> down = {};  // services that are
+    std::set<std::string> down = {};     // services that are
     std::set<std::uint32_t> ready = {};  // its steps that may begin
     int phase = 0;
     int open = 0;  // steps that have not ended
@@ -71,8 +71,7 @@ class Scheduler final : public Rollout {
 
   Slot& slot(const std::string& host) { return slots_.at(host); }
   [[nodiscard]] const Slot& slot(const std::string& host) const;  // throws Error
-  template <class F>
-  void change(Slot& host, F f);  // keeps the counts
+  template <class F> void change(Slot& host, F f);                // keeps the counts
   void ready(StepId);
   void not_ready(StepId);
   const std::map<std::string, Count>& index(const std::string& key) const;
@@ -89,7 +88,8 @@ class Scheduler final : public Rollout {
   std::vector<Slot*> of_step_;  // nullptr for a join
   std::size_t open_ = 0;
   int in_transition_ = 0;
-  mutable std::map<std::string, std::map<std::string, Count>> counts_;  // by label key, by value; made when asked for
+  mutable std::map<std::string, std::map<std::string, Count>>
+      counts_;  // by label key, by value; made when asked for
 };
 
 }  // namespace tutti

@@ -13,25 +13,34 @@
 namespace tutti {
 
 /// Where a step is on its way. The numbers are in the journal.
-enum class Phase : std::uint8_t { pending, beginning, running, compensating, verifying, ending, parked, ended };
+enum class Phase : std::uint8_t {
+  pending,
+  beginning,
+  running,
+  compensating,
+  verifying,
+  ending,
+  parked,
+  ended
+};
 
 /// The work of a step between two answers of its host: a body of the driver, or the executor's own.
 struct Task {
   StepId step{};
   enum class Kind : std::uint8_t { begin, body, proof, end, branch } kind = Kind::body;
   TaskKind body = TaskKind::transition;
-  std::uint32_t serial = 0;   // of a compensation
-  std::string path;           // b, t, cN, v, e, and PATH.SEQUENCE.K for branch K of an effect taken apart
-  std::uint32_t sequence = 0; // of its next effect or registration
+  std::uint32_t serial = 0;    // of a compensation
+  std::string path;            // b, t, cN, v, e, and PATH.SEQUENCE.K for branch K of an effect taken apart
+  std::uint32_t sequence = 0;  // of its next effect or registration
   bool live = true;
-  bool waiting = false;       // an effect is under way
-  std::unique_ptr<Request> request = {};  // that effect: gone when it is answered
-  std::string text = {};      // and how people read it
+  bool waiting = false;                            // an effect is under way
+  std::unique_ptr<Request> request = {};           // that effect: gone when it is answered
+  std::string text = {};                           // and how people read it
   std::vector<std::function<Request()>> own = {};  // begin, end, branch: what is still to be sent, last first
-  TaskId parent{};            // branch
-  std::size_t branches = 0;   // that have not ended
-  std::string failures = {};  // of branches
-  std::unique_ptr<Request> then = {};  // what is sent once they have ended
+  TaskId parent{};                                 // branch
+  std::size_t branches = 0;                        // that have not ended
+  std::string failures = {};                       // of branches
+  std::unique_ptr<Request> then = {};              // what is sent once they have ended
 };
 
 struct Running {
@@ -41,9 +50,9 @@ struct Running {
   std::vector<std::string> effects;
   bool begun = false;
   double started = 0, ended = 0;
-  bool proven = false;                       // the new service was started or validated since it was last stopped
-  bool touched = false;                      // an effect of a body was sent
-  std::uint32_t serials = 0;                 // compensations ever registered
+  bool proven = false;        // the new service was started or validated since it was last stopped
+  bool touched = false;       // an effect of a body was sent
+  std::uint32_t serials = 0;  // compensations ever registered
   std::vector<std::uint32_t> compensations;  // registered and not yet done, ascending
   std::optional<TaskId> task;                // the one that is live
   std::vector<TaskId> branches;              // of its effect

@@ -19,9 +19,9 @@ constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
 std::vector<std::uint32_t> predecessors(const Adjacency& graph, std::uint32_t start) {
   std::vector<std::uint32_t> before(boost::num_vertices(graph), none);
   before[start] = start;
-  boost::breadth_first_search(
-      graph, boost::vertex(start, graph),
-      boost::visitor(boost::make_bfs_visitor(boost::record_predecessors(before.data(), boost::on_tree_edge()))));
+  boost::breadth_first_search(graph, boost::vertex(start, graph),
+                              boost::visitor(boost::make_bfs_visitor(
+                                  boost::record_predecessors(before.data(), boost::on_tree_edge()))));
   return before;
 }
 
@@ -61,7 +61,9 @@ std::vector<std::uint32_t> Graph::loop() const {
   return best;
 }
 
-bool Graph::reaches(std::uint32_t from, std::uint32_t to) const { return predecessors(impl_->adjacency, from)[to] != none; }
+bool Graph::reaches(std::uint32_t from, std::uint32_t to) const {
+  return predecessors(impl_->adjacency, from)[to] != none;
+}
 
 std::vector<std::uint32_t> Graph::order() const {
   const Adjacency& graph = impl_->adjacency;

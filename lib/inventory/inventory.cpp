@@ -27,7 +27,8 @@ std::string contents(const std::string& path) {
     if (n == 0 && !std::ferror(file.get())) return text;
     if (n == 0) break;  // a folder opens, and only reading it fails
   }
-  throw Error(ErrorCode::misuse, fmt::format("{}: the inventory can't be read: {}", path, std::strerror(errno)));
+  throw Error(ErrorCode::misuse,
+              fmt::format("{}: the inventory can't be read: {}", path, std::strerror(errno)));
 }
 
 }  // namespace
@@ -36,7 +37,8 @@ std::vector<Host> hosts_in_file(const std::string& path) {
   const Json json = parse_written_json(contents(path), path);
   const Reader reader(json, path, {"format_version", "hosts"});
   (void)reader.at("format_version");
-  if (reader.integer("format_version", 0) != 1) reader.wrong("format_version", "1, which is all that this version reads,");
+  if (reader.integer("format_version", 0) != 1)
+    reader.wrong("format_version", "1, which is all that this version reads,");
   (void)reader.at("hosts");
   std::vector<Host> all;
   std::map<std::string, std::size_t> position;
@@ -45,8 +47,11 @@ std::vector<Host> hosts_in_file(const std::string& path) {
     check(host, fmt::format("{}: host {} ('{}')", path, all.size() + 1, escaped(host.name)));
     const auto [before, is_new] = position.emplace(host.name, all.size() + 1);
     if (!is_new)
-      throw Error(ErrorCode::misuse, fmt::format("{}: host {} ('{}'): host {} has that name already: a host is named once, and has one class",
-                                                 path, all.size() + 1, host.name, before->second));
+      throw Error(
+          ErrorCode::misuse,
+          fmt::format(
+              "{}: host {} ('{}'): host {} has that name already: a host is named once, and has one class",
+              path, all.size() + 1, host.name, before->second));
     all.push_back(std::move(host));
   }
   return all;

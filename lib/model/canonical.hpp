@@ -23,6 +23,7 @@ class CanonicalForms {
 };
 
 /// What `entry.to_json()` gives, from the canonical forms of its two definitions.
-[[nodiscard]] std::string to_json(const ManifestEntry& entry, const std::string& old_form, const std::string& new_form);
+[[nodiscard]] std::string to_json(const ManifestEntry& entry, const std::string& old_form,
+                                  const std::string& new_form);
 
 }  // namespace tutti

@@ -23,13 +23,15 @@ std::string at(const Declared& declared) { return declared.at.empty() ? "" : dec
   throw Error(ErrorCode::not_built, fmt::format("{}{} is not built yet: {}", at(declared), what, remedy));
 }
 
-constexpr const char* name_rule = "a name has letters, digits and any of `._-`, at most 64, and begins with a letter or digit";
+constexpr const char* name_rule =
+    "a name has letters, digits and any of `._-`, at most 64, and begins with a letter or digit";
 
 bool is_printable(const std::string& text) { return !text.empty() && is_utf8(text) && escaped(text) == text; }
 
 bool is_variable(const std::string& name) {
   return !name.empty() && !(name[0] >= '0' && name[0] <= '9') &&
-         name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
+         name.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") ==
+             std::string::npos;
 }
 
 void check_relations(const Service& service, const std::vector<Requirement>& relations, const char* kind) {
@@ -37,7 +39,8 @@ void check_relations(const Service& service, const std::vector<Requirement>& rel
     const std::string what = fmt::format("service '{}', {} '{}'", service.name, kind, escaped(one.service));
     if (one.versions != "*") not_built(one.declared, what + ": #:versions other than \"*\"", "leave it out");
     if (one.on_change != "nothing") not_built(one.declared, what + ": #:on-change", "leave it out");
-    if (one.scope != "site") not_built(one.declared, what + ": #:scope", "leave it out: the whole site is meant");
+    if (one.scope != "site")
+      not_built(one.declared, what + ": #:scope", "leave it out: the whole site is meant");
   }
 }
 
@@ -45,46 +48,66 @@ void check_service(const Service& s) {
   const std::string what = fmt::format("service '{}'", escaped(s.name));
   const auto wrong = [&](const std::string& why) { misuse(s.declared, what + ": " + why); };
   if (!is_name(s.name)) wrong(name_rule);
-  if (!is_printable(s.version) || s.version.size() > 100) wrong("version is empty or has unprintable characters; give a string such as \"7\"");
+  if (!is_printable(s.version) || s.version.size() > 100)
+    wrong("version is empty or has unprintable characters; give a string such as \"7\"");
   if (s.slots != 1) not_built(s.declared, what + ": slots other than 1", "leave it out");
   if (!s.user.empty() && !is_user(s.user)) wrong(fmt::format("user '{}' is no user name", escaped(s.user)));
-  if (!(s.limit > 0 && s.limit <= 7 * 86400)) wrong("limit is a number of seconds, more than 0 and at most a week");
+  if (!(s.limit > 0 && s.limit <= 7 * 86400))
+    wrong("limit is a number of seconds, more than 0 and at most a week");
 
   std::set<std::string> seen;
   for (const Endpoint& endpoint : s.endpoints) {
     if (!is_name(endpoint.name)) wrong(fmt::format("endpoint '{}': {}", escaped(endpoint.name), name_rule));
-    if (!seen.insert(endpoint.name).second) wrong(fmt::format("endpoint '{}' is declared twice", endpoint.name));
+    if (!seen.insert(endpoint.name).second)
+      wrong(fmt::format("endpoint '{}' is declared twice", endpoint.name));
   }
   for (const auto& [name, value] : s.environment)
-    if (!is_variable(name)) wrong(fmt::format("'{}' can't name an environment variable", escaped(name)));
-    else if (name.starts_with("TUTTI_")) wrong(fmt::format("environment variable '{}': names that begin with TUTTI_ are the runner's", name));
+    if (!is_variable(name))
+      wrong(fmt::format("'{}' can't name an environment variable", escaped(name)));
+    else if (name.starts_with("TUTTI_"))
+      wrong(fmt::format("environment variable '{}': names that begin with TUTTI_ are the runner's", name));
   for (const File& file : s.files) {
-    if (file.mode > 07777) wrong(fmt::format("mode {:o} of a file is no mode: give e.g. 644 in octal", file.mode));
-    if (!file.owner.empty() && !is_user(file.owner)) wrong(fmt::format("owner '{}' of a file is no user name", escaped(file.owner)));
+    if (file.mode > 07777)
+      wrong(fmt::format("mode {:o} of a file is no mode: give e.g. 644 in octal", file.mode));
+    if (!file.owner.empty() && !is_user(file.owner))
+      wrong(fmt::format("owner '{}' of a file is no user name", escaped(file.owner)));
   }
 
-  if (s.start.is_daemon && s.stop) wrong("its start is a daemon, which the runner stops by itself (TERM, then KILL): leave stop out");
+  if (s.start.is_daemon && s.stop)
+    wrong("its start is a daemon, which the runner stops by itself (TERM, then KILL): leave stop out");
   if (s.start && !s.start.is_daemon && !s.stop && !s.one_shot)
-    wrong("its start is a program that returns, so stop is required: add (stop …), or make it a (daemon …) or (one-shot? #t)");
+    wrong("its start is a program that returns, so stop is required: add (stop …), or make it a (daemon …) "
+          "or (one-shot? #t)");
   if (s.one_shot && s.start.is_daemon) wrong("a daemon can't be one-shot: give start a (program …)");
   if (s.one_shot && !s.start) wrong("it is one-shot but has no start");
-  const auto programs = std::to_array<std::pair<const char*, const Program*>>(
-      {{"prepare", &s.prepare}, {"start", &s.start}, {"stop", &s.stop}, {"reload", &s.reload}, {"alive?", &s.alive},
-       {"validate", &s.validate}, {"drain", &s.drain}, {"undrain", &s.undrain}, {"backup", &s.backup}, {"restore", &s.restore}, {"migrate", &s.migrate},
-       {"migrate-back", &s.migrate_back}});
+  const auto programs =
+      std::to_array<std::pair<const char*, const Program*>>({{"prepare", &s.prepare},
+                                                             {"start", &s.start},
+                                                             {"stop", &s.stop},
+                                                             {"reload", &s.reload},
+                                                             {"alive?", &s.alive},
+                                                             {"validate", &s.validate},
+                                                             {"drain", &s.drain},
+                                                             {"undrain", &s.undrain},
+                                                             {"backup", &s.backup},
+                                                             {"restore", &s.restore},
+                                                             {"migrate", &s.migrate},
+                                                             {"migrate-back", &s.migrate_back}});
   const auto check_limit = [&](const std::string& name, const Program& program) {
     if (program.limit && !(*program.limit > 0 && *program.limit <= 7 * 86400))
       wrong(fmt::format("#:limit of {} is a number of seconds, more than 0 and at most a week", name));
   };
   for (const auto& [name, program] : programs) {
-    if (program != &s.start && program->is_daemon) wrong(fmt::format("{} can't be a daemon: only start can", name));
+    if (program != &s.start && program->is_daemon)
+      wrong(fmt::format("{} can't be a daemon: only start can", name));
     check_limit(name, *program);
   }
   if (static_cast<bool>(s.drain) != static_cast<bool>(s.undrain))
-    wrong(fmt::format("it has {} without {}: give both, so that what is held back is let go again", s.drain ? "drain" : "undrain",
-                      s.drain ? "undrain" : "drain"));
-  static const std::set<std::string> own_fields{"prepare", "start",  "stop",    "reload",  "alive",   "validate",    "drain",
-                                                "undrain", "backup", "restore", "migrate", "migrate-back"};
+    wrong(fmt::format("it has {} without {}: give both, so that what is held back is let go again",
+                      s.drain ? "drain" : "undrain", s.drain ? "undrain" : "drain"));
+  static const std::set<std::string> own_fields{"prepare", "start",    "stop",    "reload",
+                                                "alive",   "validate", "drain",   "undrain",
+                                                "backup",  "restore",  "migrate", "migrate-back"};
   for (const auto& [name, program] : s.hooks) {
     if (!is_name(name)) wrong(fmt::format("hook '{}': {}", escaped(name), name_rule));
     if (own_fields.contains(name)) wrong(fmt::format("hook '{}' has a field of its own: ({} …)", name, name));
@@ -92,9 +115,11 @@ void check_service(const Service& s) {
     check_limit(fmt::format("hook '{}'", name), program);
   }
   for (const TransitionProcedure* procedure : {&s.switch_to_service, &s.switch_back, &s.remove_service})
-    if (!is_printable(procedure->name)) wrong(fmt::format("'{}' can't name a transition", escaped(procedure->name)));
+    if (!is_printable(procedure->name))
+      wrong(fmt::format("'{}' can't name a transition", escaped(procedure->name)));
   if (s.switch_back.name != "same")
-    not_built(s.declared, what + ": switch-back", "leave it out; going back to an older version is a switch-to-service like any other");
+    not_built(s.declared, what + ": switch-back",
+              "leave it out; going back to an older version is a switch-to-service like any other");
   check_relations(s, s.requirements, "requirement");
   check_relations(s, s.connections, "connection");
 }
@@ -107,18 +132,22 @@ bool is_same(const Service& a, const Service& b) {
     return all;
   };
   const auto fields = [](const Service& s) {
-    return std::tie(s.version, s.payload, s.settings.fixed(), s.environment, s.user, s.slots, s.prepare, s.start, s.stop, s.reload,
-                    s.one_shot, s.alive, s.validate, s.drain, s.undrain, s.backup, s.restore, s.migrate, s.migrate_back, s.hooks,
-                    s.switch_to_service.name, s.switch_back.name, s.remove_service.name, s.limit);
+    return std::tie(s.version, s.payload, s.settings.fixed(), s.environment, s.user, s.slots, s.prepare,
+                    s.start, s.stop, s.reload, s.one_shot, s.alive, s.validate, s.drain, s.undrain, s.backup,
+                    s.restore, s.migrate, s.migrate_back, s.hooks, s.switch_to_service.name,
+                    s.switch_back.name, s.remove_service.name, s.limit);
   };
   const auto same_file = [](const File& x, const File& y) {
     return std::tie(x.path, x.content, x.mode, x.owner) == std::tie(y.path, y.content, y.mode, y.owner);
   };
-  const auto same_endpoint = [](const Endpoint& x, const Endpoint& y) { return std::tie(x.name, x.port) == std::tie(y.name, y.port); };
-  return a.declared.at == b.declared.at && fields(a) == fields(b) && names(a.requirements) == names(b.requirements) &&
-         names(a.connections) == names(b.connections) &&
+  const auto same_endpoint = [](const Endpoint& x, const Endpoint& y) {
+    return std::tie(x.name, x.port) == std::tie(y.name, y.port);
+  };
+  return a.declared.at == b.declared.at && fields(a) == fields(b) &&
+         names(a.requirements) == names(b.requirements) && names(a.connections) == names(b.connections) &&
          std::equal(a.files.begin(), a.files.end(), b.files.begin(), b.files.end(), same_file) &&
-         std::equal(a.endpoints.begin(), a.endpoints.end(), b.endpoints.begin(), b.endpoints.end(), same_endpoint);
+         std::equal(a.endpoints.begin(), a.endpoints.end(), b.endpoints.begin(), b.endpoints.end(),
+                    same_endpoint);
 }
 
 void check_loops(const ServiceIndex& index, const std::string& site) {
@@ -143,27 +172,32 @@ void check_loops(const ServiceIndex& index, const std::string& site) {
     text += fmt::format("\n  '{}' requires '{}'{}", from.name, to,
                         edge->declared.at.empty() ? "" : fmt::format("  ({})", edge->declared.at));
   }
-  throw Error(ErrorCode::misuse, text + "\nMake one of them a connection: it binds addresses and orders nothing.");
+  throw Error(ErrorCode::misuse,
+              text + "\nMake one of them a connection: it binds addresses and orders nothing.");
 }
 
 }  // namespace
 
-const ServiceIndex::Entry& ServiceIndex::at(const std::string& name, const std::string& site, const std::string& where) const {
+const ServiceIndex::Entry& ServiceIndex::at(const std::string& name, const std::string& site,
+                                            const std::string& where) const {
   if (const auto found = services.find(name); found != services.end()) return found->second;
   std::vector<std::string> known;
   for (const auto& [other, entry] : services) known.push_back(other);
-  throw Error(ErrorCode::misuse, fmt::format("{}no service '{}' in site '{}'.{}", where, escaped(name), site, suggestion(name, known)));
+  throw Error(ErrorCode::misuse, fmt::format("{}no service '{}' in site '{}'.{}", where, escaped(name), site,
+                                             suggestion(name, known)));
 }
 
 ServiceIndex check(const Site& site) {
-  if (!is_name(site.name)) throw Error(ErrorCode::misuse, fmt::format("site '{}': {}", escaped(site.name), name_rule));
+  if (!is_name(site.name))
+    throw Error(ErrorCode::misuse, fmt::format("site '{}': {}", escaped(site.name), name_rule));
   ServiceIndex index;
   std::map<std::string, Declared> classes;
   for (const HostClass& host_class : site.host_classes) {
     const std::string what = fmt::format("host class '{}'", escaped(host_class.name));
     if (!is_name(host_class.name)) misuse(host_class.declared, what + ": " + name_rule);
     if (const auto [other, fresh] = classes.emplace(host_class.name, host_class.declared); !fresh)
-      misuse(host_class.declared, fmt::format("{} is declared twice, here and at {}: give one another name", what, other->second.at));
+      misuse(host_class.declared, fmt::format("{} is declared twice, here and at {}: give one another name",
+                                              what, other->second.at));
     if (!host_class.requirements.empty())
       not_built(host_class.declared, what + ": requirements of a class", "give them to its services");
     for (const Service& service : host_class.services) {
@@ -173,17 +207,20 @@ ServiceIndex check(const Site& site) {
       const bool in_this_class = !fresh && entry->second.classes.back() == host_class.name;
       // One service may be listed in several classes; a procedure may have made several at one place.
       if (in_this_class || (!fresh && !is_same(first, service)))
-        misuse(service.declared, fmt::format("service '{}' is declared twice{}, here and at {}: give one another name",
-                                             service.name, in_this_class ? fmt::format(" in class '{}'", host_class.name) : "",
-                                             first.declared.at.empty() ? "another place" : first.declared.at));
+        misuse(service.declared,
+               fmt::format("service '{}' is declared twice{}, here and at {}: give one another name",
+                           service.name, in_this_class ? fmt::format(" in class '{}'", host_class.name) : "",
+                           first.declared.at.empty() ? "another place" : first.declared.at));
       entry->second.classes.push_back(host_class.name);
     }
   }
   for (const auto& [name, entry] : index.services) {
     for (const Requirement& one : entry.service->requirements)
-      (void)index.at(one.service, site.name, fmt::format("{}'{}' requires '{}': ", at(one.declared), name, escaped(one.service)));
+      (void)index.at(one.service, site.name,
+                     fmt::format("{}'{}' requires '{}': ", at(one.declared), name, escaped(one.service)));
     for (const Requirement& one : entry.service->connections)
-      (void)index.at(one.service, site.name, fmt::format("{}'{}' connects to '{}': ", at(one.declared), name, escaped(one.service)));
+      (void)index.at(one.service, site.name,
+                     fmt::format("{}'{}' connects to '{}': ", at(one.declared), name, escaped(one.service)));
   }
   check_loops(index, site.name);
   return index;

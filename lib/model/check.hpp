@@ -18,7 +18,8 @@ struct ServiceIndex {
   std::map<std::string, Entry> services;
 
   /// Throws Error "no service 'bd' in site 'shop'. Did you mean 'db'?", beginning with `where`.
-  [[nodiscard]] const Entry& at(const std::string& name, const std::string& site, const std::string& where = {}) const;
+  [[nodiscard]] const Entry& at(const std::string& name, const std::string& site,
+                                const std::string& where = {}) const;
 };
 
 /// Checks what can be said of a host by itself; the Error begins with `where`.

@@ -47,7 +47,8 @@ void write_running(std::string& out, const Definition& d) {
   if (!d.payload.empty()) json.texts("payload", d.payload);
   json.text("service", d.service);
   for (const std::string name : {"start", "stop"})
-    if (const auto program = d.programs.find(name); program != d.programs.end()) write(json.key(name), program->second);
+    if (const auto program = d.programs.find(name); program != d.programs.end())
+      write(json.key(name), program->second);
   if (!d.user.empty()) json.text("user", d.user);
   json.text("version", d.version);
 }
@@ -91,7 +92,10 @@ Definition from_json(const Json& json) {
   Definition d{.service = r.at("service"), .version = r.at("version")};
   d.payload = r.value("payload", d.payload);
   for (const Json& file : r.value("files", Json::array()))
-    d.files.push_back({.path = file.at("path"), .item = file.at("item"), .mode = file.at("mode"), .owner = file.value("owner", "")});
+    d.files.push_back({.path = file.at("path"),
+                       .item = file.at("item"),
+                       .mode = file.at("mode"),
+                       .owner = file.value("owner", "")});
   d.data_directories = r.value("data_directories", d.data_directories);
   d.environment = r.value("environment", d.environment);
   d.user = r.value("user", "");
@@ -128,7 +132,8 @@ int counted(const Json& json, const char* key) {
   constexpr std::int64_t most = 1'000'000'000;
   const Json number = json.value(key, Json(0));
   if (!number.is_number_integer() || number < 0 || number > most)
-    throw Error(ErrorCode::misuse, fmt::format("a manifest entry whose {} is {}", key, escaped(number.dump())));
+    throw Error(ErrorCode::misuse,
+                fmt::format("a manifest entry whose {} is {}", key, escaped(number.dump())));
   return number.get<int>();
 }
 
@@ -149,14 +154,16 @@ Command Definition::hook(const std::string& name) const {
   for (const auto& [hook, program] : programs) known.push_back(hook);
   std::string list = known.empty() ? "none" : fmt::format("{}", fmt::join(known, ", "));
   const std::string near = nearest(name, known);
-  throw Error(ErrorCode::misuse, fmt::format("{} has no hook '{}'; it has {}.{}", title(), escaped(name), list,
-                                             near.empty() ? "" : fmt::format(" Did you mean '{}'?", near)));
+  throw Error(ErrorCode::misuse,
+              fmt::format("{} has no hook '{}'; it has {}.{}", title(), escaped(name), list,
+                          near.empty() ? "" : fmt::format(" Did you mean '{}'?", near)));
 }
 
 Command Definition::hook_about(const std::string& name, const std::string& address) const {
   Command command = hook(name);
   for (std::string& word : command.argv)
-    for (auto at = word.find(drained_mark); at != std::string::npos; at = word.find(drained_mark, at + address.size()))
+    for (auto at = word.find(drained_mark); at != std::string::npos;
+         at = word.find(drained_mark, at + address.size()))
       word.replace(at, drained_mark.size(), address);
   return command;
 }
@@ -197,7 +204,8 @@ Definition definition_from_json(std::string_view text) {
 }
 
 std::string ManifestEntry::to_json() const {
-  return tutti::to_json(*this, old_definition ? canonical(*old_definition) : "", new_definition ? canonical(*new_definition) : "");
+  return tutti::to_json(*this, old_definition ? canonical(*old_definition) : "",
+                        new_definition ? canonical(*new_definition) : "");
 }
 
 std::string to_json(const ManifestEntry& entry, const std::string& old_form, const std::string& new_form) {
@@ -224,9 +232,10 @@ ManifestEntry ManifestEntry::from_json(std::string_view text) {
   const Json json = parse_json(text, "manifest entry");
   try {
     if (json.value("format", 0) != format)
-      throw Error(ErrorCode::misuse, fmt::format("a manifest entry of format {} was met; this version knows {}: was "
-                                                 "it written by a newer Tutti?",
-                                                 json.value("format", 0), format));
+      throw Error(ErrorCode::misuse,
+                  fmt::format("a manifest entry of format {} was met; this version knows {}: was "
+                              "it written by a newer Tutti?",
+                              json.value("format", 0), format));
     ManifestEntry entry{.service = json.at("service"),
                         .transition = json.value("transition", ""),
                         .lineage = json.value("lineage", ""),
@@ -239,7 +248,8 @@ ManifestEntry ManifestEntry::from_json(std::string_view text) {
                   : state == "changing" ? State::changing
                                         : State::failed;
     const auto definition = [&](const char* key) {
-      return json.contains(key) ? std::make_shared<const Definition>(tutti::from_json(json[key])) : DefinitionPtr{};
+      return json.contains(key) ? std::make_shared<const Definition>(tutti::from_json(json[key]))
+                                : DefinitionPtr{};
     };
     entry.old_definition = definition("old");
     entry.new_definition = definition("new");
@@ -248,8 +258,8 @@ ManifestEntry ManifestEntry::from_json(std::string_view text) {
       throw Error(ErrorCode::misuse, "a manifest entry says `deployed`, and not what");
     for (const DefinitionPtr& one : {entry.old_definition, entry.new_definition})
       if (one && one->service != entry.service)
-        throw Error(ErrorCode::misuse, fmt::format("the manifest entry of '{}' holds a definition of '{}'", escaped(entry.service),
-                                                   escaped(one->service)));
+        throw Error(ErrorCode::misuse, fmt::format("the manifest entry of '{}' holds a definition of '{}'",
+                                                   escaped(entry.service), escaped(one->service)));
     return entry;
   } catch (const Json::exception& e) {
     throw Error(ErrorCode::misuse, fmt::format("malformed manifest entry: {}", e.what()));

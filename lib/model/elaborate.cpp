@@ -33,24 +33,29 @@ struct Elaboration::Impl {
   }
 
   const ServiceIndex::Entry& readable(const std::string& reader, const std::string& service) const {
-    const auto& entry = index.at(service, site.name, reader.empty() ? "" : fmt::format("the settings of '{}': ", reader));
+    const auto& entry =
+        index.at(service, site.name, reader.empty() ? "" : fmt::format("the settings of '{}': ", reader));
     if (reader.empty() || reader == service) return entry;
     const Service& from = *index.services.at(reader).service;
     const auto names = [&](const std::vector<Requirement>& relations) {
-      return std::any_of(relations.begin(), relations.end(), [&](const Requirement& r) { return r.service == service; });
+      return std::any_of(relations.begin(), relations.end(),
+                         [&](const Requirement& r) { return r.service == service; });
     };
     if (!names(from.requirements) && !names(from.connections))
-      throw Error(ErrorCode::misuse,
-                  fmt::format("{}{}the settings of '{}' read '{}', which it declares neither as a requirement (needs it "
-                              "running) nor as a connection (talks to it): add (connections '(\"{}\"))",
-                              from.declared.at, from.declared.at.empty() ? "" : ": ", reader, service, service));
+      throw Error(
+          ErrorCode::misuse,
+          fmt::format(
+              "{}{}the settings of '{}' read '{}', which it declares neither as a requirement (needs it "
+              "running) nor as a connection (talks to it): add (connections '(\"{}\"))",
+              from.declared.at, from.declared.at.empty() ? "" : ": ", reader, service, service));
     return entry;
   }
 
   std::vector<const Host*> hosts(const ServiceIndex::Entry& entry) const {
     std::vector<const Host*> found;
     for (const Host& host : fleet.hosts)
-      if (std::find(entry.classes.begin(), entry.classes.end(), host.host_class) != entry.classes.end()) found.push_back(&host);
+      if (std::find(entry.classes.begin(), entry.classes.end(), host.host_class) != entry.classes.end())
+        found.push_back(&host);
     return found;
   }
 
@@ -58,7 +63,8 @@ struct Elaboration::Impl {
     if (hosts.size() == 1) return *hosts.front();
     throw Error(ErrorCode::misuse,
                 fmt::format("'{}' is on {} hosts, exactly one is wanted here{}", service, hosts.size(),
-                            hosts.empty() ? ": give its class a host in the inventory" : ": use hosts-of or endpoints-of"));
+                            hosts.empty() ? ": give its class a host in the inventory"
+                                          : ": use hosts-of or endpoints-of"));
   }
 
   static const Endpoint& endpoint(const Service& service, const std::string& name) {
@@ -67,8 +73,9 @@ struct Elaboration::Impl {
       if (one.name == name) return one;
       known.push_back(one.name);
     }
-    throw Error(ErrorCode::misuse, fmt::format("service '{}' has no endpoint '{}'.{}", service.name, escaped(name),
-                                               known.empty() ? " It has none." : suggestion(name, known)));
+    throw Error(ErrorCode::misuse,
+                fmt::format("service '{}' has no endpoint '{}'.{}", service.name, escaped(name),
+                            known.empty() ? " It has none." : suggestion(name, known)));
   }
 
   static bool reads_settings(const Endpoint& endpoint) {
@@ -85,8 +92,10 @@ struct Elaboration::Impl {
         in_loop = in_loop || one == instance;
         if (in_loop) way += fmt::format("{} on {} → ", one.service, one.host);
       }
-      throw Error(ErrorCode::misuse, fmt::format("settings wait for each other: {}{} on {}. Give one of the endpoints a fixed port",
-                                                 way, instance.service, instance.host));
+      throw Error(
+          ErrorCode::misuse,
+          fmt::format("settings wait for each other: {}{} on {}. Give one of the endpoints a fixed port", way,
+                      instance.service, instance.host));
     }
     late.begun = true;
     under_way.push_back(instance);
@@ -102,14 +111,17 @@ struct Elaboration::Impl {
     if (late.settings) return *late.settings;
     const LateSettings& source = late.service->settings;
     if (source.is_elsewhere())
-      throw std::logic_error(fmt::format("the settings of {} on {} were not given", instance.service, instance.host));
+      throw std::logic_error(
+          fmt::format("the settings of {} on {} were not given", instance.service, instance.host));
     begin(instance);
     try {
-      settle(instance, source.function() ? source.function()(SiteView(self, instance.service), *late.host) : source.fixed());
+      settle(instance, source.function() ? source.function()(SiteView(self, instance.service), *late.host)
+                                         : source.fixed());
     } catch (Error& error) {
       throw error.in(fmt::format("settings of '{}' on host '{}'", instance.service, instance.host));
     } catch (const std::exception& error) {
-      throw Error(ErrorCode::misuse, fmt::format("settings of '{}' on host '{}': {}", instance.service, instance.host, error.what()));
+      throw Error(ErrorCode::misuse, fmt::format("settings of '{}' on host '{}': {}", instance.service,
+                                                 instance.host, error.what()));
     }
     return *late.settings;
   }
@@ -119,7 +131,8 @@ struct Elaboration::Impl {
     const Settings& known = reads_settings(endpoint) ? settings(self, {service.name, host.name}) : none;
     const std::string& address = host.address.empty() ? host.name : host.address;
     const bool is_ipv6 = address.find(':') != std::string::npos && address[0] != '[';
-    return fmt::format("{}{}{}:{}", is_ipv6 ? "[" : "", address, is_ipv6 ? "]" : "", render_port(service, endpoint, host, known));
+    return fmt::format("{}{}{}:{}", is_ipv6 ? "[" : "", address, is_ipv6 ? "]" : "",
+                       render_port(service, endpoint, host, known));
   }
 };
 
@@ -137,14 +150,18 @@ std::vector<Instance> Elaboration::unsettled(const Instance& reader, const std::
   const auto& entry = impl_->readable(reader.service, service);
   std::vector<Instance> waiting;
   if (!entry.service->settings.is_elsewhere()) return waiting;
-  if (std::none_of(entry.service->endpoints.begin(), entry.service->endpoints.end(), Impl::reads_settings)) return waiting;
+  if (std::none_of(entry.service->endpoints.begin(), entry.service->endpoints.end(), Impl::reads_settings))
+    return waiting;
   for (const Host* host : impl_->hosts(entry))
-    if (Instance instance{service, host->name}; !impl_->instances.at(instance).settings) waiting.push_back(std::move(instance));
+    if (Instance instance{service, host->name}; !impl_->instances.at(instance).settings)
+      waiting.push_back(std::move(instance));
   return waiting;
 }
 
 void Elaboration::begin(const Instance& instance) { impl_->begin(instance); }
-void Elaboration::settle(const Instance& instance, Settings settings) { impl_->settle(instance, std::move(settings)); }
+void Elaboration::settle(const Instance& instance, Settings settings) {
+  impl_->settle(instance, std::move(settings));
+}
 
 std::vector<Host> Elaboration::hosts_of(const std::string& reader, const std::string& service) const {
   std::vector<Host> hosts;
@@ -156,17 +173,20 @@ Host Elaboration::host_of(const std::string& reader, const std::string& service)
   return impl_->only(service, impl_->hosts(impl_->readable(reader, service)));
 }
 
-std::string Elaboration::endpoint(const std::string& reader, const std::string& service, const std::string& name) {
+std::string Elaboration::endpoint(const std::string& reader, const std::string& service,
+                                  const std::string& name) {
   const auto& entry = impl_->readable(reader, service);
   const Endpoint& wanted = Impl::endpoint(*entry.service, name);
   return impl_->address(*this, *entry.service, impl_->only(service, impl_->hosts(entry)), wanted);
 }
 
-std::vector<std::string> Elaboration::endpoints_of(const std::string& reader, const std::string& service, const std::string& name) {
+std::vector<std::string> Elaboration::endpoints_of(const std::string& reader, const std::string& service,
+                                                   const std::string& name) {
   const auto& entry = impl_->readable(reader, service);
   const Endpoint& wanted = Impl::endpoint(*entry.service, name);
   std::vector<std::string> all;
-  for (const Host* host : impl_->hosts(entry)) all.push_back(impl_->address(*this, *entry.service, *host, wanted));
+  for (const Host* host : impl_->hosts(entry))
+    all.push_back(impl_->address(*this, *entry.service, *host, wanted));
   return all;
 }
 
@@ -176,12 +196,14 @@ Desired Elaboration::finish() {
   DefinitionPtr last;
   for (auto& [instance, late] : impl_->instances) {
     const Settings& settings = impl_->settings(*this, instance);
-    DefinitionPtr definition = std::make_shared<const Definition>(render(impl_->site, *late.service, *late.host, settings, desired.items));
+    DefinitionPtr definition = std::make_shared<const Definition>(
+        render(impl_->site, *late.service, *late.host, settings, desired.items));
     for (const InstalledFile& file : definition->files) {
       const auto [other, fresh] = owners.emplace(std::pair(instance.host, file.path), instance.service);
       if (!fresh)
-        throw Error(ErrorCode::misuse, fmt::format("host '{}': '{}' and '{}' both write the file '{}': give it to one of them",
-                                                   instance.host, other->second, instance.service, file.path));
+        throw Error(ErrorCode::misuse,
+                    fmt::format("host '{}': '{}' and '{}' both write the file '{}': give it to one of them",
+                                instance.host, other->second, instance.service, file.path));
     }
     // Hosts where a service is the same share its definition: instances come by service.
     if (last && *last == *definition) definition = last;
@@ -192,7 +214,9 @@ Desired Elaboration::finish() {
   return desired;
 }
 
-std::vector<Host> SiteView::hosts_of(const std::string& service) const { return elaboration_->hosts_of(reader_, service); }
+std::vector<Host> SiteView::hosts_of(const std::string& service) const {
+  return elaboration_->hosts_of(reader_, service);
+}
 Host SiteView::host_of(const std::string& service) const { return elaboration_->host_of(reader_, service); }
 std::string SiteView::endpoint(const std::string& service, const std::string& name) const {
   return elaboration_->endpoint(reader_, service, name);

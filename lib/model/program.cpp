@@ -33,7 +33,9 @@ Text& Text::operator+=(const Text& other) {
   return *this;
 }
 
-Item plain_file(std::string name, std::string text) { return mixed_text_file(std::move(name), Text(std::move(text))); }
+Item plain_file(std::string name, std::string text) {
+  return mixed_text_file(std::move(name), Text(std::move(text)));
+}
 
 Item mixed_text_file(std::string name, Text text) {
   if (!is_item_name(name))
@@ -49,11 +51,14 @@ Item local_file(const std::string& path) {
   if (::stat(path.c_str(), &status) != 0)
     throw Error(ErrorCode::misuse, fmt::format("local-file '{}' does not exist or can't be reached", path));
   if (!S_ISREG(status.st_mode))
-    throw Error(S_ISDIR(status.st_mode) ? ErrorCode::not_built : ErrorCode::misuse,
-                fmt::format("local-file '{}' is no regular file; items that are directories are not built yet", path));
+    throw Error(
+        S_ISDIR(status.st_mode) ? ErrorCode::not_built : ErrorCode::misuse,
+        fmt::format("local-file '{}' is no regular file; items that are directories are not built yet",
+                    path));
   std::ifstream file(path, std::ios::binary);
   std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  if (!file.good() && !file.eof()) throw Error(ErrorCode::misuse, fmt::format("local-file '{}' can't be read", path));
+  if (!file.good() && !file.eof())
+    throw Error(ErrorCode::misuse, fmt::format("local-file '{}' can't be read", path));
   std::string name;
   for (const char c : path.substr(path.rfind('/') + 1)) name += is_item_name(std::string("a") + c) ? c : '_';
   while (!name.empty() && (name[0] == '.' || name[0] == '-')) name.erase(0, 1);
@@ -89,7 +94,8 @@ Program script(const Item& file, std::vector<Text> arguments) {
   std::vector<Text> argv;
   if (!item.executable) argv.emplace_back("/bin/sh");
   argv.emplace_back(std::move(item));
-  argv.insert(argv.end(), std::make_move_iterator(arguments.begin()), std::make_move_iterator(arguments.end()));
+  argv.insert(argv.end(), std::make_move_iterator(arguments.begin()),
+              std::make_move_iterator(arguments.end()));
   return program(std::move(argv));
 }
 

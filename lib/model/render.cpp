@@ -25,12 +25,19 @@ std::string item_name(const std::string& name, const ItemContent& content) {
 /// Renders the texts of one service on one host.
 class Renderer {
  public:
-  Renderer(std::string data, std::string store, const Service& service, const Host& host, const Settings& settings, Items& items)
-      : data_(std::move(data)), store_(std::move(store)), service_(service), host_(host), settings_(settings), items_(items) {}
+  Renderer(std::string data, std::string store, const Service& service, const Host& host,
+           const Settings& settings, Items& items)
+      : data_(std::move(data)),
+        store_(std::move(store)),
+        service_(service),
+        host_(host),
+        settings_(settings),
+        items_(items) {}
 
   [[noreturn]] void wrong(const std::string& what, ErrorCode code = ErrorCode::misuse) const {
     const std::string& at = service_.declared.at;
-    throw Error(code, fmt::format("{}{}service '{}' on host '{}': {}: {}", at, at.empty() ? "" : ": ", service_.name, host_.name, field_, what));
+    throw Error(code, fmt::format("{}{}service '{}' on host '{}': {}: {}", at, at.empty() ? "" : ": ",
+                                  service_.name, host_.name, field_, what));
   }
   /// What is being rendered, for errors.
   void field(std::string name) { field_ = std::move(name); }
@@ -56,7 +63,8 @@ class Renderer {
   }
   /// Remembers an item's content, returns its name in the store.
   std::string put(const Item& item) {
-    if (!is_item_name(item.name) || !item.content) wrong(fmt::format("'{}' can't name an item, or it has no content", escaped(item.name)));
+    if (!is_item_name(item.name) || !item.content)
+      wrong(fmt::format("'{}' can't name an item, or it has no content", escaped(item.name)));
     std::string rendered = bytes(*item.content);
     const ItemContent content{.bytes = std::move(rendered), .executable = item.executable};
     std::string name = item_name(item.name, content);
@@ -76,7 +84,8 @@ class Renderer {
                       known.empty() ? " It has no settings." : suggestion(key, known)));
   }
   std::string path(const DataDirectory& directory) {
-    if (!is_name(directory.name)) wrong(fmt::format("'{}' can't name a data directory", escaped(directory.name)));
+    if (!is_name(directory.name))
+      wrong(fmt::format("'{}' can't name a data directory", escaped(directory.name)));
     std::string path = data_ + "/" + directory.name;
     directories_.insert(path);
     return path;
@@ -94,19 +103,24 @@ class Renderer {
 
 std::string absolute(const Renderer& renderer, const Layout& layout, const std::string& path) {
   const std::filesystem::path given(path);
-  if (path.empty() || path.back() == '/') renderer.wrong(fmt::format("'{}' is no path of a file", escaped(path)));
+  if (path.empty() || path.back() == '/')
+    renderer.wrong(fmt::format("'{}' is no path of a file", escaped(path)));
   if (given.is_relative() && !layout.confined)
-    renderer.wrong(fmt::format("'{}' is relative: on a real host a file needs an absolute path, or one that begins with "
-                               "a (data-directory …)", escaped(path)));
+    renderer.wrong(
+        fmt::format("'{}' is relative: on a real host a file needs an absolute path, or one that begins with "
+                    "a (data-directory …)",
+                    escaped(path)));
   const std::filesystem::path whole = (std::filesystem::path(layout.root) / given).lexically_normal();
   if (!whole.has_filename()) renderer.wrong(fmt::format("'{}' is no path of a file", escaped(path)));
   if (layout.confined) {
     const std::filesystem::path inside = whole.lexically_relative(layout.root);
     if (inside.empty() || *inside.begin() == "..")
-      renderer.wrong(fmt::format("'{}' is outside of the host's directory {}: on the local platform give a relative path",
-                                 escaped(path), layout.root));
+      renderer.wrong(fmt::format(
+          "'{}' is outside of the host's directory {}: on the local platform give a relative path",
+          escaped(path), layout.root));
     if (*inside.begin() == ".tutti" || *inside.begin() == "store")
-      renderer.wrong(fmt::format("'{}' is in a folder that the runner keeps: give another path", escaped(path)));
+      renderer.wrong(
+          fmt::format("'{}' is in a folder that the runner keeps: give another path", escaped(path)));
   }
   return whole.string();
 }
@@ -115,13 +129,15 @@ void check_user(const Renderer& renderer, const Site& site, const std::string& u
   if (site.platform.kind != Platform::Kind::local || user.empty() || ::geteuid() == 0) return;
   const passwd* me = ::getpwuid(::geteuid());
   if (!me || user != me->pw_name)
-    renderer.wrong(fmt::format("the local platform acts as you ({}) and can't become '{}': leave it out, or deploy as root",
-                               me ? me->pw_name : "?", user));
+    renderer.wrong(fmt::format(
+        "the local platform acts as you ({}) and can't become '{}': leave it out, or deploy as root",
+        me ? me->pw_name : "?", user));
 }
 
 }  // namespace
 
-std::string render_port(const Service& service, const Endpoint& endpoint, const Host& host, const Settings& settings) {
+std::string render_port(const Service& service, const Endpoint& endpoint, const Host& host,
+                        const Settings& settings) {
   Items none;
   Renderer renderer("", "", service, host, settings, none);
   renderer.field(fmt::format("endpoint '{}'", endpoint.name));
@@ -133,9 +149,11 @@ std::string render_port(const Service& service, const Endpoint& endpoint, const 
   return port;
 }
 
-Definition render(const Site& site, const Service& s, const Host& host, const Settings& settings, Items& items) {
+Definition render(const Site& site, const Service& s, const Host& host, const Settings& settings,
+                  Items& items) {
   const Layout layout = site.platform.layout(host);
-  Renderer renderer(fmt::format("{}/{}/{}", layout.data, site.name, s.name), layout.store, s, host, settings, items);
+  Renderer renderer(fmt::format("{}/{}/{}", layout.data, site.name, s.name), layout.store, s, host, settings,
+                    items);
   Definition d{.service = s.name, .version = s.version};
   d.user = s.user;
   d.directory = layout.root == "/" ? "" : layout.root;
@@ -152,7 +170,8 @@ Definition render(const Site& site, const Service& s, const Host& host, const Se
     renderer.field(fmt::format("environment '{}'", name));
     d.environment.emplace(name, renderer.line(value));
   }
-  for (const Endpoint& endpoint : s.endpoints) d.endpoints.emplace(endpoint.name, render_port(s, endpoint, host, settings));
+  for (const Endpoint& endpoint : s.endpoints)
+    d.endpoints.emplace(endpoint.name, render_port(s, endpoint, host, settings));
   for (const File& file : s.files) {
     renderer.field("files");
     const std::string path = absolute(renderer, layout, renderer.line(file.path));
@@ -165,26 +184,36 @@ Definition render(const Site& site, const Service& s, const Host& host, const Se
       if (!is_item_name(std::string("a") + c)) c = '_';
     if (!is_item_name(base)) base = "file";
     renderer.collect(&for_files);
-    d.files.push_back({.path = path, .item = renderer.put(item ? *item : mixed_text_file(base.substr(0, 100), file.content)),
-                       .mode = file.mode, .owner = file.owner});
+    d.files.push_back(
+        {.path = path,
+         .item = renderer.put(item ? *item : mixed_text_file(base.substr(0, 100), file.content)),
+         .mode = file.mode,
+         .owner = file.owner});
     renderer.collect(&running);
   }
   std::sort(d.files.begin(), d.files.end(), [](const auto& a, const auto& b) { return a.path < b.path; });
   for (std::size_t i = 1; i < d.files.size(); ++i)
-    if (d.files[i].path == d.files[i - 1].path) renderer.wrong(fmt::format("'{}' is given twice", d.files[i].path));
+    if (d.files[i].path == d.files[i - 1].path)
+      renderer.wrong(fmt::format("'{}' is given twice", d.files[i].path));
 
   const auto add = [&](const std::string& name, const Program& program) {
     if (!program) return;
     const bool is_running = name == "start" || name == "stop";
     renderer.collect(is_running ? &running : &for_hooks);
     renderer.field(name);
-    Command command{.environment = d.environment, .user = s.user, .directory = d.directory,
-                    .limit = program.limit.value_or(s.limit), .service = d.title(), .hook = name, .is_daemon = program.is_daemon};
+    Command command{.environment = d.environment,
+                    .user = s.user,
+                    .directory = d.directory,
+                    .limit = program.limit.value_or(s.limit),
+                    .service = d.title(),
+                    .hook = name,
+                    .is_daemon = program.is_daemon};
     for (const Text& word : program.argv) command.argv.push_back(renderer.line(word));
     if (command.argv.front().empty()) renderer.wrong("the name of the program is empty");
     d.programs.emplace(name, std::move(command));
   };
-  add("prepare", s.prepare), add("start", s.start), add("stop", s.stop), add("reload", s.reload), add("alive", s.alive);
+  add("prepare", s.prepare), add("start", s.start), add("stop", s.stop), add("reload", s.reload),
+      add("alive", s.alive);
   add("validate", s.validate), add("drain", s.drain), add("undrain", s.undrain), add("backup", s.backup);
   add("restore", s.restore), add("migrate", s.migrate), add("migrate-back", s.migrate_back);
   for (const auto& [name, program] : s.hooks) add(name, program);

@@ -27,17 +27,13 @@ Item item_from_json(const Json& json, const std::string& where) {
   if (reader.has("local_file")) {
     try {
       return local_file(reader.text("local_file"));
-    } catch (Error& error) {
-      throw error.in(where);
-    }
+    } catch (Error& error) { throw error.in(where); }
   }
   Text content = text_from_json(reader.at("content"), where);
   Item item;
   try {
     item = mixed_text_file(reader.text("name"), std::move(content));
-  } catch (Error& error) {
-    throw error.in(where);
-  }
+  } catch (Error& error) { throw error.in(where); }
   item.executable = reader.flag("executable", false);
   return item;
 }
@@ -50,7 +46,8 @@ Text text_from_json(const Json& json, const std::string& where) {
     return text;
   }
   if (!json.is_object())
-    throw Error(ErrorCode::misuse, fmt::format("{}: {} stands where a string is wanted", where, escaped(json.dump())));
+    throw Error(ErrorCode::misuse,
+                fmt::format("{}: {} stands where a string is wanted", where, escaped(json.dump())));
   for (const char* later : {"secret", "by_slot", "guix_package", "nix_package"})
     if (json.contains(later)) not_built(where, fmt::format("({} …)", as_written(later)));
   const Reader reader(json, where, {"setting", "data_directory", "item"});
@@ -74,7 +71,8 @@ Program program_from_json(const Json& json, const std::string& where) {
   return result;
 }
 
-std::vector<Requirement> requirements_from_json(const Json& json, const std::string& where, const std::string& declared) {
+std::vector<Requirement> requirements_from_json(const Json& json, const std::string& where,
+                                                const std::string& declared) {
   std::vector<Requirement> requirements;
   for (const Json& one : json) {
     const Reader reader(one, where, {"service", "versions", "on_change", "scope", "label", "declared"});
@@ -92,7 +90,8 @@ std::map<std::string, std::string> strings_from_json(const Json& object, const s
   std::map<std::string, std::string> strings;
   for (const auto& [key, value] : object.items()) {
     if (!value.is_string())
-      throw Error(ErrorCode::misuse, fmt::format("{}: '{}' is {}; a string is wanted", where, escaped(key), escaped(value.dump())));
+      throw Error(ErrorCode::misuse, fmt::format("{}: '{}' is {}; a string is wanted", where, escaped(key),
+                                                 escaped(value.dump())));
     strings.emplace(key, value.get<std::string>());
   }
   return strings;
@@ -106,18 +105,25 @@ Service service_from_json(const Json& json) {
                                    ? fmt::format(" ({})", escaped(json["declared"].get<std::string>()))
                                    : "";
   const Reader reader(json, fmt::format("service '{}'{}", escaped(name), declared),
-                      {"name", "version", "payload", "files", "settings", "late_settings", "environment", "user",
-                       "endpoints", "slots", "prepare", "start", "stop", "reload", "one_shot", "alive", "validate",
-                       "drain", "undrain", "backup", "restore", "migrate", "migrate_back", "hooks", "requirements",
-                       "connections", "placement", "switch_to_service", "switch_back", "remove_service",
-                       "before_rollout", "after_rollout", "limit", "declared"});
-  const auto where = [&](const char* field) { return fmt::format("{}: {}", reader.where(), as_written(field)); };
+                      {"name",         "version",        "payload",        "files",
+                       "settings",     "late_settings",  "environment",    "user",
+                       "endpoints",    "slots",          "prepare",        "start",
+                       "stop",         "reload",         "one_shot",       "alive",
+                       "validate",     "drain",          "undrain",        "backup",
+                       "restore",      "migrate",        "migrate_back",   "hooks",
+                       "requirements", "connections",    "placement",      "switch_to_service",
+                       "switch_back",  "remove_service", "before_rollout", "after_rollout",
+                       "limit",        "declared"});
+  const auto where = [&](const char* field) {
+    return fmt::format("{}: {}", reader.where(), as_written(field));
+  };
   for (const char* later : {"placement", "before_rollout", "after_rollout"})
     if (reader.has(later)) not_built(reader.where(), as_written(later));
 
   Service service{.name = reader.text("name"), .version = reader.text("version")};
   service.declared = Declared(reader.text("declared", ""));
-  for (const Json& item : reader.array("payload")) service.payload.push_back(item_from_json(item, where("payload")));
+  for (const Json& item : reader.array("payload"))
+    service.payload.push_back(item_from_json(item, where("payload")));
   for (const Json& one : reader.array("files")) {
     const Reader file(one, where("files"), {"path", "content", "mode", "owner"});
     service.files.push_back({.path = text_from_json(file.at("path"), where("files")),
@@ -133,7 +139,8 @@ Service service_from_json(const Json& json) {
   service.user = reader.text("user", "");
   for (const Json& one : reader.array("endpoints")) {
     const Reader endpoint(one, where("endpoints"), {"name", "port"});
-    service.endpoints.push_back({endpoint.text("name"), text_from_json(endpoint.at("port"), where("endpoints"))});
+    service.endpoints.push_back(
+        {endpoint.text("name"), text_from_json(endpoint.at("port"), where("endpoints"))});
   }
   service.slots = static_cast<int>(reader.integer("slots", 1, 1, 100));
   service.one_shot = reader.flag("one_shot", false);
@@ -153,8 +160,10 @@ Service service_from_json(const Json& json) {
     if (reader.has(field)) *program = program_from_json(reader.at(field), where(field));
   for (const auto& [key, value] : reader.object("hooks").items())
     service.hooks.emplace(key, program_from_json(value, where("hooks")));
-  service.requirements = requirements_from_json(reader.array("requirements"), where("requirements"), service.declared.at);
-  service.connections = requirements_from_json(reader.array("connections"), where("connections"), service.declared.at);
+  service.requirements =
+      requirements_from_json(reader.array("requirements"), where("requirements"), service.declared.at);
+  service.connections =
+      requirements_from_json(reader.array("connections"), where("connections"), service.declared.at);
   service.switch_to_service = reader.text("switch_to_service", service.switch_to_service.name);
   service.switch_back = reader.text("switch_back", service.switch_back.name);
   service.remove_service = reader.text("remove_service", service.remove_service.name);
@@ -171,7 +180,8 @@ HostClass host_class_from_json(const Json& json) {
   for (const char* later : {"size", "platform", "image", "operating_system", "capacity", "change"})
     if (reader.has(later)) not_built(where, as_written(later));
   host_class.declared = Declared(reader.text("declared", ""));
-  for (const Json& service : reader.array("services")) host_class.services.push_back(service_from_json(service));
+  for (const Json& service : reader.array("services"))
+    host_class.services.push_back(service_from_json(service));
   for (const Json& name : reader.array("requirements")) {
     if (!name.is_string()) reader.wrong("requirements", "a list of class names");
     host_class.requirements.push_back(name.get<std::string>());
@@ -198,8 +208,9 @@ Policy policy_from_json(const Json& json) {
     const double bound = reader.number("at_most", 0);
     const std::string of = reader.text("of", "class");
     const bool percent = reader.flag("percent", false);
-    const Policy policy = percent ? at_most_percent(bound, of)
-                                  : at_most(static_cast<int>(reader.integer("at_most", 0, 1, 1'000'000'000)), of);
+    const Policy policy = percent
+                              ? at_most_percent(bound, of)
+                              : at_most(static_cast<int>(reader.integer("at_most", 0, 1, 1'000'000'000)), of);
     terms.insert(terms.end(), policy.terms().begin(), policy.terms().end());
   }
   return Policy(std::move(terms));
@@ -209,7 +220,8 @@ Policy policy_from_json(const Json& json) {
 
 Host host_from_json(const Json& json, const std::string& where) {
   const bool is_named = json.is_object() && json.contains("name") && json["name"].is_string();
-  const std::string named = is_named ? fmt::format("{} ('{}')", where, escaped(json["name"].get<std::string>())) : where;
+  const std::string named =
+      is_named ? fmt::format("{} ('{}')", where, escaped(json["name"].get<std::string>())) : where;
   const Reader again(json, named, {"name", "class", "address", "port", "user", "become", "labels"});
   Host host{.name = again.text("name")};
   host.host_class = again.text("class");
@@ -224,12 +236,12 @@ Host host_from_json(const Json& json, const std::string& where) {
 
 Site site_from_json(std::string_view text) {
   const Json json = parse_json(text, "site");
-  const Reader reader(json, "site",
-                      {"name", "host_classes", "services", "hosts", "platform", "policy", "source", "store", "state"});
+  const Reader reader(
+      json, "site",
+      {"name", "host_classes", "services", "hosts", "platform", "policy", "source", "store", "state"});
   Site site{.name = reader.text("name")};
   const std::string where = fmt::format("site '{}'", escaped(site.name));
-  if (!reader.array("services").empty())
-    not_built(where, "a service that is listed in no class (placement)");
+  if (!reader.array("services").empty()) not_built(where, "a service that is listed in no class (placement)");
   for (const char* later : {"store", "state"})
     if (reader.has(later)) not_built(where, later);
   try {
@@ -243,9 +255,7 @@ Site site_from_json(std::string_view text) {
     site.host_class_to_hosts = inventory_list(std::move(hosts));
     if (reader.has("platform")) site.platform = platform_from_json(reader.at("platform"));
     if (reader.has("policy")) site.policy = policy_from_json(reader.array("policy"));
-  } catch (Error& error) {
-    throw error.in(where);
-  }
+  } catch (Error& error) { throw error.in(where); }
   site.source = reader.text("source", "");
   return site;
 }

@@ -41,14 +41,16 @@ bool only_files(const Definition& from, const Definition& to) {
 void transition(Step& step, const std::string& name) {
   static constexpr std::array built_in{"replace-service", "reload-service", "remove-service"};
   step.transition = name;
-  step.transition_from = std::find(built_in.begin(), built_in.end(), name) != built_in.end() ? "built in" : "the site";
+  step.transition_from =
+      std::find(built_in.begin(), built_in.end(), name) != built_in.end() ? "built in" : "the site";
 }
 
 void changing(Step& step, const Have& have) {
   const bool is_failed = have.entry.state == ManifestEntry::State::failed;
   step.old_definition = have.entry.old_definition;
   step.left_over = have.entry.new_definition;
-  if (step.left_over && step.old_definition && *step.left_over == *step.old_definition) step.left_over = nullptr;
+  if (step.left_over && step.old_definition && *step.left_over == *step.old_definition)
+    step.left_over = nullptr;
   step.was_alive = false;
   step.why = is_failed ? fmt::format("it failed in run {}", have.entry.run)
                        : fmt::format("run {} left it half-done", have.entry.run);
@@ -88,15 +90,16 @@ std::optional<Step> compare(Step step, const DefinitionPtr& want, const Have& ha
     return step;
   }
   step.action = Action::upgrade;
-  step.why = old.version != want->version
-                 ? fmt::format("version {} → {}", old.version, want->version)
-                 : fmt::format("version {} as before, but changed: {}", want->version, fmt::join(changed(old, *want), ", "));
+  step.why = old.version != want->version ? fmt::format("version {} → {}", old.version, want->version)
+                                          : fmt::format("version {} as before, but changed: {}",
+                                                        want->version, fmt::join(changed(old, *want), ", "));
   if (!step.was_alive) step.why += "; it is dead";
   transition(step, want->switch_to_service);
   return step;
 }
 
-std::optional<Step> removal(Step step, const Desired& desired, const Have& have, std::vector<std::string>& notes) {
+std::optional<Step> removal(Step step, const Desired& desired, const Have& have,
+                            std::vector<std::string>& notes) {
   step.action = Action::remove;
   if (have.entry.state == ManifestEntry::State::deployed) {
     step.old_definition = have.entry.new_definition;
@@ -106,12 +109,15 @@ std::optional<Step> removal(Step step, const Desired& desired, const Have& have,
     if (!step.old_definition) std::swap(step.old_definition, step.left_over);
   }
   if (!step.old_definition) {
-    notes.push_back(fmt::format("{}: its manifest entry '{}' can't be read, and no class wants it: stop it by hand", step.host, step.service));
+    notes.push_back(
+        fmt::format("{}: its manifest entry '{}' can't be read, and no class wants it: stop it by hand",
+                    step.host, step.service));
     return {};
   }
   const auto service = desired.services.find(step.service);
   const bool in_site = service != desired.services.end();
-  step.why = in_site ? fmt::format("the class of {} does not list it any more", step.host) : "the site does not have it any more";
+  step.why = in_site ? fmt::format("the class of {} does not list it any more", step.host)
+                     : "the site does not have it any more";
   transition(step, in_site ? service->second->remove_service.name : "remove-service");
   return step;
 }
@@ -122,14 +128,17 @@ std::vector<Step> diff(const Desired& desired, const std::map<std::string, HostR
                        const std::map<Instance, ManifestEntry>& last_known, std::vector<std::string>& notes) {
   std::map<std::string, std::map<std::string, Have>> deployed;  // by host, by service
   for (const auto& [host, reading] : readings)
-    for (const HostReading::Entry& entry : reading.entries) deployed[host][entry.entry.service] = {entry.entry, entry.life};
+    for (const HostReading::Entry& entry : reading.entries)
+      deployed[host][entry.entry.service] = {entry.entry, entry.life};
   for (const auto& [instance, entry] : last_known) {
     const auto reading = readings.find(instance.host);
-    if (reading != readings.end() && !reading->second.reached) deployed[instance.host][instance.service] = {entry};
+    if (reading != readings.end() && !reading->second.reached)
+      deployed[instance.host][instance.service] = {entry};
   }
 
   std::map<std::string, std::map<std::string, DefinitionPtr>> wanted;
-  for (const auto& [instance, definition] : desired.definitions) wanted[instance.host][instance.service] = definition;
+  for (const auto& [instance, definition] : desired.definitions)
+    wanted[instance.host][instance.service] = definition;
 
   std::vector<Step> steps;
   for (const Host& host : desired.fleet.hosts) {
@@ -150,12 +159,17 @@ std::vector<Step> diff(const Desired& desired, const std::map<std::string, HostR
     }
     for (const auto& [service, have] : here) {
       const auto want = wanted[host.name].find(service);
-      if (have.entry.drained.empty() || want == wanted[host.name].end() || !want->second->has_hook("undrain")) continue;
+      if (have.entry.drained.empty() || want == wanted[host.name].end() || !want->second->has_hook("undrain"))
+        continue;
       std::vector<std::string> about;
       for (const auto& [who, address] : have.entry.drained) about.push_back(who);
-      steps.push_back({.action = Action::undrain, .service = service, .host = host.name, .new_definition = want->second,
-                       .unreachable = unreachable,
-                       .why = fmt::format("a run that ended left it holding back for {}", fmt::join(about, ", "))});
+      steps.push_back(
+          {.action = Action::undrain,
+           .service = service,
+           .host = host.name,
+           .new_definition = want->second,
+           .unreachable = unreachable,
+           .why = fmt::format("a run that ended left it holding back for {}", fmt::join(about, ", "))});
     }
     for (const auto& [service, have] : here) {
       if (wanted[host.name].contains(service)) continue;

@@ -10,6 +10,7 @@ namespace tutti {
 
 /// One step for each instance that is not kept, in the order of fleet and name; notes on what is left alone.
 [[nodiscard]] std::vector<Step> diff(const Desired&, const std::map<std::string, HostReading>& readings,
-                                     const std::map<Instance, ManifestEntry>& last_known, std::vector<std::string>& notes);
+                                     const std::map<Instance, ManifestEntry>& last_known,
+                                     std::vector<std::string>& notes);
 
 }  // namespace tutti

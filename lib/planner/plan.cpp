@@ -42,8 +42,9 @@ class WaitsFor {
 
  private:
   [[nodiscard]] std::span<const Edge> edges_to(StepId id) const {
-    const auto [first, last] = std::equal_range(plan_.edges.begin(), plan_.edges.end(), Edge{{}, id, {}},
-                                                [](const Edge& a, const Edge& b) { return a.after < b.after; });
+    const auto [first, last] =
+        std::equal_range(plan_.edges.begin(), plan_.edges.end(), Edge{{}, id, {}},
+                         [](const Edge& a, const Edge& b) { return a.after < b.after; });
     return {first, last};
   }
   [[nodiscard]] List make(StepId id) const {
@@ -55,7 +56,8 @@ class WaitsFor {
         const StepId before = reach.back();
         reach.pop_back();
         if (!seen.insert(before).second) continue;
-        if (plan_.at(before).action != Action::join) found.emplace_back(title(plan_.at(before)), edge.why);
+        if (plan_.at(before).action != Action::join)
+          found.emplace_back(title(plan_.at(before)), edge.why);
         else
           for (const Edge& other : edges_to(before)) reach.push_back(other.before);
       }
@@ -114,15 +116,19 @@ std::string Plan::explain(const std::string& service) const {
     if (step.action == Action::join) continue;
     known.push_back(step.service);
     if (step.service != service && title(step) != service) continue;
-    text += fmt::format("{}: {} {}, because {}\n", title(step), to_string(step.action), versions(step), step.why);
-    if (!step.transition.empty()) text += fmt::format("  by {} ({})\n", step.transition, step.transition_from);
-    for (const auto& [before, why] : waits_for.of(StepId{i})) text += fmt::format("  after {}: {}\n", before, why);
+    text +=
+        fmt::format("{}: {} {}, because {}\n", title(step), to_string(step.action), versions(step), step.why);
+    if (!step.transition.empty())
+      text += fmt::format("  by {} ({})\n", step.transition, step.transition_from);
+    for (const auto& [before, why] : waits_for.of(StepId{i}))
+      text += fmt::format("  after {}: {}\n", before, why);
   }
   if (!text.empty()) return escaped(text, true);
   std::sort(known.begin(), known.end());
   known.erase(std::unique(known.begin(), known.end()), known.end());
-  throw Error(ErrorCode::misuse, fmt::format("the plan has no step for '{}'.{}", escaped(service),
-                                             known.empty() ? " It has nothing to do." : suggestion(service, known)));
+  throw Error(ErrorCode::misuse,
+              fmt::format("the plan has no step for '{}'.{}", escaped(service),
+                          known.empty() ? " It has nothing to do." : suggestion(service, known)));
 }
 
 std::string Plan::to_text() const {
@@ -138,8 +144,9 @@ std::string Plan::to_text() const {
   std::vector<std::string> summary;
   for (const char* action : {"install", "upgrade", "reload", "repair", "remove", "record", "undrain"})
     if (counts.contains(action)) summary.push_back(fmt::format("{} {}", counts[action], action));
-  text += fmt::format("plan for {}: {}{}; policy: {}\n", site, fmt::join(summary, ", "),
-                      waves.empty() ? "" : fmt::format(", {} wave{}", waves.size(), waves.size() == 1 ? "" : "s"), policy);
+  text += fmt::format(
+      "plan for {}: {}{}; policy: {}\n", site, fmt::join(summary, ", "),
+      waves.empty() ? "" : fmt::format(", {} wave{}", waves.size(), waves.size() == 1 ? "" : "s"), policy);
 
   Table table({"wave", "instance", "action", "version", "transition", "why"});
   WaitsFor waits_for(*this);
@@ -149,7 +156,9 @@ std::string Plan::to_text() const {
     if (const std::string order = after(waits_for.of(id)); !order.empty()) why += "; " + order;
     if (step.unreachable) why += "; its host does not answer";
     table.row({wave, title(step), to_string(step.action), versions(step),
-               step.transition.empty() ? "" : fmt::format("{}{}", step.transition, step.transition_from == "built in" ? "" : " (site)"),
+               step.transition.empty() ? ""
+                                       : fmt::format("{}{}", step.transition,
+                                                     step.transition_from == "built in" ? "" : " (site)"),
                why});
   };
   std::set<StepId> shown;
@@ -161,7 +170,11 @@ std::string Plan::to_text() const {
 }
 
 std::string Plan::to_json() const {
-  Json json{{"format_version", 1}, {"site", site}, {"generation", generation}, {"policy", policy}, {"notes", notes}};
+  Json json{{"format_version", 1},
+            {"site", site},
+            {"generation", generation},
+            {"policy", policy},
+            {"notes", notes}};
   json["hosts"] = Json::array();
   for (const Host& host : fleet.hosts) {
     const HostReading& reading = readings.at(host.name);
@@ -172,19 +185,26 @@ std::string Plan::to_json() const {
   json["steps"] = Json::array();
   for (std::uint32_t i = 0; i < steps.size(); ++i) {
     const Step& step = steps[i];
-    Json one{{"id", i}, {"action", to_string(step.action)}, {"service", step.service}, {"phase", step.phase}, {"why", step.why}};
+    Json one{{"id", i},
+             {"action", to_string(step.action)},
+             {"service", step.service},
+             {"phase", step.phase},
+             {"why", step.why}};
     if (step.action != Action::join) {
       one["host"] = step.host;
       if (step.old_definition) one["old_version"] = step.old_definition->version;
       if (step.new_definition) one["new_version"] = step.new_definition->version;
-      if (!step.transition.empty()) one["transition"] = step.transition, one["transition_from"] = step.transition_from;
+      if (!step.transition.empty())
+        one["transition"] = step.transition, one["transition_from"] = step.transition_from;
       if (step.unreachable) one["unreachable"] = true;
     }
     json["steps"].push_back(std::move(one));
   }
   json["edges"] = Json::array();
   for (const Edge& edge : edges)
-    json["edges"].push_back({{"before", static_cast<std::uint32_t>(edge.before)}, {"after", static_cast<std::uint32_t>(edge.after)}, {"why", edge.why}});
+    json["edges"].push_back({{"before", static_cast<std::uint32_t>(edge.before)},
+                             {"after", static_cast<std::uint32_t>(edge.after)},
+                             {"why", edge.why}});
   json["waves"] = Json::array();
   for (const auto& wave : waves) {
     Json ids = Json::array();

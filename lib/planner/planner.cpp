@@ -20,10 +20,10 @@ enum class Part { change, removal, undrain };
 struct Group {
   std::string service;
   Part part = Part::change;
-  std::vector<std::uint32_t> steps = {};  // index into the diff
+  std::vector<std::uint32_t> steps = {};                          // index into the diff
   std::vector<std::pair<std::uint32_t, std::string>> after = {};  // groups before this one, and why
-  bool is_live = false;      // has steps, or comes after a group that is live
-  bool has_join = false;     // a live group comes after it
+  bool is_live = false;   // has steps, or comes after a group that is live
+  bool has_join = false;  // a live group comes after it
 };
 
 /// The groups of a plan and the order among them.
@@ -34,19 +34,23 @@ class Order {
     for (std::uint32_t i = 0; i < steps.size(); ++i) {
       const Action action = steps[i].action;
       if (action == Action::record) continue;
-      const Part part = action == Action::remove ? Part::removal : action == Action::undrain ? Part::undrain : Part::change;
+      const Part part = action == Action::remove    ? Part::removal
+                        : action == Action::undrain ? Part::undrain
+                                                    : Part::change;
       groups_[group(steps[i].service, part)].steps.push_back(i);
     }
     // Who was held back is let go once it is changed itself, and all that it uses are.
     for (const Group& one : std::vector<Group>(groups_)) {
       if (one.part != Part::undrain) continue;
       const std::uint32_t self = group(one.service, Part::undrain);
-      edge(group(one.service, Part::change), self, fmt::format("'{}' is let go once it is as it should be", one.service));
+      edge(group(one.service, Part::change), self,
+           fmt::format("'{}' is let go once it is as it should be", one.service));
       const auto found = desired.services.find(one.service);
       if (found == desired.services.end()) continue;
       for (const auto* relations : {&found->second->requirements, &found->second->connections})
         for (const Requirement& used : *relations)
-          edge(group(used.service, Part::change), self, fmt::format("'{}' uses '{}'", one.service, used.service));
+          edge(group(used.service, Part::change), self,
+               fmt::format("'{}' uses '{}'", one.service, used.service));
     }
 
     for (const auto& [name, service] : desired.services)
@@ -63,7 +67,8 @@ class Order {
 
  private:
   std::uint32_t group(const std::string& service, Part part) {
-    const auto [found, fresh] = index_.emplace(std::pair(service, part), static_cast<std::uint32_t>(groups_.size()));
+    const auto [found, fresh] =
+        index_.emplace(std::pair(service, part), static_cast<std::uint32_t>(groups_.size()));
     if (fresh) groups_.push_back({.service = service, .part = part});
     return found->second;
   }
@@ -88,10 +93,12 @@ class Order {
     for (const Group& one : std::vector<Group>(groups_))
       if (one.part == Part::removal) removed.insert(one.service);
     for (const std::string& service : removed)
-      edge(group(service, Part::change), group(service, Part::removal), fmt::format("'{}' goes where it is not wanted once it is where it is", service));
+      edge(group(service, Part::change), group(service, Part::removal),
+           fmt::format("'{}' goes where it is not wanted once it is where it is", service));
     for (const auto& [from, to] : relations) {
       if (!removed.contains(to)) continue;
-      const std::string why = fmt::format("'{}' required '{}', as recorded on {}", from, to, seen_on.at(from + " " + to));
+      const std::string why =
+          fmt::format("'{}' required '{}', as recorded on {}", from, to, seen_on.at(from + " " + to));
       edge(group(from, Part::change), group(to, Part::removal), why);
       if (!removed.contains(from)) continue;
       Graph graph(groups_.size());  // hosts at different versions may have required each other both ways
@@ -110,7 +117,8 @@ class Order {
       for (const auto& [before, why] : groups_[g].after) graph.add_edge(before, g);
     for (const std::uint32_t g : graph.order()) {
       groups_[g].is_live = !groups_[g].steps.empty();
-      for (const auto& [before, why] : groups_[g].after) groups_[g].is_live = groups_[g].is_live || groups_[before].is_live;
+      for (const auto& [before, why] : groups_[g].after)
+        groups_[g].is_live = groups_[g].is_live || groups_[before].is_live;
     }
     for (Group& one : groups_)
       for (const auto& [before, why] : one.after)
@@ -128,8 +136,10 @@ void lay_out(Plan& plan, std::vector<Step> steps, std::vector<Group>& groups) {
   for (std::size_t g = 0; g < groups.size(); ++g) {
     if (!groups[g].has_join) continue;
     join_of[g] = static_cast<std::uint32_t>(steps.size());
-    steps.push_back({.action = Action::join, .service = groups[g].service,
-                     .why = groups[g].part == Part::removal ? "all that go are gone" : "all that change are ready"});
+    steps.push_back(
+        {.action = Action::join,
+         .service = groups[g].service,
+         .why = groups[g].part == Part::removal ? "all that go are gone" : "all that change are ready"});
   }
 
   struct Raw {
@@ -172,9 +182,11 @@ void lay_out(Plan& plan, std::vector<Step> steps, std::vector<Group>& groups) {
   for (std::uint32_t i = 0; i < order.size(); ++i) place[order[i]] = i;
 
   for (const std::uint32_t i : order) plan.steps.push_back(std::move(steps[i]));
-  for (Raw& edge : edges) plan.edges.push_back({StepId{place[edge.before]}, StepId{place[edge.after]}, std::move(edge.why)});
-  std::sort(plan.edges.begin(), plan.edges.end(),
-            [](const Edge& a, const Edge& b) { return std::pair(a.after, a.before) < std::pair(b.after, b.before); });
+  for (Raw& edge : edges)
+    plan.edges.push_back({StepId{place[edge.before]}, StepId{place[edge.after]}, std::move(edge.why)});
+  std::sort(plan.edges.begin(), plan.edges.end(), [](const Edge& a, const Edge& b) {
+    return std::pair(a.after, a.before) < std::pair(b.after, b.before);
+  });
 }
 
 /// A label that no host has is a slip of the pen: the bound would be one for the whole site.
@@ -189,16 +201,19 @@ void check_labels(Plan& plan, const Policy& policy) {
       for (const auto& [label, value] : host.labels) known.insert(label);
     }
     if (without.size() == plan.fleet.hosts.size())
-      throw Error(ErrorCode::misuse, fmt::format("policy '{}': no host has the label '{}'.{}", policy.describe(), escaped(at_most->of),
-                                                 suggestion(at_most->of, {known.begin(), known.end()})));
+      throw Error(ErrorCode::misuse,
+                  fmt::format("policy '{}': no host has the label '{}'.{}", policy.describe(),
+                              escaped(at_most->of), suggestion(at_most->of, {known.begin(), known.end()})));
     if (!without.empty())
-      plan.notes.push_back(fmt::format("policy '{}': host '{}'{} no label '{}', and count{} as one group", policy.describe(), without.front(),
-                                       without.size() > 1 ? fmt::format(" and {} more have", without.size() - 1) : " has",
-                                       escaped(at_most->of), without.size() > 1 ? "" : "s"));
+      plan.notes.push_back(fmt::format(
+          "policy '{}': host '{}'{} no label '{}', and count{} as one group", policy.describe(),
+          without.front(), without.size() > 1 ? fmt::format(" and {} more have", without.size() - 1) : " has",
+          escaped(at_most->of), without.size() > 1 ? "" : "s"));
   }
 }
 
-void note_what_is_odd(Plan& plan, const Site& site, const Desired& desired, const std::map<Instance, ManifestEntry>& last_known) {
+void note_what_is_odd(Plan& plan, const Site& site, const Desired& desired,
+                      const std::map<Instance, ManifestEntry>& last_known) {
   std::set<std::string> populated;
   for (const Host& host : plan.fleet.hosts) populated.insert(host.host_class);
   for (const HostClass& host_class : site.host_classes)
@@ -213,9 +228,12 @@ void note_what_is_odd(Plan& plan, const Site& site, const Desired& desired, cons
         plan.notes.push_back(fmt::format("'{}' requires '{}', which is on no host", name, one.service));
   std::map<std::string, std::vector<std::string>> gone;
   for (const auto& [instance, entry] : last_known)
-    if (!plan.fleet.find(instance.host) && entry.new_definition) gone[instance.host].push_back(entry.new_definition->title());
+    if (!plan.fleet.find(instance.host) && entry.new_definition)
+      gone[instance.host].push_back(entry.new_definition->title());
   for (const auto& [host, held] : gone)
-    plan.notes.push_back(fmt::format("host '{}' is in no class any more; when last seen it held {}: it is left alone", host, fmt::join(held, ", ")));
+    plan.notes.push_back(
+        fmt::format("host '{}' is in no class any more; when last seen it held {}: it is left alone", host,
+                    fmt::join(held, ", ")));
 }
 
 }  // namespace
@@ -224,12 +242,14 @@ Plan make_plan(const Site& site, const Desired& desired, std::vector<HostReading
                const std::map<Instance, ManifestEntry>& last_known) {
   Plan plan{.site = site.name, .fleet = desired.fleet};
   for (HostReading& reading : readings) {
-    for (const HostReading::Entry& entry : reading.entries) plan.generation = std::max(plan.generation, entry.entry.generation);
+    for (const HostReading::Entry& entry : reading.entries)
+      plan.generation = std::max(plan.generation, entry.entry.generation);
     std::string host = reading.host;
     plan.readings.emplace(std::move(host), std::move(reading));
   }
   for (const Host& host : plan.fleet.hosts)
-    if (!plan.readings.contains(host.name)) throw Error(ErrorCode::misuse, fmt::format("make_plan: no reading of host '{}'", host.name));
+    if (!plan.readings.contains(host.name))
+      throw Error(ErrorCode::misuse, fmt::format("make_plan: no reading of host '{}'", host.name));
   plan.items = desired.items;
   plan.policy = site.policy.describe();
   plan.source = site.source;

@@ -20,7 +20,8 @@ Answer decide(const Policy::AtMost& term, const Rollout& rollout, const Host& ho
   if (rollout.unavailable(host.name)) return true;  // it makes nothing worse
   const std::string value = group(term.of, host);
   const double bound =
-      term.percent ? std::max(1.0, std::floor(rollout.hosts(term.of, value) * term.bound / 100 + rounding)) : term.bound;
+      term.percent ? std::max(1.0, std::floor(rollout.hosts(term.of, value) * term.bound / 100 + rounding))
+                   : term.bound;
   return rollout.unavailable(term.of, value) + 1 <= bound;
 }
 
@@ -70,23 +71,29 @@ std::string Policy::describe() const {
 }
 
 Policy at_most(int hosts, std::string of) {
-  if (hosts < 1) throw Error(ErrorCode::misuse, fmt::format("policy at-most {}: give a number of hosts, at least 1", hosts));
+  if (hosts < 1)
+    throw Error(ErrorCode::misuse,
+                fmt::format("policy at-most {}: give a number of hosts, at least 1", hosts));
   return one_term(Policy::AtMost{static_cast<double>(hosts), false, std::move(of)});
 }
 
 Policy at_most_percent(double percent, std::string of) {
   if (!(percent > 0 && percent <= 100))
-    throw Error(ErrorCode::misuse, fmt::format("policy at-most \"{:g}%\": give more than 0% and at most 100%", percent));
+    throw Error(ErrorCode::misuse,
+                fmt::format("policy at-most \"{:g}%\": give more than 0% and at most 100%", percent));
   return one_term(Policy::AtMost{percent, true, std::move(of)});
 }
 
 Policy all_of(const std::vector<Policy>& policies) {
   std::vector<Policy::Term> terms;
-  for (const Policy& policy : policies) terms.insert(terms.end(), policy.terms().begin(), policy.terms().end());
+  for (const Policy& policy : policies)
+    terms.insert(terms.end(), policy.terms().begin(), policy.terms().end());
   return Policy(std::move(terms));
 }
 
-Policy ask(std::string name, Predicate predicate) { return one_term(Policy::Ask{std::move(name), std::move(predicate)}); }
+Policy ask(std::string name, Predicate predicate) {
+  return one_term(Policy::Ask{std::move(name), std::move(predicate)});
+}
 
 Policy default_policy() { return at_most_percent(30); }
 

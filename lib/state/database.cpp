@@ -12,7 +12,8 @@
 namespace tutti {
 
 Statement::Statement(Database& database, const char* sql) : database_(database) {
-  if (sqlite3_prepare_v2(database.handle(), sql, -1, &statement_, nullptr) != SQLITE_OK) database.fail("prepare");
+  if (sqlite3_prepare_v2(database.handle(), sql, -1, &statement_, nullptr) != SQLITE_OK)
+    database.fail("prepare");
 }
 Statement::~Statement() { sqlite3_finalize(statement_); }
 
@@ -25,7 +26,8 @@ Statement& Statement::bind(int position, double value) {
   return *this;
 }
 Statement& Statement::bind(int position, std::string_view value) {
-  if (sqlite3_bind_text(statement_, position, value.data(), static_cast<int>(value.size()), SQLITE_TRANSIENT) != SQLITE_OK)
+  if (sqlite3_bind_text(statement_, position, value.data(), static_cast<int>(value.size()),
+                        SQLITE_TRANSIENT) != SQLITE_OK)
     database_.fail("bind");
   return *this;
 }
@@ -37,8 +39,7 @@ bool Statement::step() {
 }
 
 void Statement::run() {
-  while (step()) {
-  }
+  while (step()) {}
   sqlite3_reset(statement_);
   sqlite3_clear_bindings(statement_);
 }
@@ -47,7 +48,8 @@ std::int64_t Statement::integer(int column) const { return sqlite3_column_int64(
 double Statement::number(int column) const { return sqlite3_column_double(statement_, column); }
 std::string Statement::text(int column) const {
   const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
-  return bytes ? std::string(bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))) : std::string();
+  return bytes ? std::string(bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column)))
+               : std::string();
 }
 
 Database::Database(const std::filesystem::path& file) : file_(file) {
@@ -58,8 +60,11 @@ Database::Database(const std::filesystem::path& file) : file_(file) {
   if (code != SQLITE_OK) {
     std::string why = opened ? sqlite3_errmsg(opened) : "no memory";
     const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : ".";
-    if (::access(::access(file.c_str(), F_OK) == 0 ? file.c_str() : folder.c_str(), W_OK) != 0) why += fmt::format(" ({})", std::strerror(errno));
-    throw Error(ErrorCode::system, fmt::format("the state file {} can't be opened: {}. Give another with --state", file.string(), why));
+    if (::access(::access(file.c_str(), F_OK) == 0 ? file.c_str() : folder.c_str(), W_OK) != 0)
+      why += fmt::format(" ({})", std::strerror(errno));
+    throw Error(
+        ErrorCode::system,
+        fmt::format("the state file {} can't be opened: {}. Give another with --state", file.string(), why));
   }
   sqlite3_busy_timeout(handle(), 5000);  // milliseconds; another process that reads history
   execute("PRAGMA journal_mode=WAL");
@@ -74,11 +79,14 @@ void Database::execute(const char* sql) {
 void Database::fail(const char* doing) const {
   const int code = sqlite3_errcode(handle());
   const char* remedy = code == SQLITE_FULL     ? " Make room there, then go on"
-                       : code == SQLITE_NOTADB ? " Give another with --state; if it was Tutti's and is damaged, move it away: the hosts are the truth, "
+                       : code == SQLITE_NOTADB ? " Give another with --state; if it was Tutti's and is "
+                                                 "damaged, move it away: the hosts are the truth, "
                                                  "`deploy --take-over` goes on without it"
-                       : code == SQLITE_CORRUPT ? " Move it away: the hosts are the truth, `deploy --take-over` goes on without it"
-                                                : "";
-  throw Error(ErrorCode::system, fmt::format("the state file {}: can't {}: {}.{}", file_.string(), doing, sqlite3_errmsg(handle()), remedy));
+                       : code == SQLITE_CORRUPT
+                           ? " Move it away: the hosts are the truth, `deploy --take-over` goes on without it"
+                           : "";
+  throw Error(ErrorCode::system, fmt::format("the state file {}: can't {}: {}.{}", file_.string(), doing,
+                                             sqlite3_errmsg(handle()), remedy));
 }
 
 }  // namespace tutti

@@ -65,7 +65,9 @@ class Transaction {
     database_.execute(is_inner_ ? "SAVEPOINT inner" : "BEGIN IMMEDIATE");
   }
   ~Transaction() {
-    if (is_open_) sqlite3_exec(database_.handle(), is_inner_ ? "ROLLBACK TO inner; RELEASE inner" : "ROLLBACK", nullptr, nullptr, nullptr);
+    if (is_open_)
+      sqlite3_exec(database_.handle(), is_inner_ ? "ROLLBACK TO inner; RELEASE inner" : "ROLLBACK", nullptr,
+                   nullptr, nullptr);
   }
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;

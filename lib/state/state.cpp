@@ -21,11 +21,11 @@ namespace tutti {
 namespace {
 
 constexpr int schema_version = 2;
-constexpr std::int64_t tenfold = 10;  // so many times as many runs as are kept, when none of them was complete
+constexpr std::int64_t tenfold =
+    10;  // so many times as many runs as are kept, when none of them was complete
 /// From schema 1, which had neither time nor host of a record.
-constexpr const char* from_schema_1 =
-    "ALTER TABLE record ADD COLUMN host TEXT NOT NULL DEFAULT '';"
-    "ALTER TABLE record ADD COLUMN time REAL NOT NULL DEFAULT 0;";
+constexpr const char* from_schema_1 = "ALTER TABLE record ADD COLUMN host TEXT NOT NULL DEFAULT '';"
+                                      "ALTER TABLE record ADD COLUMN time REAL NOT NULL DEFAULT 0;";
 constexpr const char* schema = R"(
 CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS host(name TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;
@@ -53,28 +53,38 @@ void make_folder(const std::filesystem::path& file) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error)
-    throw Error(ErrorCode::system, fmt::format("the folder {} for the state can't be made: {}. Give another file with --state",
-                                               folder.string(), error.message()));
+    throw Error(ErrorCode::system,
+                fmt::format("the folder {} for the state can't be made: {}. Give another file with --state",
+                            folder.string(), error.message()));
   std::filesystem::permissions(folder, std::filesystem::perms::owner_all, error);
 }
 
 class SqliteJournal final : public Journal {
  public:
   SqliteJournal(Database& database, int run)
-      : database_(database), run_(run),
-        insert_(database, "INSERT INTO record(run,type,step,path,sequence,hash,number,text,host,time) VALUES(?,?,?,?,?,?,?,?,?,?)") {}
+      : database_(database),
+        run_(run),
+        insert_(database, "INSERT INTO record(run,type,step,path,sequence,hash,number,text,host,time) "
+                          "VALUES(?,?,?,?,?,?,?,?,?,?)") {}
   ~SqliteJournal() override {
     try {
       SqliteJournal::commit();
     } catch (const Error&) {  // what was not committed was never sent
-      sqlite3_exec(database_.handle(), "ROLLBACK", nullptr, nullptr, nullptr);  // fails when it is rolled back already
+      sqlite3_exec(database_.handle(), "ROLLBACK", nullptr, nullptr,
+                   nullptr);  // fails when it is rolled back already
     }
   }
   void append(const Record& r) override {
     if (!open_) database_.execute("BEGIN");
     open_ = true;
-    insert_.bind(1, std::int64_t{run_}).bind(2, static_cast<std::int64_t>(r.type)).bind(3, std::int64_t{r.step});
-    insert_.bind(4, r.path).bind(5, std::int64_t{r.sequence}).bind(6, r.hash).bind(7, r.number).bind(8, to_utf8(r.text));
+    insert_.bind(1, std::int64_t{run_})
+        .bind(2, static_cast<std::int64_t>(r.type))
+        .bind(3, std::int64_t{r.step});
+    insert_.bind(4, r.path)
+        .bind(5, std::int64_t{r.sequence})
+        .bind(6, r.hash)
+        .bind(7, r.number)
+        .bind(8, to_utf8(r.text));
     insert_.bind(9, r.host).bind(10, now());
     insert_.run();
   }
@@ -92,11 +102,15 @@ class SqliteJournal final : public Journal {
 };
 
 Generation generation(const Statement& row) {
-  return {.number = static_cast<int>(row.integer(0)), .started = row.number(1), .ended = row.number(2), .by = row.text(3),
-          .status = row.text(4), .summary = row.text(5), .source_hash = row.text(6)};
+  return {.number = static_cast<int>(row.integer(0)),
+          .started = row.number(1),
+          .ended = row.number(2),
+          .by = row.text(3),
+          .status = row.text(4),
+          .summary = row.text(5),
+          .source_hash = row.text(6)};
 }
 constexpr const char* generation_columns = "number, started, ended, by, status, summary, source_hash";
-
 
 /// Who locked the file.
 std::string written_in(int fd) {
@@ -117,7 +131,9 @@ struct State::Impl {
   }
   void set_meta(const char* key, const std::string& value) {
     Statement(*database, "INSERT INTO meta VALUES(?,?) ON CONFLICT(key) DO UPDATE SET value=excluded.value")
-        .bind(1, std::string_view(key)).bind(2, value).run();
+        .bind(1, std::string_view(key))
+        .bind(2, value)
+        .run();
   }
   /// Makes the tables of a fresh file; touches none that is not ours, or of another version.
   void prepare() {
@@ -131,8 +147,11 @@ struct State::Impl {
       }
       transaction.commit();
     }
-    if (!has("SELECT 1 FROM sqlite_master WHERE name='meta'") || !has("SELECT 1 FROM sqlite_master WHERE name='run'"))
-      throw Error(ErrorCode::system, fmt::format("{} is a database of another program. Give another with --state", file.string()));
+    if (!has("SELECT 1 FROM sqlite_master WHERE name='meta'") ||
+        !has("SELECT 1 FROM sqlite_master WHERE name='run'"))
+      throw Error(
+          ErrorCode::system,
+          fmt::format("{} is a database of another program. Give another with --state", file.string()));
     if (meta("schema") == "1") {
       Transaction transaction(*database);
       if (meta("schema") == "1") {  // nobody else was faster
@@ -142,8 +161,10 @@ struct State::Impl {
       transaction.commit();
     }
     if (const std::string version = meta("schema"); version != std::to_string(schema_version))
-      throw Error(ErrorCode::system, fmt::format("the state file {} has schema {}, this version knows {}: was it made by a newer Tutti?",
-                                                 file.string(), version, schema_version));
+      throw Error(
+          ErrorCode::system,
+          fmt::format("the state file {} has schema {}, this version knows {}: was it made by a newer Tutti?",
+                      file.string(), version, schema_version));
   }
   std::filesystem::path lock_file() const { return file.string() + ".lock"; }
 };
@@ -186,8 +207,11 @@ std::int64_t State::seen(const std::string& host) const {
 }
 
 void State::saw(const std::string& host, std::int64_t epoch) {
-  Statement(*impl_->database, "INSERT INTO host VALUES(?,?) ON CONFLICT(name) DO UPDATE SET epoch=max(epoch,excluded.epoch)")
-      .bind(1, host).bind(2, epoch).run();
+  Statement(*impl_->database,
+            "INSERT INTO host VALUES(?,?) ON CONFLICT(name) DO UPDATE SET epoch=max(epoch,excluded.epoch)")
+      .bind(1, host)
+      .bind(2, epoch)
+      .run();
 }
 
 std::string State::holder() const {
@@ -202,7 +226,9 @@ void State::hold(const std::string& why) {
   if (impl_->lock >= 0) return;
   const std::string file = impl_->lock_file().string();
   const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0) throw Error(ErrorCode::system, fmt::format("the lock {} can't be opened: {}", file, std::strerror(errno)));
+  if (fd < 0)
+    throw Error(ErrorCode::system,
+                fmt::format("the lock {} can't be opened: {}", file, std::strerror(errno)));
   if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
     const std::string who = written_in(fd);
     ::close(fd);
@@ -219,29 +245,47 @@ void State::release() noexcept {
   if (impl_->lock >= 0) ::close(std::exchange(impl_->lock, -1));
 }
 
-int State::begin_run(const std::string& plan_json, const std::string& source, const std::string& summary, int seen_generation) {
+int State::begin_run(const std::string& plan_json, const std::string& source, const std::string& summary,
+                     int seen_generation) {
   Database& db = *impl_->database;
   Transaction transaction(db);
   Statement last(db, "SELECT coalesce(max(number), 0) FROM run");
   (void)last.step();
   const int number = std::max(static_cast<int>(last.integer(0)), seen_generation) + 1;
   last.run();
-  Statement(db, "INSERT INTO run(number,started,by,status,source,source_hash,plan,summary) VALUES(?,?,?,'running',?,?,?,?)")
-      .bind(1, std::int64_t{number}).bind(2, now()).bind(3, whoami()).bind(4, to_utf8(source)).bind(5, sha256(source)).bind(6, plan_json)
-      .bind(7, summary).run();
+  Statement(db, "INSERT INTO run(number,started,by,status,source,source_hash,plan,summary) "
+                "VALUES(?,?,?,'running',?,?,?,?)")
+      .bind(1, std::int64_t{number})
+      .bind(2, now())
+      .bind(3, whoami())
+      .bind(4, to_utf8(source))
+      .bind(5, sha256(source))
+      .bind(6, plan_json)
+      .bind(7, summary)
+      .run();
   transaction.commit();
   return number;
 }
 
-std::unique_ptr<Journal> State::journal(int run) { return std::make_unique<SqliteJournal>(*impl_->database, run); }
+std::unique_ptr<Journal> State::journal(int run) {
+  return std::make_unique<SqliteJournal>(*impl_->database, run);
+}
 
-void State::end_run(int run, const std::string& status, const std::string& result, const std::string& report_json) {
+void State::end_run(int run, const std::string& status, const std::string& result,
+                    const std::string& report_json) {
   Statement(*impl_->database, "UPDATE run SET ended=?, status=?, report=?, summary=summary||? WHERE number=?")
-      .bind(1, now()).bind(2, status).bind(3, report_json).bind(4, result.empty() ? "" : ": " + result).bind(5, std::int64_t{run}).run();
+      .bind(1, now())
+      .bind(2, status)
+      .bind(3, report_json)
+      .bind(4, result.empty() ? "" : ": " + result)
+      .bind(5, std::int64_t{run})
+      .run();
 }
 
 std::optional<Generation> State::unfinished() const {
-  Statement statement(*impl_->database, fmt::format("SELECT {} FROM run WHERE ended=0 ORDER BY number DESC", generation_columns).c_str());
+  Statement statement(
+      *impl_->database,
+      fmt::format("SELECT {} FROM run WHERE ended=0 ORDER BY number DESC", generation_columns).c_str());
   if (!statement.step()) return {};
   return generation(statement);
 }
@@ -253,7 +297,8 @@ std::vector<std::string> State::left_open(int run) const {
                       "(SELECT step FROM record WHERE run=?1 AND type=7) GROUP BY step ORDER BY step");
   statement.bind(1, std::int64_t{run});
   Statement plan(*impl_->database, "SELECT plan FROM run WHERE number=?");
-  const Json steps = plan.bind(1, std::int64_t{run}).step() ? Json::parse(plan.text(0)).at("steps") : Json::array();
+  const Json steps =
+      plan.bind(1, std::int64_t{run}).step() ? Json::parse(plan.text(0)).at("steps") : Json::array();
   std::vector<std::string> open;
   while (statement.step()) {
     const Json step = steps.at(static_cast<std::size_t>(statement.integer(0)));
@@ -265,24 +310,35 @@ std::vector<std::string> State::left_open(int run) const {
 
 void State::abandon(int run) {
   Statement(*impl_->database, "UPDATE run SET ended=?, status='abandoned' WHERE number=? AND ended=0")
-      .bind(1, now()).bind(2, std::int64_t{run}).run();
+      .bind(1, now())
+      .bind(2, std::int64_t{run})
+      .run();
 }
 
 std::vector<Generation> State::history() const {
-  Statement statement(*impl_->database, fmt::format("SELECT {} FROM run ORDER BY number DESC", generation_columns).c_str());
+  Statement statement(*impl_->database,
+                      fmt::format("SELECT {} FROM run ORDER BY number DESC", generation_columns).c_str());
   std::vector<Generation> all;
   while (statement.step()) all.push_back(generation(statement));
   return all;
 }
 
 std::vector<Record> State::records(int run) const {
-  Statement statement(*impl_->database, "SELECT type,step,path,sequence,hash,number,text,host,time FROM record WHERE run=? ORDER BY id");
+  Statement statement(
+      *impl_->database,
+      "SELECT type,step,path,sequence,hash,number,text,host,time FROM record WHERE run=? ORDER BY id");
   statement.bind(1, std::int64_t{run});
   std::vector<Record> all;
   while (statement.step())
-    all.push_back({.type = static_cast<Record::Type>(statement.integer(0)), .step = static_cast<std::uint32_t>(statement.integer(1)),
-                   .path = statement.text(2), .sequence = static_cast<std::uint32_t>(statement.integer(3)), .hash = statement.text(4),
-                   .number = statement.integer(5), .text = statement.text(6), .host = statement.text(7), .time = statement.number(8)});
+    all.push_back({.type = static_cast<Record::Type>(statement.integer(0)),
+                   .step = static_cast<std::uint32_t>(statement.integer(1)),
+                   .path = statement.text(2),
+                   .sequence = static_cast<std::uint32_t>(statement.integer(3)),
+                   .hash = statement.text(4),
+                   .number = statement.integer(5),
+                   .text = statement.text(6),
+                   .host = statement.text(7),
+                   .time = statement.number(8)});
   return all;
 }
 
@@ -290,18 +346,22 @@ std::string State::plan_of(int run) const {
   Statement statement(*impl_->database, "SELECT plan FROM run WHERE number=?");
   if (!statement.bind(1, std::int64_t{run}).step()) {
     const std::vector<Generation> all = history();
-    throw Error(ErrorCode::misuse, all.empty() ? fmt::format("nothing was deployed with {}", impl_->file.string())
-                                               : fmt::format("there is no run {}: the last is {}", run, all.front().number));
+    throw Error(ErrorCode::misuse,
+                all.empty() ? fmt::format("nothing was deployed with {}", impl_->file.string())
+                            : fmt::format("there is no run {}: the last is {}", run, all.front().number));
   }
   std::string plan = statement.text(0);
   if (plan.empty())
-    throw Error(ErrorCode::misuse, fmt::format("run {} was forgotten: only its line in the history is kept. Deploy with --keep N to keep more runs", run));
+    throw Error(ErrorCode::misuse, fmt::format("run {} was forgotten: only its line in the history is kept. "
+                                               "Deploy with --keep N to keep more runs",
+                                               run));
   return plan;
 }
 
 int State::first_kept(int keep) const {
   const std::int64_t least = std::max(keep, 1), most = least * tenfold;
-  Statement statement(*impl_->database, "SELECT number, status='complete' FROM run ORDER BY number DESC LIMIT ?");
+  Statement statement(*impl_->database,
+                      "SELECT number, status='complete' FROM run ORDER BY number DESC LIMIT ?");
   statement.bind(1, most);
   bool is_complete = false;
   for (std::int64_t count = 1; statement.step(); ++count) {
@@ -314,7 +374,9 @@ int State::first_kept(int keep) const {
 void State::forget_before(int run) {
   Transaction transaction(*impl_->database);
   Statement(*impl_->database, "DELETE FROM record WHERE run<?").bind(1, std::int64_t{run}).run();
-  Statement(*impl_->database, "UPDATE run SET plan='', report='', source='' WHERE number<? AND plan<>''").bind(1, std::int64_t{run}).run();
+  Statement(*impl_->database, "UPDATE run SET plan='', report='', source='' WHERE number<? AND plan<>''")
+      .bind(1, std::int64_t{run})
+      .run();
   transaction.commit();
 }
 
@@ -334,7 +396,8 @@ std::map<Instance, ManifestEntry> State::last_known() const {
   std::map<Instance, ManifestEntry> all;
   while (statement.step()) {
     try {
-      all.emplace(Instance{statement.text(1), statement.text(0)}, ManifestEntry::from_json(statement.text(2)));
+      all.emplace(Instance{statement.text(1), statement.text(0)},
+                  ManifestEntry::from_json(statement.text(2)));
     } catch (const Error&) {  // a cache: what can't be read is not known
     }
   }

@@ -57,14 +57,10 @@ std::string describe(const std::exception_ptr& failure) noexcept {
   try {
     try {
       std::rethrow_exception(failure);
-    } catch (const std::exception& e) {
-      return e.what();
-    } catch (...) {
+    } catch (const std::exception& e) { return e.what(); } catch (...) {
       return "something was thrown that is no std::exception";
     }
-  } catch (...) {
-    return "something was thrown, and what can't be said";
-  }
+  } catch (...) { return "something was thrown, and what can't be said"; }
 }
 
 }  // namespace tutti

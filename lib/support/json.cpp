@@ -30,7 +30,9 @@ class KeyCheck final : public nlohmann::json_sax<Json> {
   bool start_array(std::size_t) override { return open(true); }
   bool end_object() override { return close(); }
   bool end_array() override { return close(); }
-  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override { return false; }
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
+    return false;
+  }
   bool key(string_t& key) override {
     levels_.back().key = key;
     if (levels_.back().keys.insert(key).second) return true;
@@ -54,7 +56,9 @@ class KeyCheck final : public nlohmann::json_sax<Json> {
     std::set<std::string> keys = {};
   };
 
-  static std::string singular(const std::string& key) { return escaped(key.ends_with('s') ? key.substr(0, key.size() - 1) : key); }
+  static std::string singular(const std::string& key) {
+    return escaped(key.ends_with('s') ? key.substr(0, key.size() - 1) : key);
+  }
   bool value() {
     if (!levels_.empty()) ++levels_.back().elements;
     return true;
@@ -78,7 +82,8 @@ class KeyCheck final : public nlohmann::json_sax<Json> {
 Json parse_written_json(std::string_view text, const std::string& what) {
   Json json = parse_json(text, what);
   KeyCheck check;
-  if (!Json::sax_parse(text, &check) && !check.what().empty()) throw Error(ErrorCode::misuse, what + ": " + check.what());
+  if (!Json::sax_parse(text, &check) && !check.what().empty())
+    throw Error(ErrorCode::misuse, what + ": " + check.what());
   return json;
 }
 
@@ -100,11 +105,13 @@ Json parse_json(std::string_view text, const std::string& what) {
 
 Reader::Reader(const Json& object, std::string where, std::initializer_list<const char*> keys)
     : object_(&object), where_(std::move(where)) {
-  if (!object.is_object()) throw Error(ErrorCode::misuse, fmt::format("{}: an object is wanted here", where_));
+  if (!object.is_object())
+    throw Error(ErrorCode::misuse, fmt::format("{}: an object is wanted here", where_));
   for (const auto& [key, value] : object.items()) {
     if (std::any_of(keys.begin(), keys.end(), [&](const char* k) { return key == k; })) continue;
-    throw Error(ErrorCode::misuse, fmt::format("{}: unknown key '{}'.{}", where_, escaped(key),
-                                               suggestion(key, std::vector<std::string>(keys.begin(), keys.end()))));
+    throw Error(ErrorCode::misuse,
+                fmt::format("{}: unknown key '{}'.{}", where_, escaped(key),
+                            suggestion(key, std::vector<std::string>(keys.begin(), keys.end()))));
   }
 }
 
@@ -114,15 +121,18 @@ const Json& Reader::at(const char* key) const {
 }
 
 void Reader::wrong(const char* key, const char* wanted) const {
-  throw Error(ErrorCode::misuse, fmt::format("{}: '{}' is {}; {} is wanted", where_, key,
-                                             escaped(at(key).dump(-1, ' ', false, Json::error_handler_t::replace)), wanted));
+  throw Error(ErrorCode::misuse,
+              fmt::format("{}: '{}' is {}; {} is wanted", where_, key,
+                          escaped(at(key).dump(-1, ' ', false, Json::error_handler_t::replace)), wanted));
 }
 
 std::string Reader::text(const char* key) const {
   if (!at(key).is_string()) wrong(key, "a string");
   return at(key).get<std::string>();
 }
-std::string Reader::text(const char* key, std::string otherwise) const { return has(key) ? text(key) : otherwise; }
+std::string Reader::text(const char* key, std::string otherwise) const {
+  return has(key) ? text(key) : otherwise;
+}
 
 std::int64_t Reader::integer(const char* key, std::int64_t otherwise) const {
   if (!has(key)) return otherwise;
@@ -130,10 +140,13 @@ std::int64_t Reader::integer(const char* key, std::int64_t otherwise) const {
   return at(key).get<std::int64_t>();
 }
 
-std::int64_t Reader::integer(const char* key, std::int64_t otherwise, std::int64_t least, std::int64_t most) const {
+std::int64_t Reader::integer(const char* key, std::int64_t otherwise, std::int64_t least,
+                             std::int64_t most) const {
   const std::int64_t value = integer(key, otherwise);
   const Json* given = has(key) ? &at(key) : nullptr;
-  if (given && (value < least || value > most || (given->is_number_unsigned() && given->get<std::uint64_t>() > static_cast<std::uint64_t>(most))))
+  if (given &&
+      (value < least || value > most ||
+       (given->is_number_unsigned() && given->get<std::uint64_t>() > static_cast<std::uint64_t>(most))))
     wrong(key, fmt::format("{} to {}", least, most).c_str());
   return value;
 }

@@ -29,11 +29,12 @@ class Reader {
   [[nodiscard]] bool has(const char* key) const { return object_->contains(key); }
   /// The member; throws Error when it is missing.
   [[nodiscard]] const Json& at(const char* key) const;
-  [[nodiscard]] std::string text(const char* key) const;                        ///< required
+  [[nodiscard]] std::string text(const char* key) const;  ///< required
   [[nodiscard]] std::string text(const char* key, std::string otherwise) const;
   [[nodiscard]] std::int64_t integer(const char* key, std::int64_t otherwise) const;
   /// The same, refused outside of `least` to `most`.
-  [[nodiscard]] std::int64_t integer(const char* key, std::int64_t otherwise, std::int64_t least, std::int64_t most) const;
+  [[nodiscard]] std::int64_t integer(const char* key, std::int64_t otherwise, std::int64_t least,
+                                     std::int64_t most) const;
   [[nodiscard]] double number(const char* key, double otherwise) const;
   [[nodiscard]] bool flag(const char* key, bool otherwise) const;
   /// The members of an array, or nothing when the key is absent.

@@ -46,8 +46,12 @@ std::size_t sequence(std::string_view s) noexcept {
 bool is_name(std::string_view s) noexcept {
   return consists_of(s, "._-", 64) && (is_letter(s[0]) || is_digit(s[0]));
 }
-bool is_item_name(std::string_view s) noexcept { return consists_of(s, "._-", 100) && s[0] != '-' && s[0] != '.'; }
-bool is_user(std::string_view s) noexcept { return consists_of(s, "._-", 32) && (is_letter(s[0]) || s[0] == '_'); }
+bool is_item_name(std::string_view s) noexcept {
+  return consists_of(s, "._-", 100) && s[0] != '-' && s[0] != '.';
+}
+bool is_user(std::string_view s) noexcept {
+  return consists_of(s, "._-", 32) && (is_letter(s[0]) || s[0] == '_');
+}
 bool is_address(std::string_view s) noexcept {
   return consists_of(s, ".:-_%[]", 255) && s[0] != '-' && s[0] != '.';
 }
@@ -64,10 +68,12 @@ bool is_utf8(std::string_view s) noexcept {
 std::string sha256(std::string_view bytes) {
   // Both are kept: to look up the algorithm and to make a context takes longer than a short digest.
   static EVP_MD* const algorithm = EVP_MD_fetch(nullptr, "SHA256", nullptr);
-  thread_local const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  thread_local const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
+                                                                                     EVP_MD_CTX_free);
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned length = 0;
-  if (EVP_DigestInit_ex(context.get(), algorithm, nullptr) != 1 || EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) != 1 ||
+  if (EVP_DigestInit_ex(context.get(), algorithm, nullptr) != 1 ||
+      EVP_DigestUpdate(context.get(), bytes.data(), bytes.size()) != 1 ||
       EVP_DigestFinal_ex(context.get(), digest.data(), &length) != 1)
     throw Error(ErrorCode::system, "libcrypto can't compute SHA-256");
   return to_hex({reinterpret_cast<const char*>(digest.data()), length});

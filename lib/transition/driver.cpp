@@ -45,10 +45,12 @@ struct Driver::Impl {
     if (start.kind == TaskKind::compensation) return compensations_of(start.step).at(start.serial - 1);
     if (start.kind == TaskKind::verify) {
       // On an install there is no old service to validate: nothing of the new one may be left.
-      if (step.old_definition) return [old = step.old_definition](Context c) { return verify_service(std::move(c), old); };
+      if (step.old_definition)
+        return [old = step.old_definition](Context c) { return verify_service(std::move(c), old); };
       return [fresh = step.new_definition](Context c) { return verify_gone(std::move(c), fresh); };
     }
-    return [procedure = transition_of(step), &step](Context c) { return procedure(std::move(c), change(step)); };
+    return
+        [procedure = transition_of(step), &step](Context c) { return procedure(std::move(c), change(step)); };
   }
 };
 
@@ -64,11 +66,13 @@ void Driver::run(const std::function<void(const Progress&)>& on_progress) {
     if (body.dropped) return void(impl_->running.erase(id));
     if (!handle.done() && !body.awaited) {
       impl_->running.erase(id);
-      return impl_->executor.raised(id, "the transition waits for something that is no effect: it would never go on");
+      return impl_->executor.raised(
+          id, "the transition waits for something that is no effect: it would never go on");
     }
     if (!handle.done() && !body.awaited->request_) {
       impl_->running.erase(id);
-      return impl_->executor.raised(id, "the transition awaits an effect for the second time: make another one for that");
+      return impl_->executor.raised(
+          id, "the transition awaits an effect for the second time: make another one for that");
     }
     if (!handle.done()) return impl_->executor.perform(id, std::move(body.awaited->request_));
     const std::exception_ptr failure = handle.promise().failure;
@@ -112,7 +116,9 @@ void Driver::run(const std::function<void(const Progress&)>& on_progress) {
   }
 }
 
-void EffectBase::await_suspend(std::coroutine_handle<>) { context_.driver_->impl_->running.at(context_.task_).awaited = this; }
+void EffectBase::await_suspend(std::coroutine_handle<>) {
+  context_.driver_->impl_->running.at(context_.task_).awaited = this;
+}
 
 Result EffectBase::take() {
   Driver::Impl::Running& running = context_.driver_->impl_->running.at(context_.task_);
@@ -167,7 +173,8 @@ Definition Context::deployed(const std::string& service) const {
     if (one.entry.service == service && one.entry.new_definition) return *one.entry.new_definition;
     known.push_back(one.entry.service);
   }
-  throw Error(ErrorCode::misuse, fmt::format("no service '{}' is deployed on '{}'.{}", service, host, suggestion(service, known)));
+  throw Error(ErrorCode::misuse, fmt::format("no service '{}' is deployed on '{}'.{}", service, host,
+                                             suggestion(service, known)));
 }
 
 }  // namespace tutti

@@ -18,11 +18,15 @@ Transition undrain_again(Context c, DefinitionPtr service) { co_await c.undrain(
 
 EffectFailed::EffectFailed(std::string request, Result result)
     : message_(fmt::format("{} failed: {}", request,
-                           result.error.empty() ? fmt::format("{} {}", result.how, result.status) : escaped(result.error, true))),
+                           result.error.empty() ? fmt::format("{} {}", result.how, result.status)
+                                                : escaped(result.error, true))),
       result_(std::move(result)) {}
 
 Context::Effect<Output> Context::run(Command command, Input input) const {
-  return {*this, Request{.operation = Operation::run, .command = std::move(command), .input = std::move(input), .host = host_}};
+  return {*this, Request{.operation = Operation::run,
+                         .command = std::move(command),
+                         .input = std::move(input),
+                         .host = host_}};
 }
 Context::Effect<void> Context::start(const Definition& service) const {
   DefinitionPtr held = shared(service);
@@ -47,16 +51,26 @@ Context::Effect<void> Context::put_file(std::string path, std::string content, u
   auto token = std::make_shared<std::string>();  // shared: known only once the registration is made
   register_compensation([undo, token](Context c) mutable {
     undo.of = *token;
-    return [](Context inner, Request request) -> Transition { co_await Effect<void>(inner, std::move(request)); }(std::move(c), undo);
+    return [](Context inner, Request request) -> Transition {
+      co_await Effect<void>(inner, std::move(request));
+    }(std::move(c), undo);
   });
   *token = next_token();
-  return {*this, Request{.operation = Operation::put_file, .path = std::move(path), .content = std::move(content), .mode = mode, .host = host_}};
+  return {*this, Request{.operation = Operation::put_file,
+                         .path = std::move(path),
+                         .content = std::move(content),
+                         .mode = mode,
+                         .host = host_}};
 }
 Context::Effect<std::string> Context::get_file(std::string path) const {
   return {*this, Request{.operation = Operation::get_file, .path = std::move(path), .host = host_}};
 }
 Context::Effect<void> Context::wait_until(Command command, double every, double limit) const {
-  return {*this, Request{.operation = Operation::wait_until, .command = std::move(command), .host = host_, .limit = limit, .every = every}};
+  return {*this, Request{.operation = Operation::wait_until,
+                         .command = std::move(command),
+                         .host = host_,
+                         .limit = limit,
+                         .every = every}};
 }
 Context::Effect<void> Context::sleep(double seconds) const {
   return {*this, Request{.operation = Operation::sleep, .every = seconds}};
@@ -71,7 +85,8 @@ Context::Effect<void> Context::undrain(const Definition& service) const {
   return {*this, Request{.operation = Operation::undrain, .definition = shared(service)}};
 }
 Context::Effect<void> Context::switch_over(const Definition& service) const {
-  throw Error(ErrorCode::not_built, fmt::format("switch-over {} is not built yet: leave it out", service.title()));
+  throw Error(ErrorCode::not_built,
+              fmt::format("switch-over {} is not built yet: leave it out", service.title()));
 }
 
 Transition replace_service(Context c, Change change) {
@@ -79,7 +94,8 @@ Transition replace_service(Context c, Change change) {
     co_await c.drain(change.new_service);
     co_await c.stop(*change.old_service);
   }
-  if (!change.old_service && change.new_service.has_hook("prepare")) co_await c.run(change.new_service.hook("prepare"));
+  if (!change.old_service && change.new_service.has_hook("prepare"))
+    co_await c.run(change.new_service.hook("prepare"));
   co_await c.start(change.new_service);
   co_await c.validate(change.new_service);
   if (change.old_service) co_await c.undrain(change.new_service);
@@ -87,7 +103,8 @@ Transition replace_service(Context c, Change change) {
 
 Transition reload_service(Context c, Change change) {
   if (change.old_service)
-    c.on_roll_back([](Context inner, Definition old) -> Transition { co_await inner.reload(old); }, *change.old_service);
+    c.on_roll_back([](Context inner, Definition old) -> Transition { co_await inner.reload(old); },
+                   *change.old_service);
   co_await c.reload(change.new_service);
   co_await c.validate(change.new_service);
 }
@@ -110,7 +127,8 @@ Transition verify_gone(Context c, DefinitionPtr service) {
     if (failed.result().how != "exit") throw;  // it did not say
     lives = false;
   }
-  if (lives) throw Error(ErrorCode::system, fmt::format("{} still lives after it was rolled back", service->title()));
+  if (lives)
+    throw Error(ErrorCode::system, fmt::format("{} still lives after it was rolled back", service->title()));
 }
 
 }  // namespace tutti

@@ -27,39 +27,26 @@ class Compiler {
 
   Compiled compile() {
     switch (request_.operation) {
-    case Operation::run:
-      return run(0);
-    case Operation::wait_until:
-      return run(request_.every > 0 ? request_.every : try_again_seconds);
-    case Operation::start:
-      return start();
-    case Operation::stop:
-      return stop();
-    case Operation::reload:
-      return reload();
-    case Operation::validate:
-      return validate();
-    case Operation::put_file:
-      return put();
-    case Operation::get_file:
-      return frame(frames::Get{.id = {}, .path = path(), .max = most_file_bytes}, 0);
-    case Operation::restore_file:
-      if (!whole_path()) return {.answer = absent()};  // nothing was put there
-      return frame(frames::Unput{.id = {}, .token = token_, .of = request_.of, .path = path()}, 0);
-    case Operation::sleep:
-      return {.answer = Result{}, .pause = std::max(0.0, request_.every)};
-    case Operation::now:
-      return now();
-    case Operation::begin:
-    case Operation::end:
-      return entry();
-    case Operation::settle:
-      return settle();
-    case Operation::sweep:
-      return sweep();
-    case Operation::drain:
-    case Operation::undrain:
-      break;  // the executor takes them apart
+      case Operation::run: return run(0);
+      case Operation::wait_until: return run(request_.every > 0 ? request_.every : try_again_seconds);
+      case Operation::start: return start();
+      case Operation::stop: return stop();
+      case Operation::reload: return reload();
+      case Operation::validate: return validate();
+      case Operation::put_file: return put();
+      case Operation::get_file:
+        return frame(frames::Get{.id = {}, .path = path(), .max = most_file_bytes}, 0);
+      case Operation::restore_file:
+        if (!whole_path()) return {.answer = absent()};  // nothing was put there
+        return frame(frames::Unput{.id = {}, .token = token_, .of = request_.of, .path = path()}, 0);
+      case Operation::sleep: return {.answer = Result{}, .pause = std::max(0.0, request_.every)};
+      case Operation::now: return now();
+      case Operation::begin:
+      case Operation::end: return entry();
+      case Operation::settle: return settle();
+      case Operation::sweep: return sweep();
+      case Operation::drain:
+      case Operation::undrain: break;  // the executor takes them apart
     }
     return {.answer = failed("an operation that this version does not know")};
   }
@@ -321,9 +308,7 @@ Compiled compile(const std::string& token, const std::string& host, const Layout
                  const Request& request) {
   try {
     return Compiler(token, host, layout, request).compile();
-  } catch (const Error& e) {
-    return {.answer = failed(e.what())};
-  }
+  } catch (const Error& e) { return {.answer = failed(e.what())}; }
 }
 
 std::string encode(Compiled::Frame frame, const std::string& id) {

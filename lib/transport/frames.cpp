@@ -338,10 +338,14 @@ std::string encode(const Bye& bye) { return Frame("BYE", bye.id).end(); }
 
 std::string bootstrap(std::string_view state_dir, std::string_view runner_sha256, std::size_t runner_size) {
   // It stands between double quotes, in a text that stands between single quotes.
-  const bool allowed = state_dir.starts_with('/') && std::none_of(state_dir.begin(), state_dir.end(), [](char c) {
-    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f || std::string_view("'\"$`\\!").find(c) != std::string_view::npos;
-  });
-  if (!allowed) refuse("the state directory '" + excerpt(state_dir) + "' is not absolute, or has a control character or any of '\"$`\\!");
+  const bool allowed =
+      state_dir.starts_with('/') && std::none_of(state_dir.begin(), state_dir.end(), [](char c) {
+        return static_cast<unsigned char>(c) < 0x20 || c == 0x7f ||
+               std::string_view("'\"$`\\!").find(c) != std::string_view::npos;
+      });
+  if (!allowed)
+    refuse("the state directory '" + excerpt(state_dir) +
+           "' is not absolute, or has a control character or any of '\"$`\\!");
   if (!is_hexadecimal(runner_sha256, 64)) refuse("the runner's SHA-256 is none");
   // The name is the content's hash, yet the file is checked: after a power cut it may be empty. What comes
   // is written beside it and renamed. No single quote and no '!': the text is put inside quotes as it is.
@@ -374,8 +378,9 @@ std::string bootstrap(std::string_view state_dir, std::string_view runner_sha256
 
 namespace {
 
-constexpr std::array<std::string_view, 12> how_names = {"exit", "timeout", "killed", "already", "absent", "busy",
-                                                        "died", "lingers", "fenced", "error",   "flood",  "full"};
+constexpr std::array<std::string_view, 12> how_names = {"exit",   "timeout", "killed", "already",
+                                                        "absent", "busy",    "died",   "lingers",
+                                                        "fenced", "error",   "flood",  "full"};
 constexpr std::array<std::string_view, 4> life_names = {"alive", "dead", "unknown", "torn"};
 constexpr std::array<std::string_view, 4> state_names = {"started", "orphan", "lost", "absent"};
 

@@ -117,9 +117,9 @@
 // REFUSED baseline WHAT           instead of OK: this is no host that it can work on.
 //
 // What is kept of what a program prints is not cut silently: it may be the input of another. A stream of more
-// than 4 GiB (TUTTI_MOST_OUTPUT on the host, in bytes; looked at every 5 s) ends the program as flood. A daemon's
-// log is only moved away at START, when it has more than 1 MiB: nobody watches a daemon that is up, so one that
-// prints without end must bound its log itself.
+// than 4 GiB (TUTTI_MOST_OUTPUT on the host, in bytes; looked at every 5 s) ends the program as flood. A
+// daemon's log is only moved away at START, when it has more than 1 MiB: nobody watches a daemon that is up,
+// so one that prints without end must bound its log itself.
 //
 // Programs run in their own session, umask 022, default signals, cwd (`/`), the runner's PATH with the
 // usual directories appended, TUTTI_EFFECT=NONCE/TOKEN/ (a daemon: TUTTI_SERVICE=NONCE/SERVICE/) in the
@@ -386,7 +386,20 @@ struct Refused {
   std::string why;
   std::string detail;
 };
-enum class How : std::uint8_t { exit, timeout, killed, already, absent, busy, died, lingers, fenced, error, flood, full };
+enum class How : std::uint8_t {
+  exit,
+  timeout,
+  killed,
+  already,
+  absent,
+  busy,
+  died,
+  lingers,
+  fenced,
+  error,
+  flood,
+  full
+};
 struct Captured {
   std::uint64_t size = 0;
   std::string sha256;   ///< empty when `preview` is all

@@ -11,10 +11,10 @@
 namespace tutti {
 namespace {
 
-constexpr double read_seconds = 30;   ///< for the manifest, probes of all instances included
-constexpr double fetch_seconds = 120; ///< for all of one piece
-constexpr double lock_seconds = 60;   ///< the runner itself waits up to 5 for the lock, and forgets old runs
-constexpr double items_seconds = 60;  ///< after the last byte of an item was taken
+constexpr double read_seconds = 30;    ///< for the manifest, probes of all instances included
+constexpr double fetch_seconds = 120;  ///< for all of one piece
+constexpr double lock_seconds = 60;    ///< the runner itself waits up to 5 for the lock, and forgets old runs
+constexpr double items_seconds = 60;   ///< after the last byte of an item was taken
 
 bool same_way(const Host& a, const Host& b) {
   return a.address == b.address && a.port == b.port && a.user == b.user && a.become == b.become;
@@ -51,37 +51,42 @@ void Link::read(std::function<void(HostReading)> then) {
   queue_.emplace_back(Question{
       .frame = [](const std::string& id) { return frames::encode(frames::Read{.id = id}); },
       .seconds = read_seconds,
-      .then = [this, then = std::move(then)](const frames::Answer* answer, const std::string& why) {
-        if (const auto* manifest = answer ? std::get_if<frames::Manifest>(answer) : nullptr)
-          return then(to_reading(host_.name, *manifest));
-        const auto* failed = answer ? std::get_if<frames::Failed>(answer) : nullptr;
-        then({.host = host_.name,
-              .why = !answer  ? why
-                     : failed ? whereabouts(host_) + ": its manifest can't be read: " + escaped(failed->why)
-                              : out_of_turn()});
-      }});
+      .then =
+          [this, then = std::move(then)](const frames::Answer* answer, const std::string& why) {
+            if (const auto* manifest = answer ? std::get_if<frames::Manifest>(answer) : nullptr)
+              return then(to_reading(host_.name, *manifest));
+            const auto* failed = answer ? std::get_if<frames::Failed>(answer) : nullptr;
+            then({.host = host_.name,
+                  .why = !answer ? why
+                         : failed
+                             ? whereabouts(host_) + ": its manifest can't be read: " + escaped(failed->why)
+                             : out_of_turn()});
+          }});
   pump();
 }
 
-void Link::fetch(const Kept& what, std::uint64_t offset, std::uint64_t most, std::function<void(Piece)> then) {
+void Link::fetch(const Kept& what, std::uint64_t offset, std::uint64_t most,
+                 std::function<void(Piece)> then) {
   queue_.emplace_back(Question{
-      .frame = [what, offset, most](const std::string& id) {
-        if (what.kind == Kept::Kind::log)
-          return frames::encode(frames::Log{.id = id, .service = what.of, .max = most});
-        const auto stream = what.kind == Kept::Kind::output ? frames::Stream::out : frames::Stream::err;
-        return frames::encode(
-            frames::Out{.id = id, .token = what.of, .stream = stream, .offset = offset, .max = most});
-      },
+      .frame =
+          [what, offset, most](const std::string& id) {
+            if (what.kind == Kept::Kind::log)
+              return frames::encode(frames::Log{.id = id, .service = what.of, .max = most});
+            const auto stream = what.kind == Kept::Kind::output ? frames::Stream::out : frames::Stream::err;
+            return frames::encode(
+                frames::Out{.id = id, .token = what.of, .stream = stream, .offset = offset, .max = most});
+          },
       .seconds = fetch_seconds,
-      .then = [this, then = std::move(then)](const frames::Answer* answer, const std::string& why) {
-        if (!answer) return then({.why = why});
-        if (const auto* part = std::get_if<frames::OutputPart>(answer))
-          return then({.found = true, .size = part->size, .bytes = part->bytes});
-        if (const auto* tail = std::get_if<frames::LogTail>(answer))
-          return then({.found = true, .size = tail->bytes.size(), .bytes = tail->bytes});
-        const auto* failed = std::get_if<frames::Failed>(answer);
-        then({.why = failed ? whereabouts(host_) + ": " + escaped(failed->why) : out_of_turn()});
-      }});
+      .then =
+          [this, then = std::move(then)](const frames::Answer* answer, const std::string& why) {
+            if (!answer) return then({.why = why});
+            if (const auto* part = std::get_if<frames::OutputPart>(answer))
+              return then({.found = true, .size = part->size, .bytes = part->bytes});
+            if (const auto* tail = std::get_if<frames::LogTail>(answer))
+              return then({.found = true, .size = tail->bytes.size(), .bytes = tail->bytes});
+            const auto* failed = std::get_if<frames::Failed>(answer);
+            then({.why = failed ? whereabouts(host_) + ": " + escaped(failed->why) : out_of_turn()});
+          }});
   pump();
 }
 
@@ -210,9 +215,7 @@ void Link::send_item(const std::string& item, const ItemContent& content) {
                                     .sha256 = shared_.offer.sha256_of(item),
                                     .mode = content.executable ? 0555U : 0444U}),
         items_seconds);
-  } catch (const std::invalid_argument& e) {
-    complete(failed(e.what()));
-  }
+  } catch (const std::invalid_argument& e) { complete(failed(e.what())); }
 }
 
 void Link::ask(Stage stage, const std::string& id, std::string frame, double seconds) {
@@ -232,22 +235,12 @@ void Link::answered(Stage stage, Session::Reply reply) {
   } else {
     const frames::Answer& answer = std::get<frames::Answer>(reply);
     switch (stage) {
-    case Stage::question:
-      take_question(&answer, "");
-      break;
-    case Stage::lock:
-      take_lock(answer);
-      break;
-    case Stage::items:
-    case Stage::item:
-      take_items(stage, answer);
-      break;
-    case Stage::effect:
-      take_effect(answer);
-      break;
-    case Stage::error_tail:
-      take_error_tail(answer);
-      break;
+      case Stage::question: take_question(&answer, ""); break;
+      case Stage::lock: take_lock(answer); break;
+      case Stage::items:
+      case Stage::item: take_items(stage, answer); break;
+      case Stage::effect: take_effect(answer); break;
+      case Stage::error_tail: take_error_tail(answer); break;
     }
     fresh_ = false;
   }

@@ -162,8 +162,7 @@ Child::~Child() {
     if (fd >= 0) ::close(fd);
   if (pid_ < 0 || ended_within(0)) return;
   ::kill(pid_, SIGKILL);  // only the child: what runs on the host outlives its connection
-  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
-  }
+  while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {}
 }
 
 int Child::take_input() noexcept { return std::exchange(input_, -1); }

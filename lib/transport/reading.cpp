@@ -12,13 +12,10 @@ namespace {
 
 HostReading::Life life(frames::Life life) {
   switch (life) {
-  case frames::Life::alive:
-    return HostReading::Life::alive;
-  case frames::Life::dead:
-    return HostReading::Life::dead;
-  case frames::Life::unknown:
-  case frames::Life::torn:
-    break;
+    case frames::Life::alive: return HostReading::Life::alive;
+    case frames::Life::dead: return HostReading::Life::dead;
+    case frames::Life::unknown:
+    case frames::Life::torn: break;
   }
   return HostReading::Life::unknown;
 }

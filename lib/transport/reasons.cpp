@@ -64,7 +64,8 @@ std::string scanned(const std::string& address) {
 /// The option of ssh-keygen for the file that ssh names, if it does: "Offending ED25519 key in FILE:12".
 std::string known_hosts(std::string_view said) {
   const auto begin = said.find("Offending ");
-  const std::string file = begin == std::string_view::npos ? "" : between(said.substr(begin), " key in ", "\n", "");
+  const std::string file =
+      begin == std::string_view::npos ? "" : between(said.substr(begin), " key in ", "\n", "");
   const auto colon = file.rfind(':');
   return colon == std::string::npos || colon == 0 ? "" : fmt::format(" -f '{}'", file.substr(0, colon));
 }
@@ -121,8 +122,9 @@ std::string why_unreachable(const Host& host, const frames::Ended& ended) {
   std::string help;
   if (ended.why == "bootstrap" && (ended.detail.find("cannot make") != std::string::npos ||
                                    ended.detail.find("cannot write") != std::string::npos))
-    help = host.become.empty() && !ended.detail.ends_with("as user root") ? "; log in as root, or set the host's `become` to sudo or doas"
-                               : "; is the disk full, or mounted read-only?";
+    help = host.become.empty() && !ended.detail.ends_with("as user root")
+               ? "; log in as root, or set the host's `become` to sudo or doas"
+               : "; is the disk full, or mounted read-only?";
   return fmt::format("{}: {}{}{}", whereabouts(host), ended.why == "bootstrap" ? "" : ended.why + ": ",
                      escaped(ended.detail), help);
 }
@@ -151,7 +153,8 @@ std::string why_refused(const Host& host, const frames::Refused& refused) {
   if (why == "baseline")
     return fmt::format("{} lacks '{}', which the runner needs", host.name, escaped(refused.detail));
   if (why == "state")
-    return fmt::format("{}: its state can't be used: {} (is the disk full, or read-only?)", host.name, escaped(refused.detail));
+    return fmt::format("{}: its state can't be used: {} (is the disk full, or read-only?)", host.name,
+                       escaped(refused.detail));
   return fmt::format("{} refused: {} {}", host.name, escaped(why), escaped(refused.detail));
 }
 

@@ -15,40 +15,23 @@ constexpr std::size_t item_hash_length = 32;
 
 const char* word(Operation operation) {
   switch (operation) {
-  case Operation::run:
-    return "run";
-  case Operation::wait_until:
-    return "wait-until";
-  case Operation::start:
-    return "start";
-  case Operation::stop:
-    return "stop";
-  case Operation::reload:
-    return "reload";
-  case Operation::validate:
-    return "validate";
-  case Operation::put_file:
-    return "put-file";
-  case Operation::get_file:
-    return "get-file";
-  case Operation::sleep:
-    return "sleep";
-  case Operation::now:
-    return "now";
-  case Operation::drain:
-    return "drain";
-  case Operation::undrain:
-    return "undrain";
-  case Operation::begin:
-    return "begin";
-  case Operation::settle:
-    return "settle";
-  case Operation::end:
-    return "end";
-  case Operation::sweep:
-    return "sweep";
-  case Operation::restore_file:
-    return "restore-file";
+    case Operation::run: return "run";
+    case Operation::wait_until: return "wait-until";
+    case Operation::start: return "start";
+    case Operation::stop: return "stop";
+    case Operation::reload: return "reload";
+    case Operation::validate: return "validate";
+    case Operation::put_file: return "put-file";
+    case Operation::get_file: return "get-file";
+    case Operation::sleep: return "sleep";
+    case Operation::now: return "now";
+    case Operation::drain: return "drain";
+    case Operation::undrain: return "undrain";
+    case Operation::begin: return "begin";
+    case Operation::settle: return "settle";
+    case Operation::end: return "end";
+    case Operation::sweep: return "sweep";
+    case Operation::restore_file: return "restore-file";
   }
   return "?";
 }
@@ -122,23 +105,16 @@ std::string Request::describe() const {
     if (!more.empty()) text += " " + more;
   };
   switch (operation) {
-  case Operation::run:
-  case Operation::wait_until:
-    add(described(command));
-    break;
-  case Operation::put_file:
-  case Operation::get_file:
-  case Operation::restore_file:
-    add(path);
-    break;
-  case Operation::sleep:
-    add(fmt::format("{}", every));
-    break;
-  case Operation::sweep:
-    for (const std::string& file : paths) add(file);
-    break;
-  default:
-    add(definition ? definition->title() : path);
+    case Operation::run:
+    case Operation::wait_until: add(described(command)); break;
+    case Operation::put_file:
+    case Operation::get_file:
+    case Operation::restore_file: add(path); break;
+    case Operation::sleep: add(fmt::format("{}", every)); break;
+    case Operation::sweep:
+      for (const std::string& file : paths) add(file);
+      break;
+    default: add(definition ? definition->title() : path);
   }
   if (!is_plain(text)) text = escaped(text);
   if (text.size() > most_columns && width(text) > most_columns) {

@@ -33,34 +33,32 @@ std::string with(const std::string& sentence, const std::string& said) {
 std::string why(const Request& request, const frames::Done& done, const std::string& said) {
   const std::string service = request.definition ? "'" + request.definition->service + "'" : "the service";
   switch (done.how) {
-  case frames::How::exit:
-  case frames::How::already:
-  case frames::How::absent:
-    return said.empty() ? fmt::format("it ended with status {} and said nothing", done.status) : said;
-  case frames::How::timeout:
-    return with(request.operation == Operation::validate || request.operation == Operation::wait_until
-                    ? "it did not succeed within its limit"
-                    : "it did not end within its limit and was killed",
-                said);
-  case frames::How::killed:
-    return with("it was killed", said);
-  case frames::How::busy:
-    return with(fmt::format("another daemon of {} is running there", service), said);
-  case frames::How::died:
-    return with(fmt::format("the daemon ended{}{}",
-                            done.status ? fmt::format(" with status {}", done.status) : "",
-                            request.operation == Operation::validate ? " while it was being validated" : ""),
-                said);
-  case frames::How::lingers:
-    return with("it was stopped, but is still up when its limit is over", said);
-  case frames::How::flood:
-    return "it printed without end: more than the host keeps of a program (TUTTI_MOST_OUTPUT there, 4 GiB by default), and was killed";
-  case frames::How::full:
-    return fmt::format("the disk of the host is full: it ended with status {}, but what it printed could not be kept. Make room there",
-                       done.status);
-  case frames::How::fenced:
-  case frames::How::error:
-    return said.empty() ? "the host could not prepare it" : said;
+    case frames::How::exit:
+    case frames::How::already:
+    case frames::How::absent:
+      return said.empty() ? fmt::format("it ended with status {} and said nothing", done.status) : said;
+    case frames::How::timeout:
+      return with(request.operation == Operation::validate || request.operation == Operation::wait_until
+                      ? "it did not succeed within its limit"
+                      : "it did not end within its limit and was killed",
+                  said);
+    case frames::How::killed: return with("it was killed", said);
+    case frames::How::busy: return with(fmt::format("another daemon of {} is running there", service), said);
+    case frames::How::died:
+      return with(
+          fmt::format("the daemon ended{}{}", done.status ? fmt::format(" with status {}", done.status) : "",
+                      request.operation == Operation::validate ? " while it was being validated" : ""),
+          said);
+    case frames::How::lingers: return with("it was stopped, but is still up when its limit is over", said);
+    case frames::How::flood:
+      return "it printed without end: more than the host keeps of a program (TUTTI_MOST_OUTPUT there, 4 GiB "
+             "by default), and was killed";
+    case frames::How::full:
+      return fmt::format("the disk of the host is full: it ended with status {}, but what it printed could "
+                         "not be kept. Make room there",
+                         done.status);
+    case frames::How::fenced:
+    case frames::How::error: return said.empty() ? "the host could not prepare it" : said;
   }
   return said;
 }

@@ -48,8 +48,15 @@ std::chrono::steady_clock::duration duration(double seconds) {
 }  // namespace
 
 Session::Session(asio::io_context& io, Host host, Platform platform, std::string site)
-    : host_(std::move(host)), platform_(std::move(platform)), site_(std::move(site)), input_(io), output_(io),
-      error_(io), timer_(io), last_words_(io), parser_(limits()) {}
+    : host_(std::move(host)),
+      platform_(std::move(platform)),
+      site_(std::move(site)),
+      input_(io),
+      output_(io),
+      error_(io),
+      timer_(io),
+      last_words_(io),
+      parser_(limits()) {}
 
 void Session::open(std::function<void(std::string)> opened) {
   opened_ = std::move(opened);

@@ -35,7 +35,8 @@ Clock::duration duration(double seconds) {
 class HostTransport final : public Transport {
  public:
   HostTransport(std::string site, Platform platform)
-      : shared_{.site = std::move(site), .platform = std::move(platform)}, wake_(shared_.io),
+      : shared_{.site = std::move(site), .platform = std::move(platform)},
+        wake_(shared_.io),
         timeout_(shared_.io) {
     wake_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (wake_fd_ < 0) throw Error(ErrorCode::system, std::string("no eventfd: ") + std::strerror(errno));

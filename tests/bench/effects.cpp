@@ -1,5 +1,5 @@
-// The parts of the bench `effects` that are C++: hosts that answer at once, the C++ way, and a Guile that runs
-// effects.scm with the bindings and these.
+// The parts of the bench `effects` that are C++: hosts that answer at once, the C++ way, and a Guile that
+// runs effects.scm with the bindings and these.
 //
 // usage: as guile's
 
@@ -72,8 +72,8 @@ struct Parts {
 
 constexpr const char* lineage = "0123456789abcdef";
 
-std::unique_ptr<Parts> prepared;     // for the next execution
-std::shared_ptr<RunBox> under_way;   // from Scheme
+std::unique_ptr<Parts> prepared;    // for the next execution
+std::shared_ptr<RunBox> under_way;  // from Scheme
 
 SCM prepare(SCM plan, SCM state_file) {
   return gate("%bench-prepare!", [&] {
@@ -85,7 +85,8 @@ SCM run_cpp(SCM handle) {
   return gate("%bench-c++", [&] {
     const Plan& plan = unwrap<PlanBox>(handle, 1)->plan;
     const auto parts = std::move(prepared);
-    Executor executor(plan, at_most_percent(100), parts->run, lineage, parts->journal.get(), parts->transport, parts->clock);
+    Executor executor(plan, at_most_percent(100), parts->run, lineage, parts->journal.get(), parts->transport,
+                      parts->clock);
     Driver driver(executor, plan, [](const Step&) { return switch_app; });
     driver.run();
     if (parts->journal) parts->journal->commit();
@@ -107,7 +108,8 @@ SCM begin(SCM, SCM plan, SCM, SCM, SCM) {
     run->plan = unwrap<PlanBox>(plan, 2);
     run->parts = std::move(prepared);
     Parts& p = *run->parts;
-    run->owned = std::make_unique<Executor>(run->plan->plan, at_most_percent(100), p.run, lineage, p.journal.get(), p.transport, p.clock);
+    run->owned = std::make_unique<Executor>(run->plan->plan, at_most_percent(100), p.run, lineage,
+                                            p.journal.get(), p.transport, p.clock);
     run->executor = run->owned.get();
     under_way = run;
     return wrap<RunBox>(std::move(run));
@@ -132,7 +134,8 @@ SCM sent(SCM handle, SCM effects) {
     const Report& report = unwrap<ReportBox>(handle, 1)->report;
     if (report.exit_status() != 0) throw Error(ErrorCode::system, report.to_text());
     for (const StepReport& step : report.steps)
-      if (step.effects.size() != to_unsigned(effects, 2)) throw Error(ErrorCode::system, "a transition had other effects");
+      if (step.effects.size() != to_unsigned(effects, 2))
+        throw Error(ErrorCode::system, "a transition had other effects");
     return scm_from_uint64(report.frames);
   });
 }
@@ -147,12 +150,14 @@ SCM make(SCM site, SCM desired, SCM before) {
       reading.host = instance.host;
       reading.reached = true;
       // A copy for each: so it is when hosts have said it.
-      reading.entries.push_back({{.service = instance.service, .new_definition = std::make_shared<const Definition>(*definition)},
-                                 HostReading::Life::alive});
+      reading.entries.push_back(
+          {{.service = instance.service, .new_definition = std::make_shared<const Definition>(*definition)},
+           HostReading::Life::alive});
     }
     std::vector<HostReading> all;
     for (const Host& host : box.fleet.hosts) all.push_back(readings.at(host.name));
-    return wrap(std::make_shared<PlanBox>(PlanBox{make_plan(box.site, unwrap<DesiredBox>(desired, 2)->desired, std::move(all))}));
+    return wrap(std::make_shared<PlanBox>(
+        PlanBox{make_plan(box.site, unwrap<DesiredBox>(desired, 2)->desired, std::move(all))}));
   });
 }
 
@@ -172,11 +177,13 @@ const Primitive table[] = {
 
 int main(int argc, char** argv) {
   // What (tutti private bindings) loads, here: the bindings, then what the bench has in their place.
-  scm_c_register_extension(nullptr, "tutti_init_guile",
-                           [](void*) {
-                             tutti_init_guile();
-                             tutti::guile::define_primitives(tutti::guile::table);
-                           },
-                           nullptr);
-  scm_boot_guile(argc, argv, [](void*, int count, char** words) { scm_shell(count, words); }, nullptr);
+  scm_c_register_extension(
+      nullptr, "tutti_init_guile",
+      [](void*) {
+        tutti_init_guile();
+        tutti::guile::define_primitives(tutti::guile::table);
+      },
+      nullptr);
+  scm_boot_guile(
+      argc, argv, [](void*, int count, char** words) { scm_shell(count, words); }, nullptr);
 }

@@ -41,12 +41,16 @@ Site site(const std::string& version, bool fails = false) {
   const Service web{.name = "web",
                     .version = version,
                     .files = {{"etc/web.conf", Text("database ") + Setting{"database"} + "\n"}},
-                    .settings = [](const SiteView& view, const Host&) { return Settings{{"database", view.endpoint("db", "sql")}}; },
+                    .settings =
+                        [](const SiteView& view, const Host&) {
+                          return Settings{{"database", view.endpoint("db", "sql")}};
+                        },
                     .start = daemon({"sleep", "1000"}),
                     .requirements = {{.service = "db"}}};
   Site whole{.name = "consumer",
              .host_classes = {{.name = "data"}, {.name = "front"}},
-             .host_class_to_hosts = inventory_list({{"data", {{.name = "db1"}}}, {"front", {{.name = "web1"}, {.name = "web2"}}}}),
+             .host_class_to_hosts = inventory_list(
+                 {{"data", {{.name = "db1"}}}, {"front", {{.name = "web1"}, {.name = "web2"}}}}),
              .platform = local_platform("hosts"),
              .policy = at_most(1)};
   if (!version.empty()) {
@@ -78,13 +82,16 @@ Outcome outcome(const Report& report, const std::string& host) {
 int main() try {
   const std::string log = "hosts/db1/data/consumer/db/notes/log";
   check(deploy(site("1")).exit_status() == 0, "version 1 is deployed");
-  check(read("hosts/web1/etc/web.conf") == "database 127.0.1.1:5432\n", "an endpoint is bound late, into a file");
+  check(read("hosts/web1/etc/web.conf") == "database 127.0.1.1:5432\n",
+        "an endpoint is bound late, into a file");
   const Report again = deploy(site("1"));
   check(again.steps.empty() && again.frames == 3, "a second deploy has no step and asks each host once");
   check(deploy(site("2")).exit_status() == 0, "version 2 is deployed");
   const Report failed = deploy(site("3", true));
-  check(failed.exit_status() == 3 && outcome(failed, "db1") == Outcome::rolled_back, "version 3 does not validate and is rolled back");
-  check(outcome(failed, "web1") == Outcome::skipped && outcome(failed, "web2") == Outcome::skipped, "what comes after it is skipped");
+  check(failed.exit_status() == 3 && outcome(failed, "db1") == Outcome::rolled_back,
+        "version 3 does not validate and is rolled back");
+  check(outcome(failed, "web1") == Outcome::skipped && outcome(failed, "web2") == Outcome::skipped,
+        "what comes after it is skipped");
   check(read(log) == "to 1\nto 2\nto 3\nback\n", "the transition's own effects and compensation ran");
   {
     Deployment deployment(site("2"), "state.db");
@@ -97,7 +104,8 @@ int main() try {
     (void)deploy(wrong);
     check(false, "an unknown requirement is an error");
   } catch (const Error& error) {
-    check(std::string(error.what()).find("Did you mean 'db'?") != std::string::npos, "an unknown requirement names the nearest");
+    check(std::string(error.what()).find("Did you mean 'db'?") != std::string::npos,
+          "an unknown requirement names the nearest");
   }
   check(deploy(site("")).exit_status() == 0, "everything is removed");
   check(read("hosts/web1/etc/web.conf").empty(), "its files went with it");

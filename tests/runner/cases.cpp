@@ -596,11 +596,15 @@ RUNNER_CASE("runner: a program that prints more than is kept is killed, and neve
   CHECK(more.succeeded());  // it ended before anybody looked: what is there is whole
   CHECK(more.output.size == 100001);
   const auto endless = runner.call<Done>(
-      Run{.token = "t2", .program = {.argv = {"sh", "-c", "trap '' TERM; head -c 200000 /dev/zero; sleep 300"}}, .limit = 60, .grace = 0.1});
+      Run{.token = "t2",
+          .program = {.argv = {"sh", "-c", "trap '' TERM; head -c 200000 /dev/zero; sleep 300"}},
+          .limit = 60,
+          .grace = 0.1});
   CHECK(endless.how == How::flood);
   CHECK_FALSE(endless.succeeded());
   CHECK(endless.output.size == 4096);
-  const auto input = runner.call<Done>(Run{.token = "t3", .program = {.argv = {"wc", "-c"}}, .input = Blob{"t1"}});
+  const auto input =
+      runner.call<Done>(Run{.token = "t3", .program = {.argv = {"wc", "-c"}}, .input = Blob{"t1"}});
   CHECK(words(input.output.preview) == std::vector<std::string>{"100001"});
 }
 
@@ -656,7 +660,8 @@ RUNNER_CASE("runner: a lock that says so ends what was begun under another epoch
   CHECK(second.run_script("t0", "echo twice").output.preview == done_before.output.preview);
 }
 
-RUNNER_CASE("runner: a lock forgets old runs, what was done outside of runs, and logs that nobody speaks of") {
+RUNNER_CASE(
+    "runner: a lock forgets old runs, what was done outside of runs, and logs that nobody speaks of") {
   auto first = host.lock();
   const auto outside = fmt::format("i.l12.{}-1", host.epoch);
   for (const auto* token : {"l12.8.0.t.0", "l12.9.0.t.1.2.0", "l12.10.0.t.0", "l12.30.0.c1.2", "plain"})
@@ -686,7 +691,8 @@ RUNNER_CASE("runner: a lock forgets old runs, what was done outside of runs, and
   CHECK(third.run_script(now_outside, "echo said").succeeded());
   for (const auto* token : {"l12.10.0.t.0", "l12.30.0.c1.2", "plain"})
     CHECK(third.run_script(token, "echo twice").output.preview == "said\n");
-  for (const auto& token : {std::string("l12.8.0.t.0"), std::string("l12.9.0.t.1.2.0"), std::string("l12.9.1.t.0"), outside})
+  for (const auto& token :
+       {std::string("l12.8.0.t.0"), std::string("l12.9.0.t.1.2.0"), std::string("l12.9.1.t.0"), outside})
     CHECK(third.state(token) == TokenState::absent);
   for (const auto* suffix : {"s", "d", "p", "o", "e", "none"})
     CHECK_FALSE(exists(host.state(fmt::format("e/l12.9.1.t.0.{}", suffix))));
@@ -755,7 +761,9 @@ RUNNER_CASE("runner: an effect whose supervisor was killed is an orphan, then lo
 
 RUNNER_CASE("runner: of what a lost effect left behind, only the service that it started lives on") {
   auto runner = host.lock();
-  const Program program{.argv = {"sh", "-c", "setsid sleep 300 >/dev/null 2>&1 </dev/null & echo $! >\"$0\"; exec sleep 300", host.path("pid")}};
+  const Program program{
+      .argv = {"sh", "-c", "setsid sleep 300 >/dev/null 2>&1 </dev/null & echo $! >\"$0\"; exec sleep 300",
+               host.path("pid")}};
   const auto lose = [&](const std::string& token, const std::string& id) {
     CHECK(eventually([&] { return !contents(host.path("pid")).empty(); }));
     const pid_t left = pid_in(contents(host.path("pid")));
@@ -909,13 +917,17 @@ RUNNER_CASE("runner: a daemon that dies at once is no success, and its log says 
 }
 
 // In a namespace of processes whose first is of a session outside, all that make no session have session 0.
-RUNNER_CASE("runner: what a dead daemon left is killed, and nothing else, in a session without a name either") {
+RUNNER_CASE(
+    "runner: what a dead daemon left is killed, and nothing else, in a session without a name either") {
   if (!is_root()) return;
-  const auto bystander = "(until [ -e '" + host.path("left") + "' ]; do sleep 0.1; done; sleep 300 & echo $! >'" +
-                         host.path("bystander") + "'; wait) & exec \"$@\"";
+  const auto bystander = "(until [ -e '" + host.path("left") +
+                         "' ]; do sleep 0.1; done; sleep 300 & echo $! >'" + host.path("bystander") +
+                         "'; wait) & exec \"$@\"";
   auto runner = host.lock({"unshare", "--pid", "--fork", "--mount-proc", "sh", "-c", bystander, "sh"});
-  CHECK(runner.call<Done>(daemon_of("t1", "setsid sh -c 'echo $$; sleep 300' & sleep 0.5; echo >'" + host.path("left") +
-                                              "'; sleep 0.5; exit 3")).succeeded());
+  CHECK(runner
+            .call<Done>(daemon_of("t1", "setsid sh -c 'echo $$; sleep 300' & sleep 0.5; echo >'" +
+                                            host.path("left") + "'; sleep 0.5; exit 3"))
+            .succeeded());
   CHECK(eventually([&] { return contents(host.path("bystander")).ends_with('\n'); }));
   CHECK(eventually([&] { return contents(host.state("s/web.exit")) == "3 .\n"; }));
   const auto bystanders = std::to_string(pid_in(contents(host.path("bystander"))));
@@ -1152,7 +1164,8 @@ RUNNER_CASE("runner: a file that was put is taken back") {
     CHECK_FALSE(exists(fresh));
   }
   CHECK(runner.call<Done>(Unput{.token = "u5", .of = "p9", .path = path}).how == How::absent);
-  CHECK(runner.call<Done>(Unput{.token = "u7", .of = "p9", .path = host.folder()}).how == How::absent);  // nothing was put
+  CHECK(runner.call<Done>(Unput{.token = "u7", .of = "p9", .path = host.folder()}).how ==
+        How::absent);  // nothing was put
   CHECK(contents(path) == "old");
   const auto link = host.path("link");
   fs::create_symlink("conf", link);

@@ -135,9 +135,7 @@ TEST_CASE("frames: what a host must not answer is an error that says so") {
   try {
     (void)parse("R 1 \x1b[2J\n", 100);
     FAIL("no error");
-  } catch (const ProtocolError& error) {
-    CHECK(std::string(error.what()).find('\x1b') == std::string::npos);
-  }
+  } catch (const ProtocolError& error) { CHECK(std::string(error.what()).find('\x1b') == std::string::npos); }
 }
 
 }  // namespace

@@ -137,8 +137,11 @@ Runner::Runner(const std::vector<std::string>& command, const std::vector<std::s
 }
 
 Runner::Runner(Runner&& other) noexcept
-    : pid_(std::exchange(other.pid_, -1)), input_(std::exchange(other.input_, -1)),
-      output_(std::exchange(other.output_, -1)), status_(other.status_), frames_(other.frames_),
+    : pid_(std::exchange(other.pid_, -1)),
+      input_(std::exchange(other.input_, -1)),
+      output_(std::exchange(other.output_, -1)),
+      status_(other.status_),
+      frames_(other.frames_),
       parser_(std::move(other.parser_)) {}
 
 Runner::~Runner() {

@@ -35,8 +35,7 @@ struct Command {
 
 /// An ad-hoc command: `co_await c.run(command("sync", "-f", "/data"))`. (GCC 12 takes no braced list
 /// inside of co_await.)
-template <class... Words>
-[[nodiscard]] Command command(Words&&... words) {
+template <class... Words> [[nodiscard]] Command command(Words&&... words) {
   Command made;
   (made.argv.emplace_back(std::forward<Words>(words)), ...);
   return made;
@@ -70,8 +69,8 @@ struct TUTTI_EXPORT Definition {
   std::vector<std::string> data_directories = {};  ///< absolute, sorted
   std::map<std::string, std::string> environment = {};
   std::string user = {};
-  std::string directory = {};                          ///< working directory of its programs
-  std::map<std::string, std::string> endpoints = {};   ///< name → port
+  std::string directory = {};                         ///< working directory of its programs
+  std::map<std::string, std::string> endpoints = {};  ///< name → port
   bool one_shot = false;
   // handling; "start" and "stop" are running data
   std::map<std::string, Command> programs = {};  ///< by hook name: start, stop, validate, …
@@ -108,8 +107,9 @@ struct TUTTI_EXPORT ManifestEntry {
   State state = State::deployed;
   std::string service;
   DefinitionPtr old_definition = {};  ///< changing, failed: what was there before, if anything
-  DefinitionPtr new_definition = {};  ///< deployed: what is there; changing, failed: what was to be; absent in a removal
-  std::string transition = {};        ///< by name
+  DefinitionPtr new_definition =
+      {};  ///< deployed: what is there; changing, failed: what was to be; absent in a removal
+  std::string transition = {};  ///< by name
   std::string lineage = {};
   int run = 0;
   int generation = 0;

@@ -19,7 +19,7 @@ namespace tutti {
 
 struct ExecuteOptions {
   bool take_over = false;  ///< displace the lineages that hold the hosts, as the plan read them
-  bool dry_run = false;    ///< run the transitions with every effect taken to succeed; touch and record nothing
+  bool dry_run = false;  ///< run the transitions with every effect taken to succeed; touch and record nothing
   /// How many runs are kept whole: their journals here, their records and outputs on hosts, as each host
   /// takes part in a run again. All since the last complete one are kept too, at most ten times as many.
   int keep = 20;

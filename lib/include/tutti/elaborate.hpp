@@ -60,7 +60,8 @@ class TUTTI_EXPORT Elaboration {
   /// What settings may read. `reader` empty: anything (a transition, a person).
   [[nodiscard]] std::vector<Host> hosts_of(const std::string& reader, const std::string& service) const;
   [[nodiscard]] Host host_of(const std::string& reader, const std::string& service) const;
-  [[nodiscard]] std::string endpoint(const std::string& reader, const std::string& service, const std::string& name);
+  [[nodiscard]] std::string endpoint(const std::string& reader, const std::string& service,
+                                     const std::string& name);
   [[nodiscard]] std::vector<std::string> endpoints_of(const std::string& reader, const std::string& service,
                                                       const std::string& name);
 
@@ -82,7 +83,8 @@ class TUTTI_EXPORT SiteView {
   [[nodiscard]] Host host_of(const std::string& service) const;
   /// "ADDRESS:PORT"; throws Error unless there is exactly one host.
   [[nodiscard]] std::string endpoint(const std::string& service, const std::string& name) const;
-  [[nodiscard]] std::vector<std::string> endpoints_of(const std::string& service, const std::string& name) const;
+  [[nodiscard]] std::vector<std::string> endpoints_of(const std::string& service,
+                                                      const std::string& name) const;
 
  private:
   Elaboration* elaboration_;

@@ -13,13 +13,13 @@ namespace tutti {
 
 /// Why an Error was thrown; decides the exit status of the command.
 enum class ErrorCode {
-  misuse,     ///< wrong use of the library, or an error in the site program
-  not_built,  ///< asked for something that the vocabulary has and this version has not
-  locked,     ///< the site is held: by an unfinished run or by another lineage
-  moved,      ///< the fleet or a host's manifest is not what the plan was made from
+  misuse,       ///< wrong use of the library, or an error in the site program
+  not_built,    ///< asked for something that the vocabulary has and this version has not
+  locked,       ///< the site is held: by an unfinished run or by another lineage
+  moved,        ///< the fleet or a host's manifest is not what the plan was made from
   unreachable,  ///< a host that was to act or to answer at once does not
-  lost,       ///< a host went away during an effect: nobody knows what became of it
-  system,     ///< a file, a database or a process of this machine refused
+  lost,         ///< a host went away during an effect: nobody knows what became of it
+  system,       ///< a file, a database or a process of this machine refused
 };
 
 /// Says what is wrong, names the service, host, field or file, and what to do about it.
@@ -40,8 +40,10 @@ class TUTTI_EXPORT Error : public std::exception {
 
 /// The member of `known` nearest to `name` (Damerau-Levenshtein distance at most a third of its
 /// length, at least 1), or "" when none is near.
-[[nodiscard]] TUTTI_EXPORT std::string nearest(const std::string& name, const std::vector<std::string>& known);
+[[nodiscard]] TUTTI_EXPORT std::string nearest(const std::string& name,
+                                               const std::vector<std::string>& known);
 /// " Did you mean 'X'?" or, when nothing is near, " Known: a, b, c." (or "" when there are none).
-[[nodiscard]] TUTTI_EXPORT std::string suggestion(const std::string& name, const std::vector<std::string>& known);
+[[nodiscard]] TUTTI_EXPORT std::string suggestion(const std::string& name,
+                                                  const std::vector<std::string>& known);
 
 }  // namespace tutti

@@ -20,16 +20,36 @@ enum class TaskId : std::uint32_t {};
 enum class TaskKind : std::uint8_t { transition, compensation, verify };
 
 /// Start the body: the step's transition, its compensation number `serial`, or `validate old`.
-struct StartTask { TaskId task; StepId step; TaskKind kind; std::uint32_t serial; };
+struct StartTask {
+  TaskId task;
+  StepId step;
+  TaskKind kind;
+  std::uint32_t serial;
+};
 /// With the result of the request it was suspended by; `request` describes that one when it failed.
-struct ResumeTask { TaskId task; Result result; std::string request = {}; };
-struct DropTask { TaskId task; std::string reason; };   ///< destroy the body, never resume it
-struct AskPolicy { std::string host; };                 ///< answer() or policy_failed(), reading rollout()
+struct ResumeTask {
+  TaskId task;
+  Result result;
+  std::string request = {};
+};
+struct DropTask {
+  TaskId task;
+  std::string reason;
+};  ///< destroy the body, never resume it
+struct AskPolicy {
+  std::string host;
+};  ///< answer() or policy_failed(), reading rollout()
 struct Progress {
   enum class Kind { effect, outcome, host, run };
-  Kind kind; std::string host; std::string service; std::string text; Outcome outcome = Outcome::none;
+  Kind kind;
+  std::string host;
+  std::string service;
+  std::string text;
+  Outcome outcome = Outcome::none;
 };
-struct Finished { bool interrupted; };
+struct Finished {
+  bool interrupted;
+};
 using Event = std::variant<StartTask, ResumeTask, DropTask, AskPolicy, Progress, Finished>;
 
 /// Time, so that it can be played. Seconds since the epoch.
@@ -59,8 +79,8 @@ class TUTTI_EXPORT Executor {
   [[nodiscard]] std::string next_token(TaskId) const;               ///< that the next perform() will have
   void done(TaskId);
   void raised(TaskId, std::string message);
-  void answer(Answer);                                              ///< to AskPolicy
-  void policy_failed(std::string message);                          ///< admits nothing more, drains
+  void answer(Answer);                      ///< to AskPolicy
+  void policy_failed(std::string message);  ///< admits nothing more, drains
 
   void interrupt() noexcept;  ///< first: nothing new starts; second: does not wait
   [[nodiscard]] const Rollout& rollout() const noexcept;

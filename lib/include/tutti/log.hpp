@@ -13,9 +13,9 @@
 namespace tutti {
 
 struct LogOptions {
-  std::string host = {};              ///< only what was done there, or for its instances; empty: all
-  std::uint64_t most_bytes = 65536;   ///< the end of each output; 0: all of it
-  bool daemons = false;               ///< the end of the daemons' logs too, as they are now
+  std::string host = {};             ///< only what was done there, or for its instances; empty: all
+  std::uint64_t most_bytes = 65536;  ///< the end of each output; 0: all of it
+  bool daemons = false;              ///< the end of the daemons' logs too, as they are now
 };
 
 /// Text for people, a piece at a time, so that no output is ever whole in memory.
@@ -26,9 +26,9 @@ class TUTTI_EXPORT RunLog {
   ~RunLog();
   RunLog(RunLog&&) noexcept;
 
-  /// Lines, or a part of them; none at the end. Blocks. What a program printed has `| ` before each line, what
-  /// it printed to standard error `! `; control characters are escaped. Output whose beginning holds a zero
-  /// byte is a database's copy and the like: only its size is told.
+  /// Lines, or a part of them; none at the end. Blocks. What a program printed has `| ` before each line,
+  /// what it printed to standard error `! `; control characters are escaped. Output whose beginning holds a
+  /// zero byte is a database's copy and the like: only its size is told.
   [[nodiscard]] std::optional<std::string> next();
 
  private:

@@ -37,9 +37,9 @@ struct Step {
   std::string transition = {};        ///< the procedure's name
   std::string transition_from = {};   ///< "the site", "built in"
   bool was_alive = true;
-  bool unreachable = false;           ///< the host did not answer: what is there is a guess
-  int phase = 0;                      ///< joins on the longest way here
-  std::string why = {};               ///< why it is in the plan
+  bool unreachable = false;  ///< the host did not answer: what is there is a guess
+  int phase = 0;             ///< joins on the longest way here
+  std::string why = {};      ///< why it is in the plan
 };
 
 struct Edge {
@@ -51,15 +51,15 @@ struct Edge {
 struct TUTTI_EXPORT Plan {
   std::string site = {};
   Fleet fleet = {};
-  std::vector<Step> steps = {};  ///< in the order in which hosts are admitted
-  std::vector<Edge> edges = {};  ///< by `after`, then `before`
+  std::vector<Step> steps = {};                      ///< in the order in which hosts are admitted
+  std::vector<Edge> edges = {};                      ///< by `after`, then `before`
   std::map<std::string, HostReading> readings = {};  ///< by host
   Items items = {};
   std::vector<std::string> notes = {};
   std::vector<std::vector<StepId>> waves = {};  ///< as the policy is expected to admit them; empty: not known
   std::string policy = {};                      ///< described
   std::string source = {};                      ///< of the site program
-  int generation = 0;                      ///< the highest seen anywhere
+  int generation = 0;                           ///< the highest seen anywhere
 
   [[nodiscard]] bool empty() const noexcept { return steps.empty(); }
   [[nodiscard]] const Step& at(StepId id) const { return steps.at(static_cast<std::size_t>(id)); }

@@ -14,10 +14,10 @@ struct Host;
 
 /// Where things are on a host. All absolute.
 struct Layout {
-  std::string state;    ///< ours, mode 0700: records, manifests
-  std::string store;    ///< items, mode 0755
-  std::string data;     ///< data directories are DATA/SITE/SERVICE/NAME
-  std::string root;     ///< working directory of programs; files of relative path are below it
+  std::string state;      ///< ours, mode 0700: records, manifests
+  std::string store;      ///< items, mode 0755
+  std::string data;       ///< data directories are DATA/SITE/SERVICE/NAME
+  std::string root;       ///< working directory of programs; files of relative path are below it
   bool confined = false;  ///< an absolute path outside `root` is an error
 };
 

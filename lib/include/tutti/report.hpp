@@ -31,7 +31,7 @@ struct StepReport {
   std::string old_version = {};
   std::string new_version = {};
   Outcome outcome = Outcome::none;
-  std::string message = {};  ///< why, when it is not `upgraded`
+  std::string message = {};               ///< why, when it is not `upgraded`
   std::vector<std::string> effects = {};  ///< in order, as people read them: "stop 1"
   double seconds = 0;
 };
@@ -40,12 +40,12 @@ struct TUTTI_EXPORT Report {
   std::string site = {};
   int run = 0;
   int generation = 0;
-  std::vector<StepReport> steps = {};     ///< all but joins, in the plan's order
+  std::vector<StepReport> steps = {};         ///< all but joins, in the plan's order
   std::vector<std::string> unreachable = {};  ///< hosts that did not answer
-  std::string halted = {};                ///< why the run stopped admitting hosts, if it did
+  std::string halted = {};                    ///< why the run stopped admitting hosts, if it did
   bool interrupted = false;
-  std::string not_recorded = {};          ///< why the end of the run could not be written down, if so
-  std::uint64_t frames = 0;               ///< request frames sent after the handshakes
+  std::string not_recorded = {};  ///< why the end of the run could not be written down, if so
+  std::uint64_t frames = 0;       ///< request frames sent after the handshakes
 
   /// 0, 3, 4 or 5 as DESIGN has them: 4 goes before 5 before 3.
   [[nodiscard]] int exit_status() const noexcept;

@@ -67,15 +67,15 @@ struct Endpoint {
 
 /// A file of the service on its host, written before the service starts.
 struct File {
-  Text path;         ///< absolute; on the local platform relative to the host's directory
-  Text content;      ///< one item alone stands for the item's content
+  Text path;     ///< absolute; on the local platform relative to the host's directory
+  Text content;  ///< one item alone stands for the item's content
   unsigned mode = 0644;
   std::string owner = {};  ///< empty: whom we act as
 };
 
 /// A coroutine `Transition f(Context, Change)`, and the name that plans and manifests call it by.
 struct TUTTI_EXPORT TransitionProcedure {
-  std::string name;                                  ///< a built-in's name needs no body
+  std::string name;  ///< a built-in's name needs no body
   std::function<Transition(Context, Change)> body = {};
 
   TransitionProcedure(const char* built_in) : name(built_in) {}

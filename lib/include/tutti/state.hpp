@@ -41,10 +41,10 @@ class TUTTI_EXPORT Journal {
 struct Generation {
   int number = 0;
   double started = 0;
-  double ended = 0;         ///< 0: not ended
-  std::string by = {};      ///< user@machine
-  std::string status = {};  ///< running, complete, incomplete, abandoned
-  std::string summary = {}; ///< "db 1→2, web 1→2", and what came of it when it is not complete
+  double ended = 0;          ///< 0: not ended
+  std::string by = {};       ///< user@machine
+  std::string status = {};   ///< running, complete, incomplete, abandoned
+  std::string summary = {};  ///< "db 1→2, web 1→2", and what came of it when it is not complete
   std::string source_hash = {};
 };
 
@@ -75,8 +75,8 @@ class TUTTI_EXPORT State {
   [[nodiscard]] std::string holder() const;
 
   /// Begins a run; its number, one more than `seen_generation` and any here, is its generation's too.
-  [[nodiscard]] int begin_run(const std::string& plan_json, const std::string& source, const std::string& summary,
-                              int seen_generation);
+  [[nodiscard]] int begin_run(const std::string& plan_json, const std::string& source,
+                              const std::string& summary, int seen_generation);
   [[nodiscard]] std::unique_ptr<Journal> journal(int run);
   /// `result` is put after its summary in the history.
   void end_run(int run, const std::string& status, const std::string& result, const std::string& report_json);
@@ -91,8 +91,9 @@ class TUTTI_EXPORT State {
   /// run, or it was forgotten.
   [[nodiscard]] std::vector<Record> records(int run) const;
   [[nodiscard]] std::string plan_of(int run) const;
-  /// The first run that is kept whole when the last `keep` are, and all from the last complete one on, at most
-  /// ten times as many. 0 when there are no more than that: what others did on the hosts is kept then, too.
+  /// The first run that is kept whole when the last `keep` are, and all from the last complete one on, at
+  /// most ten times as many. 0 when there are no more than that: what others did on the hosts is kept then,
+  /// too.
   [[nodiscard]] int first_kept(int keep) const;
   /// Of the runs before `run` only their line in the history is kept.
   void forget_before(int run);

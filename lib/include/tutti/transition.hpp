@@ -28,7 +28,9 @@ class [[nodiscard]] TUTTI_EXPORT Transition {
  public:
   struct promise_type {
     std::exception_ptr failure;
-    Transition get_return_object() { return Transition(std::coroutine_handle<promise_type>::from_promise(*this)); }
+    Transition get_return_object() {
+      return Transition(std::coroutine_handle<promise_type>::from_promise(*this));
+    }
     std::suspend_always initial_suspend() noexcept { return {}; }
     std::suspend_always final_suspend() noexcept { return {}; }
     void return_void() noexcept {}
@@ -37,14 +39,19 @@ class [[nodiscard]] TUTTI_EXPORT Transition {
   explicit Transition(std::coroutine_handle<promise_type> handle) noexcept : handle_(handle) {}
   Transition(Transition&& other) noexcept : handle_(std::exchange(other.handle_, {})) {}
   Transition& operator=(Transition&& other) noexcept {
-    if (this != &other) { reset(); handle_ = std::exchange(other.handle_, {}); }
+    if (this != &other) {
+      reset();
+      handle_ = std::exchange(other.handle_, {});
+    }
     return *this;
   }
   ~Transition() { reset(); }
 
  private:
   friend class Driver;
-  void reset() noexcept { if (handle_) std::exchange(handle_, {}).destroy(); }
+  void reset() noexcept {
+    if (handle_) std::exchange(handle_, {}).destroy();
+  }
   std::coroutine_handle<promise_type> handle_;
 };
 
@@ -74,15 +81,16 @@ class Driver;
 class TUTTI_EXPORT Context {
  public:
   /// Awaited by the transition: suspends it until the effect has come back.
-  template <class T>
-  class Effect;
+  template <class T> class Effect;
 
   Effect<Output> run(Command command, Input input = {}) const;
-  Effect<void> start(const Definition& service) const;     ///< on failure it is stopped
-  Effect<void> stop(const Definition& service) const;      ///< on failure it is started again, unless it is a one-shot
+  Effect<void> start(const Definition& service) const;  ///< on failure it is stopped
+  Effect<void>
+  stop(const Definition& service) const;  ///< on failure it is started again, unless it is a one-shot
   Effect<void> reload(const Definition& service) const;
   Effect<void> validate(const Definition& service) const;  ///< tried until it succeeds or its limit is over
-  Effect<void> put_file(std::string path, std::string content, unsigned mode = 0644) const;  ///< undone on failure
+  Effect<void> put_file(std::string path, std::string content,
+                        unsigned mode = 0644) const;  ///< undone on failure
   Effect<std::string> get_file(std::string path) const;
   Effect<void> wait_until(Command command, double every = 1, double limit = 60) const;
   Effect<void> sleep(double seconds) const;
@@ -91,15 +99,19 @@ class TUTTI_EXPORT Context {
   /// address it has here; on failure they are undrained. Marks in their manifests outlive the run.
   Effect<void> drain(const Definition& service) const;
   Effect<void> undrain(const Definition& service) const;
-  Effect<void> switch_over(const Definition& service) const; ///< not built yet: throws Error
+  Effect<void> switch_over(const Definition& service) const;  ///< not built yet: throws Error
 
   /// `body` is a coroutine function `Transition body(Context, arguments…)` without captures; the
   /// arguments are copied into its frame each time it is called.
-  template <class F, class... A>
-  void on_roll_back(F body, A... arguments) const {
-    register_compensation([body, ... arguments = std::move(arguments)](Context c) { return body(std::move(c), arguments...); });
+  template <class F, class... A> void on_roll_back(F body, A... arguments) const {
+    register_compensation(
+        [body, ... arguments = std::move(arguments)](Context c) { return body(std::move(c), arguments...); });
   }
-  [[nodiscard]] Context on_host(std::string host) const { Context c = *this; c.host_ = std::move(host); return c; }
+  [[nodiscard]] Context on_host(std::string host) const {
+    Context c = *this;
+    c.host_ = std::move(host);
+    return c;
+  }
   [[nodiscard]] const Host& current_host() const;
   /// The definition deployed (or to be deployed) under that name on this host. Throws Error.
   [[nodiscard]] Definition deployed(const std::string& service) const;
@@ -130,15 +142,18 @@ class TUTTI_EXPORT EffectBase {
   Context context_;
   std::unique_ptr<Request> request_;  // until the driver takes it; not in place, for small frames
 };
-template <class T>
-class Context::Effect : public EffectBase {
+template <class T> class Context::Effect : public EffectBase {
  public:
   using EffectBase::EffectBase;
   T await_resume() {
-    if constexpr (std::is_void_v<T>) take();
-    else if constexpr (std::is_same_v<T, Output>) return take().output;
-    else if constexpr (std::is_same_v<T, double>) return std::stod(take().output.text);
-    else return take().output.text;
+    if constexpr (std::is_void_v<T>)
+      take();
+    else if constexpr (std::is_same_v<T, Output>)
+      return take().output;
+    else if constexpr (std::is_same_v<T, double>)
+      return std::stod(take().output.text);
+    else
+      return take().output.text;
   }
 };
 

@@ -18,21 +18,35 @@ namespace tutti {
 
 /// What a program printed. The bytes stay on the host; `text` is all of it, or its beginning.
 struct Output {
-  std::string text;    ///< at most 4 KiB
-  bool cut = false;    ///< there is more than `text` on the host
+  std::string text;  ///< at most 4 KiB
+  bool cut = false;  ///< there is more than `text` on the host
   std::uint64_t size = 0;
   std::string sha256;  ///< empty when `text` is all
   std::string host;
-  std::string token;   ///< of the effect whose output it is
+  std::string token;  ///< of the effect whose output it is
   bool operator==(const Output&) const = default;
 };
 using Input = std::variant<std::string, Output>;
 
 enum class Operation : std::uint8_t {
-  run, wait_until, start, stop, reload, validate, put_file, get_file, sleep, now,
-  drain, undrain,  // many, on other hosts: the executor takes them apart
+  run,
+  wait_until,
+  start,
+  stop,
+  reload,
+  validate,
+  put_file,
+  get_file,
+  sleep,
+  now,
+  drain,
+  undrain,  // many, on other hosts: the executor takes them apart
   // the executor's own
-  begin, settle, end, sweep, restore_file,
+  begin,
+  settle,
+  end,
+  sweep,
+  restore_file,
 };
 
 /// One effect as data.
@@ -41,14 +55,14 @@ struct TUTTI_EXPORT Request {
   Command command = {};           ///< run, wait_until
   DefinitionPtr definition = {};  ///< start, stop, reload, validate
   Input input = {};
-  std::string path = {};          ///< put_file, get_file, restore_file
-  std::string content = {};       ///< put_file; begin, end: the manifest entry as JSON
+  std::string path = {};     ///< put_file, get_file, restore_file
+  std::string content = {};  ///< put_file; begin, end: the manifest entry as JSON
   unsigned mode = 0644;
-  std::string of = {};            ///< restore_file: the token of the put_file
-  std::string host = {};          ///< empty: the step's own
-  double limit = 0;               ///< seconds; 0: the command's or the definition's
-  double every = 0;               ///< seconds between tries of wait_until; also of sleep: how long
-  bool idempotent = false;        ///< a compensation: being so already is success
+  std::string of = {};                  ///< restore_file: the token of the put_file
+  std::string host = {};                ///< empty: the step's own
+  double limit = 0;                     ///< seconds; 0: the command's or the definition's
+  double every = 0;                     ///< seconds between tries of wait_until; also of sleep: how long
+  bool idempotent = false;              ///< a compensation: being so already is success
   std::vector<std::string> paths = {};  ///< sweep: files to remove
 
   /// One line for people and for the journal: `run db 2 migrate`, `put-file /etc/motd`.
@@ -62,17 +76,18 @@ struct TUTTI_EXPORT Request {
 /// What an effect came to. A lost connection is no Result.
 struct Result {
   bool succeeded = true;
-  int status = 0;          ///< exit status
-  std::string how = "exit";  ///< exit, timeout, killed, died, already, absent, busy, lingers, error, flood, full
+  int status = 0;  ///< exit status
+  std::string how =
+      "exit";  ///< exit, timeout, killed, died, already, absent, busy, lingers, error, flood, full
   Output output = {};
-  std::string error;       ///< the end of standard error, or why it failed
+  std::string error;  ///< the end of standard error, or why it failed
   bool operator==(const Result&) const = default;
 };
 
 struct Fence {
   std::string lineage = {};  ///< empty: nobody's
   std::int64_t epoch = 0;
-  std::string holder = {};   ///< "user@machine", for people
+  std::string holder = {};  ///< "user@machine", for people
   bool operator==(const Fence&) const = default;
 };
 
@@ -97,10 +112,10 @@ struct Authority {
   std::string lineage;
   std::int64_t epoch = 0;
   std::string holder;
-  std::int64_t seen = 0;       ///< the last epoch of ours that the host is known to have had
+  std::int64_t seen = 0;               ///< the last epoch of ours that the host is known to have had
   std::optional<Fence> displace = {};  ///< take-over: the fence that must be there
-  bool ends_others = false;    ///< what was begun under another epoch, and has not ended, is ended
-  int forget_before = 0;       ///< with ends_others: records and outputs of runs before this one go
+  bool ends_others = false;            ///< what was begun under another epoch, and has not ended, is ended
+  int forget_before = 0;               ///< with ends_others: records and outputs of runs before this one go
 };
 
 /// What stays on a host.
@@ -140,7 +155,8 @@ class TUTTI_EXPORT Transport {
   [[nodiscard]] virtual std::vector<HostReading> read(const std::vector<Host>& hosts) = 0;
   /// At most `most` bytes (64 MiB at once) of what stays on a host: from `offset`, of a log the end. Needs
   /// no lock; blocks; never throws for a host that does not answer.
-  [[nodiscard]] virtual Piece fetch(const Host& host, const Kept& what, std::uint64_t offset, std::uint64_t most) = 0;
+  [[nodiscard]] virtual Piece fetch(const Host& host, const Kept& what, std::uint64_t offset,
+                                    std::uint64_t most) = 0;
   /// From now on effects on `host` act with this authority; the host's lock is taken with the first.
   virtual void authorise(const Host& host, Authority authority) = 0;
   /// Items that effects may need.

@@ -32,8 +32,13 @@ struct Here {
   Here& operator=(const Here&) = delete;
 
   [[nodiscard]] Site site(const std::string& version, const std::string& validate = "true") const {
-    Service one{.name = "page", .version = version, .files = {{"page.txt", "version " + version}}, .start = program({"true"}),
-                .stop = program({"true"}), .validate = program({validate}).within(1), .declared = Declared("here")};
+    Service one{.name = "page",
+                .version = version,
+                .files = {{"page.txt", "version " + version}},
+                .start = program({"true"}),
+                .stop = program({"true"}),
+                .validate = program({validate}).within(1),
+                .declared = Declared("here")};
     Site made = fake::site({{"front", {one}, {"h1", "h2"}}});
     made.platform = local_platform(path / "hosts");
     made.policy = at_most(1);
@@ -64,7 +69,7 @@ TEST_CASE("deployment: install, nothing to do, upgrade, fail and be back; each i
     CHECK(plan.empty());
     const Report report = same.execute(plan);
     CHECK(report.exit_status() == 0);
-    CHECK(report.frames == 2);  // one for each host
+    CHECK(report.frames == 2);                  // one for each host
     CHECK(same.state().history().size() == 1);  // no run for nothing
   }
   CHECK(deploy(here.site("2"), here.state()).exit_status() == 0);
@@ -169,19 +174,22 @@ TEST_CASE("deployment: a manifest entry that can't be read is repaired at once, 
   page.start = daemon({"sleep", "1000"});
   page.stop = {};
   CHECK(deploy(site, here.state()).exit_status() == 0);
-  for (const char* host : {"h1", "h2"}) std::ofstream(here.path / "hosts" / host / ".tutti" / "site-shop" / "m" / "page") << "garbage";
+  for (const char* host : {"h1", "h2"})
+    std::ofstream(here.path / "hosts" / host / ".tutti" / "site-shop" / "m" / "page") << "garbage";
   CHECK(deploy(site, here.state()).exit_status() == 0);
   CHECK(Deployment(site, here.state()).plan().empty());
   site.host_classes[0].services.clear();
   CHECK(deploy(site, here.state()).exit_status() == 0);  // and the daemons are gone
 }
 
-TEST_CASE("deployment: a transition that is neither built in nor given is refused before anything is touched") {
+TEST_CASE(
+    "deployment: a transition that is neither built in nor given is refused before anything is touched") {
   const Here here;
   Site site = here.site("1");
   site.host_classes[0].services[0].switch_to_service = TransitionProcedure(std::string("switch-page"));
   Deployment deployment(site, here.state());
-  CHECK(has(error_of([&] { (void)deployment.execute(deployment.plan()); }), "names the transition 'switch-page'"));
+  CHECK(has(error_of([&] { (void)deployment.execute(deployment.plan()); }),
+            "names the transition 'switch-page'"));
   CHECK(deployment.state().history().empty());
 }
 
@@ -202,7 +210,8 @@ Transition reads_output(Context c, Change change) {
 }
 }  // namespace
 
-TEST_CASE("deployment: a dry run tells every effect, of a transition that stops short too, and touches nothing") {
+TEST_CASE(
+    "deployment: a dry run tells every effect, of a transition that stops short too, and touches nothing") {
   const Here here;
   Site site = here.site("1");
   Deployment deployment(site, here.state());
@@ -210,7 +219,8 @@ TEST_CASE("deployment: a dry run tells every effect, of a transition that stops 
   const Report would = deployment.execute(plan, {}, {.dry_run = true});
   CHECK(would.exit_status() == 0);
   CHECK(step_of(would, "page", "h2").effects == Lines{"start page 1", "validate page 1"});
-  CHECK(fs::is_empty(here.path / "hosts" / "h1" / ".tutti") == false);  // the plan read it: the runner is there
+  CHECK(fs::is_empty(here.path / "hosts" / "h1" / ".tutti") ==
+        false);  // the plan read it: the runner is there
   CHECK_FALSE(fs::exists(here.path / "hosts" / "h1" / "page.txt"));
   CHECK(deployment.state().history().empty());
   CHECK(deployment.state().next_epoch() == 1);
@@ -234,7 +244,8 @@ TEST_CASE("deployment: runs are kept whole as long as is asked, here and on the 
   const auto kept_on = [&](const std::string& host, int run) {
     int files = 0;
     for (const auto& file : fs::directory_iterator(here.path / "hosts" / host / ".tutti" / "site-shop" / "e"))
-      if (const std::string name = file.path().filename().string(); name.substr(name.find('.')).starts_with(fmt::format(".{}.", run)))
+      if (const std::string name = file.path().filename().string();
+          name.substr(name.find('.')).starts_with(fmt::format(".{}.", run)))
         ++files;
     return files;
   };
@@ -316,10 +327,15 @@ TEST_CASE("deployment: the log has what a run did, with what it printed, from th
 
 TEST_CASE("status: hosts that do not answer, hold nothing, or say something odd") {
   Status status;
-  status.fleet.hosts = {{.name = "h1", .host_class = "front"}, {.name = "h2", .host_class = "front"}, {.name = "h3", .host_class = "front"}};
+  status.fleet.hosts = {{.name = "h1", .host_class = "front"},
+                        {.name = "h2", .host_class = "front"},
+                        {.name = "h3", .host_class = "front"}};
   status.hosts = {{.host = "h1", .why = "no route\x1b[2J"},
                   {.host = "h2", .reached = true},
-                  {.host = "h3", .reached = true, .entries = {{{.state = ManifestEntry::State::failed, .service = "web", .run = 4}, HostReading::Life::dead}}}};
+                  {.host = "h3",
+                   .reached = true,
+                   .entries = {{{.state = ManifestEntry::State::failed, .service = "web", .run = 4},
+                                HostReading::Life::dead}}}};
   CHECK(status.to_text() == "class  host  service  version  state             since\n"
                             "front  h1                      unreachable       no route\\x1b[2J\n"
                             "front  h2                      nothing deployed\n"

@@ -11,7 +11,9 @@ using namespace tutti::fake;
 namespace {
 
 using Lines = std::vector<std::string>;
-Site web_at(const std::string& version, int n = 1) { return site({{"front", {service("web", version)}, hosts(n)}}); }
+Site web_at(const std::string& version, int n = 1) {
+  return site({{"front", {service("web", version)}, hosts(n)}});
+}
 World deployed(int n) {
   World world;
   CHECK(world.deploy(web_at("1", n)).exit_status() == 0);
@@ -47,7 +49,8 @@ TEST_CASE("policy bound: what fails stays counted, and what is lost too") {
   world.transport.faults["h1: start web 2"] = lost();
   world.transport.faults["h2: stop web 1"] = lost();
   const Report report = world.execute(world.plan(web_at("2", 6)), at_most(2));
-  CHECK(outcomes(report) == Lines{"web@h1 unknown", "web@h2 unknown", "web@h3 skipped", "web@h4 skipped", "web@h5 skipped", "web@h6 skipped"});
+  CHECK(outcomes(report) == Lines{"web@h1 unknown", "web@h2 unknown", "web@h3 skipped", "web@h4 skipped",
+                                  "web@h5 skipped", "web@h6 skipped"});
   CHECK(has(report.halted, "the policy admits no further host"));
   CHECK(world.transport.most_unavailable == 2);
   CHECK(report.exit_status() == 4);
@@ -65,7 +68,9 @@ TEST_CASE("policy bound: an unreachable host takes from it, and the others go on
 
 TEST_CASE("policy bound: a host with a dead service counts until that very service is up again") {
   //  web → app, both on all hosts: app is changed first, in a phase of its own
-  const auto shop = [](const std::string& version) { return site({{"front", {service("web", version, {"app"}), service("app", version)}, hosts(3)}}); };
+  const auto shop = [](const std::string& version) {
+    return site({{"front", {service("web", version, {"app"}), service("app", version)}, hosts(3)}});
+  };
   World world;
   (void)world.deploy(shop("1"));
   world.transport.machines["h1"].running.erase("web");
@@ -76,7 +81,9 @@ TEST_CASE("policy bound: a host with a dead service counts until that very servi
   CHECK(count(report, Outcome::upgraded) == 1);
   CHECK(has(report.halted, "the policy admits no further host"));
   // Whoever reads that learns what is in the way, and what helps does help.
-  CHECK(has(report.halted, ": down, and counted, is h1 (web). Bring that up first, by deploying the versions that are there now"));
+  CHECK(has(
+      report.halted,
+      ": down, and counted, is h1 (web). Bring that up first, by deploying the versions that are there now"));
   CHECK(world.execute(world.plan(shop("1")), at_most(1)).exit_status() == 0);
   CHECK(world.execute(world.plan(shop("2")), at_most(1)).exit_status() == 0);
 }
@@ -94,7 +101,8 @@ TEST_CASE("policy: a predicate sees the run as it is, and time passes while it s
   CHECK(count(report, Outcome::upgraded) == 3);
   CHECK(world.transport.most_unavailable == 1);
   CHECK(world.clock.time >= begin + 100);
-  const std::string said = "nothing is under way, 2 hosts wait for the policy, which says `wait` and is asked every 1 s (interrupt to leave)";
+  const std::string said = "nothing is under way, 2 hosts wait for the policy, which says `wait` and is "
+                           "asked every 1 s (interrupt to leave)";
   CHECK(std::count(world.told.begin(), world.told.end(), said) == 1);  // not at each of a hundred times
 }
 
@@ -129,9 +137,11 @@ TEST_CASE("policy: one that names a time in the past again and again does not ke
 
 TEST_CASE("policy: one that admits nobody ends the run, with the rest skipped and the reason said") {
   World world = deployed(2);
-  const Report report = world.execute(world.plan(web_at("2", 2)), Policy([](const Rollout&, const Host&) -> Answer { return false; }));
+  const Report report = world.execute(world.plan(web_at("2", 2)),
+                                      Policy([](const Rollout&, const Host&) -> Answer { return false; }));
   CHECK(outcomes(report) == Lines{"web@h1 skipped", "web@h2 skipped"});
-  CHECK(report.halted == "the policy admits no further host, and nothing is under way that could change that");
+  CHECK(report.halted ==
+        "the policy admits no further host, and nothing is under way that could change that");
   CHECK(report.exit_status() == 3);
 }
 
@@ -145,7 +155,8 @@ TEST_CASE("policy: a predicate that throws, whatever it throws, halts the run; w
     });
     const Report report = world.execute(world.plan(web_at("2", 3)), broken);
     CHECK(outcomes(report) == Lines{"web@h1 upgraded", "web@h2 skipped", "web@h3 skipped"});
-    CHECK(has(report.halted, is_odd ? "the policy failed: something was thrown" : "the policy failed: no rack map"));
+    CHECK(has(report.halted,
+              is_odd ? "the policy failed: something was thrown" : "the policy failed: no rack map"));
     CHECK(report.exit_status() == 3);
   }
 }
@@ -157,7 +168,8 @@ TEST_CASE("policy: a driver that can't answer for a predicate of its own says so
   CHECK(report.halted == "the policy failed: nobody here can answer for host 'h1'");
 }
 
-TEST_CASE("interrupt: nothing new starts, effects under way are awaited, half-done instances are unknown: exit 4") {
+TEST_CASE(
+    "interrupt: nothing new starts, effects under way are awaited, half-done instances are unknown: exit 4") {
   World world = deployed(4);
   Executor* executor = nullptr;
   world.on_executor = [&](Executor& one) { executor = &one; };
@@ -166,7 +178,8 @@ TEST_CASE("interrupt: nothing new starts, effects under way are awaited, half-do
   };
   const auto n = world.transport.log.size();
   const Report report = world.execute(world.plan(web_at("2", 4)), at_most(1));
-  CHECK(Lines(world.transport.log.begin() + static_cast<std::ptrdiff_t>(n), world.transport.log.end()) == Lines{"h1: begin web 2", "h1: stop web 1"});
+  CHECK(Lines(world.transport.log.begin() + static_cast<std::ptrdiff_t>(n), world.transport.log.end()) ==
+        Lines{"h1: begin web 2", "h1: stop web 1"});
   CHECK(outcomes(report) == Lines{"web@h1 unknown", "web@h2 skipped", "web@h3 skipped", "web@h4 skipped"});
   CHECK(step_of(report, "web", "h1").message == "interrupted before: start web 2");
   CHECK(step_of(report, "web", "h1").effects.back() == "stop web 1");  // its outcome is known
@@ -249,7 +262,8 @@ TEST_CASE("interrupt: a second one does not wait for effects under way") {
   World world = deployed(2);
   Executor* executor = nullptr;
   world.on_executor = [&](Executor& one) { executor = &one; };
-  const Site shop = site({{"front", {service("web", "2")}, {"h1"}}, {"back", {service("slow", "1")}, {"h2"}}});
+  const Site shop =
+      site({{"front", {service("web", "2")}, {"h1"}}, {"back", {service("slow", "1")}, {"h2"}}});
   const Plan plan = world.plan(shop);
   int answers = 0;
   world.transport.on_answer = [&](const std::string&) {
@@ -258,7 +272,8 @@ TEST_CASE("interrupt: a second one does not wait for effects under way") {
   };
   const Report report = world.execute(plan);
   CHECK(report.exit_status() == 4);
-  for (const StepReport& step : report.steps) CHECK((step.outcome == Outcome::unknown || step.outcome == Outcome::skipped));
+  for (const StepReport& step : report.steps)
+    CHECK((step.outcome == Outcome::unknown || step.outcome == Outcome::skipped));
 }
 
 TEST_CASE("executor: thousands of hosts, a few at a time") {

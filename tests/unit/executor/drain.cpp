@@ -37,12 +37,14 @@ Lines hooks(const World& world, std::size_t n) {
   return found;
 }
 std::size_t place(const World& world, const std::string& line) {
-  return static_cast<std::size_t>(std::find(world.transport.log.begin(), world.transport.log.end(), line) - world.transport.log.begin());
+  return static_cast<std::size_t>(std::find(world.transport.log.begin(), world.transport.log.end(), line) -
+                                  world.transport.log.begin());
 }
 
 }  // namespace
 
-TEST_CASE("drain: consumers are told the address, before the old service stops and after the new one validates") {
+TEST_CASE(
+    "drain: consumers are told the address, before the old service stops and after the new one validates") {
   World world;
   (void)world.deploy(shop("1"));
   const auto n = world.transport.log.size();
@@ -52,7 +54,8 @@ TEST_CASE("drain: consumers are told the address, before the old service stops a
   };
   CHECK(world.deploy(shop("2")).exit_status() == 0);
   CHECK(while_stopped == std::map<std::string, std::string>{{"app@a1", "a1:8000"}});
-  CHECK(hooks(world, n) == Lines{"f1: hold a1:8000", "f1: release a1:8000", "f2: hold a1:8000", "f2: release a1:8000"});
+  CHECK(hooks(world, n) ==
+        Lines{"f1: hold a1:8000", "f1: release a1:8000", "f2: hold a1:8000", "f2: release a1:8000"});
   CHECK(place(world, "f1: run front 1 drain") < place(world, "a1: stop app 1"));
   CHECK(place(world, "f2: run front 1 drain") < place(world, "a1: stop app 1"));
   CHECK(place(world, "a1: validate app 2") < place(world, "f1: run front 1 undrain"));
@@ -95,10 +98,13 @@ TEST_CASE("drain: when the transition fails consumers are let go last, and the m
   world.transport.faults["a1: validate app 2"] = fails("no answer");
   const auto n = world.transport.log.size();
   CHECK(step_of(world.deploy(shop("2")), "app", "a1").outcome == Outcome::rolled_back);
-  CHECK(hooks(world, n) == Lines{"f1: hold a1:8000", "f1: release a1:8000", "f2: hold a1:8000", "f2: release a1:8000"});
+  CHECK(hooks(world, n) ==
+        Lines{"f1: hold a1:8000", "f1: release a1:8000", "f2: hold a1:8000", "f2: release a1:8000"});
   const auto& log = world.transport.log;
-  const auto restarted = std::find(log.begin() + static_cast<std::ptrdiff_t>(n), log.end(), "a1: start app 1");
-  CHECK(std::find(log.begin() + static_cast<std::ptrdiff_t>(n), log.end(), "f1: run front 1 undrain") > restarted);
+  const auto restarted =
+      std::find(log.begin() + static_cast<std::ptrdiff_t>(n), log.end(), "a1: start app 1");
+  CHECK(std::find(log.begin() + static_cast<std::ptrdiff_t>(n), log.end(), "f1: run front 1 undrain") >
+        restarted);
   CHECK(marks(world, "f1").empty());
 }
 
@@ -123,7 +129,8 @@ TEST_CASE("drain: a consumer whose host can't be reached is passed over, and sai
   const Plan plan = world.plan(shop("2"));
   world.transport.faults["f2: end front 1"] = unreachable();
   CHECK(world.execute(plan).exit_status() == 0);
-  CHECK(std::any_of(world.told.begin(), world.told.end(), [](const std::string& line) { return has(line, "f2 could not be reached"); }));
+  CHECK(std::any_of(world.told.begin(), world.told.end(),
+                    [](const std::string& line) { return has(line, "f2 could not be reached"); }));
 }
 
 TEST_CASE("drain: a consumer that is lost meanwhile leaves the step unknown, and nothing is stopped") {

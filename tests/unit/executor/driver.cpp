@@ -11,15 +11,17 @@ using namespace tutti::fake;
 namespace {
 
 using Lines = std::vector<std::string>;
-Site web_at(const std::string& version, int n = 1) { return site({{"front", {service("web", version)}, hosts(n)}}); }
+Site web_at(const std::string& version, int n = 1) {
+  return site({{"front", {service("web", version)}, hosts(n)}});
+}
 
 /// An executor on a plan for web 1 on some hosts, to be pulled by hand.
 struct ByHand {
   explicit ByHand(int n = 1, Policy policy = {})
-      : plan(world.plan(web_at("1", n))), executor(plan, std::move(policy), 7, world.lineage, &world.journal, world.transport, world.clock) {}
+      : plan(world.plan(web_at("1", n))),
+        executor(plan, std::move(policy), 7, world.lineage, &world.journal, world.transport, world.clock) {}
   /// The next event of that kind; others are passed over.
-  template <class T>
-  T next() {
+  template <class T> T next() {
     for (int i = 0; i < 1000; ++i)
       for (const Event& event : executor.next(1))
         if (const auto* found = std::get_if<T>(&event)) return *found;
@@ -31,12 +33,12 @@ struct ByHand {
 };
 
 std::unique_ptr<Request> put(const std::string& path, const std::string& content) {
-  return std::make_unique<Request>(Request{.operation = Operation::put_file, .path = path, .content = content});
+  return std::make_unique<Request>(
+      Request{.operation = Operation::put_file, .path = path, .content = content});
 }
 
 /// A command; GCC 12 takes no nested braces inside `co_await`.
-template <class... W>
-Command words(W... word) {
+template <class... W> Command words(W... word) {
   Command command{.limit = 1};
   (command.argv.push_back(std::string(word)), ...);
   return command;
@@ -48,9 +50,13 @@ Transition put_two(Context c, Change) {
   co_await c.run(words("fail"));
 }
 Transition nested(Context c, Change change) {
-  c.on_roll_back([](Context inner, std::string word) -> Transition { co_await inner.run(words("undo", word)); }, std::string("first"));
+  c.on_roll_back(
+      [](Context inner, std::string word) -> Transition { co_await inner.run(words("undo", word)); },
+      std::string("first"));
   co_await c.start(change.new_service);
-  c.on_roll_back([](Context inner, std::string word) -> Transition { co_await inner.run(words("undo", word)); }, std::string("second"));
+  c.on_roll_back(
+      [](Context inner, std::string word) -> Transition { co_await inner.run(words("undo", word)); },
+      std::string("second"));
   co_await c.run(words("fail"));
 }
 Transition swallows(Context c, Change change) {
@@ -209,7 +215,8 @@ TEST_CASE("transitions: compensations run in reverse, each with the arguments th
   world.transport.faults["h1: run fail"] = fails("no");
   const Report report = world.execute(world.plan(web_at("1")), {}, nested);
   CHECK(outcomes(report) == Lines{"web@h1 rolled-back"});
-  CHECK(world.transport.of("h1") == Lines{"begin web 1", "start web 1", "run fail", "run undo second", "stop web 1", "run undo first", "stop web 1", "end web 1"});
+  CHECK(world.transport.of("h1") == Lines{"begin web 1", "start web 1", "run fail", "run undo second",
+                                          "stop web 1", "run undo first", "stop web 1", "end web 1"});
 }
 
 TEST_CASE("transitions: an effect that fails raises, and may be caught") {
@@ -270,7 +277,8 @@ TEST_CASE("transitions: what is asked for that is not there is an error that nam
     (void)c.deployed("wbe");
     co_return;
   });
-  CHECK(has(step_of(report, "web", "h1").message, "no service 'wbe' is deployed on 'h1'. Did you mean 'web'?"));
+  CHECK(
+      has(step_of(report, "web", "h1").message, "no service 'wbe' is deployed on 'h1'. Did you mean 'web'?"));
 }
 
 TEST_CASE("report: the exit status is 4 before 5 before 3, and 0 only if all is well") {

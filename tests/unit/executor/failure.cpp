@@ -12,7 +12,9 @@ using namespace tutti::fake;
 namespace {
 
 using Lines = std::vector<std::string>;
-Site web_at(const std::string& version, int n = 1) { return site({{"front", {service("web", version)}, hosts(n)}}); }
+Site web_at(const std::string& version, int n = 1) {
+  return site({{"front", {service("web", version)}, hosts(n)}});
+}
 ManifestEntry entry(World& world, const std::string& host, const std::string& service) {
   return ManifestEntry::from_json(world.transport.machines.at(host).manifest.at(service));
 }
@@ -26,7 +28,9 @@ World deployed(int n = 1) {
 }
 /// web → db on hosts of their own.
 Site two(const std::string& version) {
-  return site({{"front", {service("web", version, {"db"})}, {"h1"}}, {"data", {service("db", version)}, {"d1", "d2"}}, {"x", {service("cache", version)}, {"c1"}}});
+  return site({{"front", {service("web", version, {"db"})}, {"h1"}},
+               {"data", {service("db", version)}, {"d1", "d2"}},
+               {"x", {service("cache", version)}, {"c1"}}});
 }
 
 }  // namespace
@@ -36,7 +40,8 @@ Transition only_stop(Context c, Change change) { co_await c.stop(*change.old_ser
 Transition nothing(Context, Change) { co_return; }
 }  // namespace
 
-TEST_CASE("failure: a transition that leaves the service down is no upgrade, and the next host is not begun") {
+TEST_CASE(
+    "failure: a transition that leaves the service down is no upgrade, and the next host is not begun") {
   World world = deployed(2);
   world.transport.faults["h1: validate web 2"] = fails("the daemon does not live");
   const Report report = world.execute(world.plan(web_at("2", 2)), at_most(1), only_stop);
@@ -53,7 +58,8 @@ TEST_CASE("failure: a transition that does nothing is no upgrade: the old one is
   CHECK(outcomes(world.execute(world.plan(web_at("2")))) == Lines{"web@h1 upgraded"});
 }
 
-TEST_CASE("failure: a version that does not validate is compensated in reverse, verified, and recorded as it was") {
+TEST_CASE(
+    "failure: a version that does not validate is compensated in reverse, verified, and recorded as it was") {
   World world = deployed();
   const std::string before = world.transport.machines["h1"].manifest["web"];
   world.transport.faults["h1: validate web 2"] = fails("connection refused");
@@ -78,7 +84,8 @@ TEST_CASE("failure: the run halts: transitions under way finish, the rest is ski
   World world = deployed(6);
   world.transport.faults["h1: validate web 2"] = fails("no");
   const Report report = world.execute(world.plan(web_at("2", 6)), at_most(3));
-  CHECK(outcomes(report) == Lines{"web@h1 rolled-back", "web@h2 upgraded", "web@h3 upgraded", "web@h4 skipped", "web@h5 skipped", "web@h6 skipped"});
+  CHECK(outcomes(report) == Lines{"web@h1 rolled-back", "web@h2 upgraded", "web@h3 upgraded",
+                                  "web@h4 skipped", "web@h5 skipped", "web@h6 skipped"});
   CHECK(has(report.halted, "web@h1 is rolled-back: validate web 2 failed: no"));
   CHECK(step_of(report, "web", "h4").message == "the run halted");
   CHECK(report.exit_status() == 3);
@@ -86,14 +93,17 @@ TEST_CASE("failure: the run halts: transitions under way finish, the rest is ski
   CHECK(has(report.to_text(), "1 rolled-back, 3 skipped"));
 }
 
-TEST_CASE("failure: from the moment that one fails nothing new starts, also when its host is lost in the rollback") {
+TEST_CASE("failure: from the moment that one fails nothing new starts, also when its host is lost in the "
+          "rollback") {
   for (const bool is_lost : {false, true}) {
     World world = deployed(3);
     world.transport.faults["h1: validate web 2"] = fails("no");
     if (is_lost) world.transport.faults["h1: start web 1"] = lost();
     const Report report = world.execute(world.plan(web_at("2", 3)), at_most(2));
-    CHECK(outcomes(report) == Lines{is_lost ? "web@h1 unknown" : "web@h1 rolled-back", "web@h2 upgraded", "web@h3 skipped"});
-    CHECK(report.halted == (is_lost ? "web@h1 failed: validate web 2 failed: no" : "web@h1 is rolled-back: validate web 2 failed: no"));
+    CHECK(outcomes(report) ==
+          Lines{is_lost ? "web@h1 unknown" : "web@h1 rolled-back", "web@h2 upgraded", "web@h3 skipped"});
+    CHECK(report.halted == (is_lost ? "web@h1 failed: validate web 2 failed: no"
+                                    : "web@h1 is rolled-back: validate web 2 failed: no"));
   }
 }
 
@@ -110,9 +120,11 @@ TEST_CASE("failure: a compensation that fails ends it: roll-back-failed, a `fail
   world.transport.faults = {{"h1: validate web 2", fails("no")}, {"h1: stop web 2", fails("it lingers")}};
   const auto n = world.transport.log.size();
   const Report report = world.deploy(web_at("2"));
-  CHECK(since(world, n) == Lines{"h1: begin web 2", "h1: stop web 1", "h1: start web 2", "h1: validate web 2", "h1: stop web 2", "h1: end web 2"});
+  CHECK(since(world, n) == Lines{"h1: begin web 2", "h1: stop web 1", "h1: start web 2", "h1: validate web 2",
+                                 "h1: stop web 2", "h1: end web 2"});
   CHECK(outcomes(report) == Lines{"web@h1 roll-back-failed"});
-  CHECK(has(step_of(report, "web", "h1").message, "validate web 2 failed: no; rolling back failed: stop web 2 failed: it lingers"));
+  CHECK(has(step_of(report, "web", "h1").message,
+            "validate web 2 failed: no; rolling back failed: stop web 2 failed: it lingers"));
   CHECK(report.exit_status() == 4);
   CHECK(entry(world, "h1", "web").state == ManifestEntry::State::failed);
   CHECK(entry(world, "h1", "web").old_definition->version == "1");
@@ -123,7 +135,8 @@ TEST_CASE("failure: a rollback that does not validate is not reported as one") {
   world.transport.faults = {{"h1: validate web 2", fails("no")}, {"h1: validate web 1", fails("neither")}};
   const Report report = world.deploy(web_at("2"));
   CHECK(outcomes(report) == Lines{"web@h1 roll-back-failed"});
-  CHECK(has(step_of(report, "web", "h1").message, "after rolling back, web 1 does not validate: validate web 1 failed: neither"));
+  CHECK(has(step_of(report, "web", "h1").message,
+            "after rolling back, web 1 does not validate: validate web 1 failed: neither"));
   CHECK(entry(world, "h1", "web").state == ManifestEntry::State::failed);
 }
 
@@ -139,7 +152,8 @@ TEST_CASE("failure: a one-shot that ran to its end is not run again by a rollbac
   const auto n = world.transport.log.size();
   world.transport.faults["h1: start once 2"] = fails("no");
   CHECK(outcomes(world.deploy(once("2"))) == Lines{"once@h1 rolled-back"});
-  for (std::size_t i = n; i < world.transport.log.size(); ++i) CHECK(world.transport.log[i] != "h1: start once 1");
+  for (std::size_t i = n; i < world.transport.log.size(); ++i)
+    CHECK(world.transport.log[i] != "h1: start once 1");
 }
 
 TEST_CASE("failure: an install that fails leaves nothing: no process, no file, no entry") {
@@ -165,7 +179,8 @@ TEST_CASE("failure: an install whose new version can't be stopped says what is l
   other.transport.faults = {{"h1: validate web 1", fails("no")}};
   const Report report = other.deploy(site({{"front", {plain}, {"h1"}}}));
   CHECK(outcomes(report) == Lines{"web@h1 roll-back-failed"});  // `alive` still succeeds
-  CHECK(has(step_of(report, "web", "h1").message, "after rolling back, something of web 1 is left: web 1 still lives"));
+  CHECK(has(step_of(report, "web", "h1").message,
+            "after rolling back, something of web 1 is left: web 1 still lives"));
 }
 
 TEST_CASE("failure: nothing was touched: unchanged, and the entry is put back") {
@@ -191,13 +206,15 @@ TEST_CASE("failure: when the host refuses to begin, nothing was touched") {
   CHECK(has(step_of(report, "web", "h1").message, "begin web 2: no space left on device"));
 }
 
-TEST_CASE("lost: a host that is not there when it should begin is unreachable; others go on, what comes after is skipped") {
+TEST_CASE("lost: a host that is not there when it should begin is unreachable; others go on, what comes "
+          "after is skipped") {
   World world;
   (void)world.deploy(two("1"));
   const Plan plan = world.plan(two("2"));
   world.transport.machines["d1"].reached = false;  // since the plan was made
   const Report report = world.execute(plan);
-  CHECK(outcomes(report) == Lines{"db@d1 unreachable", "db@d2 upgraded", "cache@c1 upgraded", "web@h1 skipped"});
+  CHECK(outcomes(report) ==
+        Lines{"db@d1 unreachable", "db@d2 upgraded", "cache@c1 upgraded", "web@h1 skipped"});
   CHECK(step_of(report, "web", "h1").message == "it comes after db@d1, which is unreachable");
   CHECK(report.halted.empty());
   CHECK(report.exit_status() == 5);
@@ -207,14 +224,16 @@ TEST_CASE("lost: a host that did not answer when the plan was made is not tried"
   World world;
   world.transport.machines["d1"].reached = false;
   const Report report = world.deploy(two("1"));
-  CHECK(outcomes(report) == Lines{"db@d1 unreachable", "db@d2 upgraded", "cache@c1 upgraded", "web@h1 skipped"});
+  CHECK(outcomes(report) ==
+        Lines{"db@d1 unreachable", "db@d2 upgraded", "cache@c1 upgraded", "web@h1 skipped"});
   CHECK(world.transport.of("d1").empty());
   CHECK(report.unreachable == Lines{"d1"});
   CHECK(step_of(report, "db", "d1").message == "d1: no route to host");
   CHECK(world.journal.of(Record::Type::ended).size() == 4);
 }
 
-TEST_CASE("lost: in mid-transition it is unknown, never failed; others go on, and its entry says `changing`") {
+TEST_CASE(
+    "lost: in mid-transition it is unknown, never failed; others go on, and its entry says `changing`") {
   World world;
   (void)world.deploy(two("1"));
   world.transport.faults["d1: start db 2"] = lost();
@@ -224,12 +243,13 @@ TEST_CASE("lost: in mid-transition it is unknown, never failed; others go on, an
   CHECK(report.halted.empty());
   CHECK(report.exit_status() == 4);
   CHECK(entry(world, "d1", "db").state == ManifestEntry::State::changing);
-  CHECK(world.transport.of("d1").back() == "start db 2");  // nothing more is sent
+  CHECK(world.transport.of("d1").back() == "start db 2");    // nothing more is sent
   CHECK(world.journal.of(Record::Type::ended).size() == 3);  // it stays open
 }
 
 TEST_CASE("lost: at every single effect of a transition, a rollback included, the answer is unknown") {
-  for (const char* effect : {"begin web 2", "stop web 1", "start web 2", "validate web 2", "stop web 2", "start web 1", "validate web 1", "end web 2"}) {
+  for (const char* effect : {"begin web 2", "stop web 1", "start web 2", "validate web 2", "stop web 2",
+                             "start web 1", "validate web 1", "end web 2"}) {
     World world = deployed(2);
     world.transport.faults["h1: validate web 2"] = fails("no");
     world.transport.faults["h1: " + std::string(effect)] = lost();
@@ -290,9 +310,11 @@ TEST_CASE("failure: a record that can't be written changes nothing") {
   CHECK(outcomes(report) == Lines{"web@h1 unchanged"});
 }
 
-TEST_CASE("failure: an error of many lines is there once in full; its line of the table has the first and the last") {
+TEST_CASE("failure: an error of many lines is there once in full; its line of the table has the first and "
+          "the last") {
   World world = deployed();
-  world.transport.faults["h1: validate web 2"] = fails("it did not succeed:\n  File x, line 3\nAddress in use\n");
+  world.transport.faults["h1: validate web 2"] =
+      fails("it did not succeed:\n  File x, line 3\nAddress in use\n");
   const std::string text = world.deploy(web_at("2")).to_text();
   CHECK(has(text, "failed: it did not succeed: … Address in use\n"));
   CHECK(has(text, "web@h1: validate web 2 failed: it did not succeed:\n  File x, line 3\nAddress in use\n"));

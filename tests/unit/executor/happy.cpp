@@ -9,7 +9,9 @@ using namespace tutti::fake;
 namespace {
 
 using Lines = std::vector<std::string>;
-Site web_at(const std::string& version, int n = 1) { return site({{"front", {service("web", version)}, hosts(n)}}); }
+Site web_at(const std::string& version, int n = 1) {
+  return site({{"front", {service("web", version)}, hosts(n)}});
+}
 
 ManifestEntry entry(World& world, const std::string& host, const std::string& service) {
   return ManifestEntry::from_json(world.transport.machines.at(host).manifest.at(service));
@@ -21,12 +23,14 @@ Lines since(const World& world, std::size_t n) {
 
 }  // namespace
 
-TEST_CASE("executor: an upgrade says so first, stops the old one, starts and validates the new one, says so last") {
+TEST_CASE(
+    "executor: an upgrade says so first, stops the old one, starts and validates the new one, says so last") {
   World world;
   (void)world.deploy(web_at("1"));
   const auto n = world.transport.log.size();
   const Report report = world.execute(world.plan(web_at("2")), {}, plain_replace);
-  CHECK(since(world, n) == Lines{"h1: begin web 2", "h1: stop web 1", "h1: start web 2", "h1: validate web 2", "h1: end web 2"});
+  CHECK(since(world, n) ==
+        Lines{"h1: begin web 2", "h1: stop web 1", "h1: start web 2", "h1: validate web 2", "h1: end web 2"});
   CHECK(outcomes(report) == Lines{"web@h1 upgraded"});
   CHECK(report.exit_status() == 0);
   CHECK(step_of(report, "web", "h1").effects == Lines{"stop web 1", "start web 2", "validate web 2"});
@@ -64,11 +68,13 @@ TEST_CASE("executor: an install prepares first; a removal stops, forgets and swe
   web.files = {{"/etc/web.conf", "x"}};
   World world;
   (void)world.deploy(site({{"front", {web}, {"h1"}}}));
-  CHECK(world.transport.of("h1") == Lines{"begin web 1", "run web 1 prepare", "start web 1", "validate web 1", "end web 1"});
+  CHECK(world.transport.of("h1") ==
+        Lines{"begin web 1", "run web 1 prepare", "start web 1", "validate web 1", "end web 1"});
   CHECK(world.transport.machines["h1"].files.contains("/etc/web.conf"));
   const auto n = world.transport.log.size();
   const Report report = world.deploy(site({{"front", {}, {"h1"}}}));
-  CHECK(since(world, n) == Lines{"h1: begin web 1", "h1: stop web 1", "h1: sweep /etc/web.conf", "h1: end web 1"});
+  CHECK(since(world, n) ==
+        Lines{"h1: begin web 1", "h1: stop web 1", "h1: sweep /etc/web.conf", "h1: end web 1"});
   CHECK(world.transport.machines["h1"].manifest.empty());
   CHECK(world.transport.machines["h1"].files.empty());
   CHECK(step_of(report, "web", "h1").outcome == Outcome::upgraded);
@@ -133,7 +139,8 @@ TEST_CASE("executor: a reload reloads and validates") {
   (void)world.deploy(with("a"));
   const auto n = world.transport.log.size();
   CHECK(outcomes(world.deploy(with("b"))) == Lines{"web@h1 upgraded"});
-  CHECK(since(world, n) == Lines{"h1: begin web 1", "h1: reload web 1", "h1: validate web 1", "h1: end web 1"});
+  CHECK(since(world, n) ==
+        Lines{"h1: begin web 1", "h1: reload web 1", "h1: validate web 1", "h1: end web 1"});
 }
 
 TEST_CASE("executor: a repair with something left over stops it first") {
@@ -146,7 +153,8 @@ TEST_CASE("executor: a repair with something left over stops it first") {
   const auto n = world.transport.log.size();
   const Report report = world.deploy(web_at("2"));
   CHECK(outcomes(report) == Lines{"web@h1 upgraded"});
-  CHECK(since(world, n) == Lines{"h1: begin web 2", "h1: stop web 2", "h1: stop web 1", "h1: start web 2", "h1: validate web 2", "h1: end web 2"});
+  CHECK(since(world, n) == Lines{"h1: begin web 2", "h1: stop web 2", "h1: stop web 1", "h1: start web 2",
+                                 "h1: validate web 2", "h1: end web 2"});
   CHECK(world.transport.requests.at(n + 1).idempotent);  // it may not be there at all
 }
 
@@ -159,7 +167,8 @@ TEST_CASE("executor: INTENT is durable before the effect is sent, by the path gr
   (void)world.execute(world.plan(site({{"front", {web}, {"h1"}}})), {}, plain_replace);
   CHECK(world.transport.sent_too_early.empty());
   // t.0 and t.2 are registrations of compensations
-  CHECK(world.journal.intents(0) == "b.0 begin web 2, t.1 stop web 1, t.3 start web 2, t.4 validate web 2, e.0 sweep /etc/a, e.1 end web 2");
+  CHECK(world.journal.intents(0) == "b.0 begin web 2, t.1 stop web 1, t.3 start web 2, t.4 validate web 2, "
+                                    "e.0 sweep /etc/a, e.1 end web 2");
   const auto registered = world.journal.of(Record::Type::registered);
   REQUIRE(registered.size() == 2);
   CHECK(registered[0].sequence == 0);
@@ -195,16 +204,20 @@ TEST_CASE("executor: many hosts at once, with one commit for many intents") {
 TEST_CASE("executor: an order across hosts is kept") {
   //  web (h1, h2) → db (d1, d2)
   World world;
-  (void)world.deploy(site({{"front", {service("web", "1", {"db"})}, {"h1", "h2"}}, {"data", {service("db", "1")}, {"d1", "d2"}}}));
+  (void)world.deploy(site({{"front", {service("web", "1", {"db"})}, {"h1", "h2"}},
+                           {"data", {service("db", "1")}, {"d1", "d2"}}}));
   const auto& log = world.transport.log;
-  const auto last_db = std::max(std::find(log.begin(), log.end(), "d1: end db 1"), std::find(log.begin(), log.end(), "d2: end db 1"));
-  for (const std::string host : {"h1", "h2"}) CHECK(std::find(log.begin(), log.end(), host + ": begin web 1") > last_db);
+  const auto last_db = std::max(std::find(log.begin(), log.end(), "d1: end db 1"),
+                                std::find(log.begin(), log.end(), "d2: end db 1"));
+  for (const std::string host : {"h1", "h2"})
+    CHECK(std::find(log.begin(), log.end(), host + ": begin web 1") > last_db);
 }
 
 TEST_CASE("executor: time may begin at nought") {
   World world;
   world.clock.time = 0;
-  CHECK(outcomes(world.deploy(site({{"front", {service("a", "1"), service("b", "1")}, {"h1"}}}))) == Lines{"a@h1 upgraded", "b@h1 upgraded"});
+  CHECK(outcomes(world.deploy(site({{"front", {service("a", "1"), service("b", "1")}, {"h1"}}}))) ==
+        Lines{"a@h1 upgraded", "b@h1 upgraded"});
 }
 
 TEST_CASE("executor: progress tells effects and outcomes as they come") {

@@ -23,8 +23,10 @@ std::string waves(const Plan& plan, const Policy& policy, std::string* stuck = n
   FakeClock clock;
   Preview preview(plan, policy, clock);
   CHECK(!preview.next());
-  if (stuck) *stuck = preview.stuck();
-  else CHECK(preview.stuck().empty());
+  if (stuck)
+    *stuck = preview.stuck();
+  else
+    CHECK(preview.stuck().empty());
   return waves(plan, preview);
 }
 Site web_on(int n) { return site({{"front", {service("web", "1")}, hosts(n)}}); }
@@ -43,7 +45,8 @@ TEST_CASE("preview: hosts by waves, as the policy admits them") {
 TEST_CASE("preview: what comes after something is in a later wave, whatever the policy") {
   //  web (h1, h2) → db (d1)
   World world;
-  const Plan plan = world.plan(site({{"front", {service("web", "1", {"db"})}, {"h1", "h2"}}, {"data", {service("db", "1")}, {"d1"}}}));
+  const Plan plan = world.plan(
+      site({{"front", {service("web", "1", {"db"})}, {"h1", "h2"}}, {"data", {service("db", "1")}, {"d1"}}}));
   CHECK(waves(plan, Policy()) == "d1 | h1 h2");
   CHECK(waves(plan, at_most(1, "site")) == "d1 | h1 | h2");
 }
@@ -51,7 +54,8 @@ TEST_CASE("preview: what comes after something is in a later wave, whatever the 
 TEST_CASE("preview: hosts that do not answer are in no wave, nor is what comes after them") {
   World world;
   world.transport.machines["d1"].reached = false;
-  const Site shop = site({{"front", {service("web", "1", {"db"}), service("cache", "1")}, {"h1"}}, {"data", {service("db", "1")}, {"d1"}}});
+  const Site shop = site({{"front", {service("web", "1", {"db"}), service("cache", "1")}, {"h1"}},
+                          {"data", {service("db", "1")}, {"d1"}}});
   const Plan plan = world.plan(shop);
   CHECK(waves(plan, Policy()) == "h1");
 }
@@ -79,11 +83,17 @@ TEST_CASE("preview: a policy that can never admit the rest is said to, before an
   World world;
   const Plan plan = world.plan(web_on(3));
   std::string stuck;
-  CHECK(waves(plan, Policy([](const Rollout&, const Host& host) -> Answer { return host.name == "h1"; }), &stuck) == "h1");
+  CHECK(waves(plan, Policy([](const Rollout&, const Host& host) -> Answer { return host.name == "h1"; }),
+              &stuck) == "h1");
   CHECK(stuck == "the policy can never admit the rest");
-  CHECK(waves(plan, Policy([](const Rollout&, const Host&) -> Answer { return Answer::Kind::wait; }), &stuck).empty());
+  CHECK(waves(plan, Policy([](const Rollout&, const Host&) -> Answer { return Answer::Kind::wait; }), &stuck)
+            .empty());
   CHECK(stuck == "the policy can never admit the rest");
-  CHECK(waves(plan, Policy([](const Rollout&, const Host&) -> Answer { return {Answer::Kind::not_before, 1}; }), &stuck).empty());
+  CHECK(waves(plan, Policy([](const Rollout&, const Host&) -> Answer {
+                return {Answer::Kind::not_before, 1};
+              }),
+              &stuck)
+            .empty());
   CHECK(!stuck.empty());  // a time that is past for ever
 }
 
@@ -91,7 +101,10 @@ TEST_CASE("preview: a policy that throws is said to fail, and nothing escapes") 
   World world;
   const Plan plan = world.plan(web_on(2));
   std::string stuck;
-  CHECK(waves(plan, Policy([](const Rollout&, const Host&) -> Answer { throw std::runtime_error("no rack map"); }), &stuck).empty());
+  CHECK(waves(plan,
+              Policy([](const Rollout&, const Host&) -> Answer { throw std::runtime_error("no rack map"); }),
+              &stuck)
+            .empty());
   CHECK(stuck == "the policy failed: no rack map");
   CHECK(waves(plan, Policy([](const Rollout&, const Host&) -> Answer { throw 42; }), &stuck).empty());
   CHECK(stuck.starts_with("the policy failed"));

@@ -21,7 +21,8 @@ Lines named(const Plan& plan, const std::vector<Scheduler::Skipped>& skipped) {
 TEST_CASE("scheduler: hosts are candidates once what comes before is done") {
   //  web (h1, h2) → db (d1, d2)
   World world;
-  const Plan plan = world.plan(site({{"front", {service("web", "1", {"db"})}, {"h1", "h2"}}, {"data", {service("db", "1")}, {"d1", "d2"}}}));
+  const Plan plan = world.plan(site({{"front", {service("web", "1", {"db"})}, {"h1", "h2"}},
+                                     {"data", {service("db", "1")}, {"d1", "d2"}}}));
   Scheduler scheduler(plan, world.clock, false);
   CHECK(scheduler.candidates() == Lines{"d1", "d2"});
   scheduler.admit("d1");
@@ -43,7 +44,8 @@ TEST_CASE("scheduler: hosts are candidates once what comes before is done") {
 TEST_CASE("scheduler: a host is in transition for one phase at a time") {
   //  x1: A → (y1: B) → x1: Z
   World world;
-  const Plan plan = world.plan(site({{"X", {service("A", "1", {"B"}), service("Z", "1")}, {"x1"}}, {"Y", {service("B", "1", {"Z"})}, {"y1"}}}));
+  const Plan plan = world.plan(site({{"X", {service("A", "1", {"B"}), service("Z", "1")}, {"x1"}},
+                                     {"Y", {service("B", "1", {"Z"})}, {"y1"}}}));
   Scheduler scheduler(plan, world.clock, false);
   scheduler.admit("x1");
   (void)scheduler.end(*scheduler.next_step("x1"), Outcome::upgraded);
@@ -56,8 +58,10 @@ TEST_CASE("scheduler: a host is in transition for one phase at a time") {
 TEST_CASE("scheduler: a failed step blocks only what comes after it") {
   //  web (h1) → app (a1) → db (d1)      cache (c1)
   World world;
-  const Plan plan = world.plan(site({{"front", {service("web", "1", {"app"})}, {"h1"}}, {"back", {service("app", "1", {"db"})}, {"a1"}},
-                                     {"data", {service("db", "1")}, {"d1"}}, {"other", {service("cache", "1")}, {"c1"}}}));
+  const Plan plan = world.plan(site({{"front", {service("web", "1", {"app"})}, {"h1"}},
+                                     {"back", {service("app", "1", {"db"})}, {"a1"}},
+                                     {"data", {service("db", "1")}, {"d1"}},
+                                     {"other", {service("cache", "1")}, {"c1"}}}));
   Scheduler scheduler(plan, world.clock, false);
   scheduler.admit("d1");
   const auto skipped = scheduler.end(*scheduler.next_step("d1"), Outcome::unreachable);
@@ -74,7 +78,9 @@ TEST_CASE("scheduler: a failed step blocks only what comes after it") {
 
 TEST_CASE("scheduler: of several services of a host, one that comes up does not make another one live") {
   World world;
-  const auto shop = [](const std::string& version) { return site({{"front", {service("a", version), service("b", version)}, {"h1"}}}); };
+  const auto shop = [](const std::string& version) {
+    return site({{"front", {service("a", version), service("b", version)}, {"h1"}}});
+  };
   (void)world.deploy(shop("1"));
   world.transport.machines["h1"].running.erase("b");
   const Plan plan = world.plan(shop("2"));
@@ -93,8 +99,11 @@ TEST_CASE("scheduler: of several services of a host, one that comes up does not 
 TEST_CASE("scheduler: counts by label follow what happens, whenever they are first asked for") {
   World world;
   Site shop = site({{"front", {service("web", "1")}, {}}});
-  shop.host_class_to_hosts = inventory_list({{"front", {{.name = "h1", .labels = {{"dc", "east"}}}, {.name = "h2", .labels = {{"dc", "east"}}},
-                                                        {.name = "h3", .labels = {{"dc", "west"}}}, {.name = "h4"}}}});
+  shop.host_class_to_hosts = inventory_list({{"front",
+                                              {{.name = "h1", .labels = {{"dc", "east"}}},
+                                               {.name = "h2", .labels = {{"dc", "east"}}},
+                                               {.name = "h3", .labels = {{"dc", "west"}}},
+                                               {.name = "h4"}}}});
   const Plan plan = world.plan(shop);
   Scheduler scheduler(plan, world.clock, false);
   CHECK(scheduler.hosts("dc", "east") == 2);
@@ -121,5 +130,6 @@ TEST_CASE("scheduler: a host that is not in the fleet is an error with the neare
   World world;
   const Plan plan = world.plan(site({{"front", {service("web", "1")}, {"host1"}}}));
   const Scheduler scheduler(plan, world.clock, false);
-  CHECK(error_of([&] { (void)scheduler.state("hots1"); }) == "no host 'hots1' in the fleet. Did you mean 'host1'?");
+  CHECK(error_of([&] { (void)scheduler.state("hots1"); }) ==
+        "no host 'hots1' in the fleet. Did you mean 'host1'?");
 }

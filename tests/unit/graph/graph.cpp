@@ -36,7 +36,8 @@ TEST_CASE("graph: of several loops the shortest is shown, each node before the o
   CHECK(loop(5, edges) == Nodes{2, 4});
 }
 
-TEST_CASE("graph: of loops of the same length it is the one with the smallest first node, in whatever order edges came") {
+TEST_CASE("graph: of loops of the same length it is the one with the smallest first node, in whatever order "
+          "edges came") {
   //   3 → 4 → 5 → 3      0 → 1 → 2 → 0
   Edges edges{{3, 4}, {4, 5}, {5, 3}, {0, 1}, {1, 2}, {2, 0}};
   CHECK(loop(6, edges) == Nodes{0, 1, 2});
@@ -44,7 +45,9 @@ TEST_CASE("graph: of loops of the same length it is the one with the smallest fi
   CHECK(loop(6, edges) == Nodes{0, 1, 2});
 }
 
-TEST_CASE("graph: a node that leads to itself is a loop of one") { CHECK(loop(2, {{0, 1}, {1, 1}}) == Nodes{1}); }
+TEST_CASE("graph: a node that leads to itself is a loop of one") {
+  CHECK(loop(2, {{0, 1}, {1, 1}}) == Nodes{1});
+}
 
 TEST_CASE("graph: the way into a loop is not part of it") {
   //   0 → 1 → 2 ⇄ 3

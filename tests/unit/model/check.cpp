@@ -16,8 +16,7 @@ std::string error(const Site& site) {
 std::string error(const Service& one) { return error(site({{"front", {one}, {}}})); }
 
 /// A service that is right, to be made wrong.
-template <class F>
-std::string broken(F spoil) {
+template <class F> std::string broken(F spoil) {
   Service one = service("web", "1");
   spoil(one);
   return error(one);
@@ -25,18 +24,23 @@ std::string broken(F spoil) {
 
 }  // namespace
 
-TEST_CASE("check: a right site is right") { CHECK(error(site({{"front", {service("web", "1", {"db"})}, {}}, {"data", {service("db", "1")}, {}}})).empty()); }
+TEST_CASE("check: a right site is right") {
+  CHECK(error(site({{"front", {service("web", "1", {"db"})}, {}}, {"data", {service("db", "1")}, {}}}))
+            .empty());
+}
 
 TEST_CASE("check: a loop of requirements is printed edge by edge, with where each was declared") {
   //  web → app → db → web,   and a longer one through cache:  db → cache → web
-  const Site shop = site({{"front", {service("web", "1", {"app"})}, {}},
-                          {"back", {service("app", "1", {"db"}), service("db", "1", {"cache", "web"}), service("cache", "1", {"web"})}, {}}});
-  CHECK(error(shop) ==
-        "site 'shop': requirements form a loop, so nothing can start first:\n"
-        "  'app' requires 'db'  (shop.scm:app)\n"
-        "  'db' requires 'web'  (shop.scm:db)\n"
-        "  'web' requires 'app'  (shop.scm:web)\n"
-        "Make one of them a connection: it binds addresses and orders nothing.");
+  const Site shop = site(
+      {{"front", {service("web", "1", {"app"})}, {}},
+       {"back",
+        {service("app", "1", {"db"}), service("db", "1", {"cache", "web"}), service("cache", "1", {"web"})},
+        {}}});
+  CHECK(error(shop) == "site 'shop': requirements form a loop, so nothing can start first:\n"
+                       "  'app' requires 'db'  (shop.scm:app)\n"
+                       "  'db' requires 'web'  (shop.scm:db)\n"
+                       "  'web' requires 'app'  (shop.scm:web)\n"
+                       "Make one of them a connection: it binds addresses and orders nothing.");
 }
 
 TEST_CASE("check: a service may require itself, and connections may form loops") {
@@ -49,18 +53,22 @@ TEST_CASE("check: a service may require itself, and connections may form loops")
 
 TEST_CASE("check: an unknown service in a relation is named with the place and the nearest name") {
   CHECK(error(site({{"front", {service("web", "1", {"databse"}), service("database", "1")}, {}}})) ==
-        "shop.scm:web: 'web' requires 'databse': no service 'databse' in site 'shop'. Did you mean 'database'?");
+        "shop.scm:web: 'web' requires 'databse': no service 'databse' in site 'shop'. Did you mean "
+        "'database'?");
   Service web = service("web", "1");
   web.connections.push_back({.service = "nowhere", .declared = Declared("shop.scm:9")});
-  CHECK(error(web) == "shop.scm:9: 'web' connects to 'nowhere': no service 'nowhere' in site 'shop'. Known: web.");
+  CHECK(error(web) ==
+        "shop.scm:9: 'web' connects to 'nowhere': no service 'nowhere' in site 'shop'. Known: web.");
 }
 
 TEST_CASE("check: a service declared twice is named with both places") {
   Service other = service("web", "2");
   other.declared = Declared("shop.scm:99");
   const std::string message = error(site({{"front", {service("web", "1")}, {}}, {"back", {other}, {}}}));
-  CHECK(message == "shop.scm:99: service 'web' is declared twice, here and at shop.scm:web: give one another name");
-  CHECK(has(error(site({{"front", {service("web", "1"), service("web", "1")}, {}}})), "declared twice in class 'front'"));
+  CHECK(message ==
+        "shop.scm:99: service 'web' is declared twice, here and at shop.scm:web: give one another name");
+  CHECK(has(error(site({{"front", {service("web", "1"), service("web", "1")}, {}}})),
+            "declared twice in class 'front'"));
 }
 
 TEST_CASE("check: one service may be listed in two classes, but not two that only look alike") {
@@ -76,7 +84,8 @@ TEST_CASE("check: one service may be listed in two classes, but not two that onl
 
 TEST_CASE("check: a class declared twice is named with the other place") {
   CHECK(error(site({{"front", {}, {}}, {"front", {}, {}}})) ==
-        "shop.scm:class-front: host class 'front' is declared twice, here and at shop.scm:class-front: give one another name");
+        "shop.scm:class-front: host class 'front' is declared twice, here and at shop.scm:class-front: give "
+        "one another name");
 }
 
 TEST_CASE("check: requirements of a class, and what relations can't have yet, are refused as not built") {
@@ -102,7 +111,8 @@ TEST_CASE("check: programs that can't be meant are refused with the remedy") {
   CHECK(has(broken([](Service& s) { s.start = {}, s.one_shot = true; }), "one-shot but has no start"));
   CHECK(has(broken([](Service& s) { s.validate = daemon({"x"}); }), "validate can't be a daemon"));
   CHECK(has(broken([](Service& s) { s.hooks["warm"] = daemon({"x"}); }), "hook 'warm' can't be a daemon"));
-  CHECK(has(broken([](Service& s) { s.hooks["validate"] = program({"x"}); }), "has a field of its own: (validate …)"));
+  CHECK(has(broken([](Service& s) { s.hooks["validate"] = program({"x"}); }),
+            "has a field of its own: (validate …)"));
   for (Program Service::*field : {&Service::drain, &Service::undrain, &Service::migrate_back})
     CHECK(has(broken([&](Service& s) { s.*field = daemon({"x"}); }), "can't be a daemon"));
   CHECK(broken([](Service& s) { s.start = program({"x"}), s.stop = program({"y"}); }).empty());
@@ -110,29 +120,39 @@ TEST_CASE("check: programs that can't be meant are refused with the remedy") {
 }
 
 TEST_CASE("check: limits are seconds, more than 0 and at most a week") {
-  for (const double limit : {0.0, -1.0, 8.0 * 86400, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
+  for (const double limit : {0.0, -1.0, 8.0 * 86400, std::numeric_limits<double>::infinity(),
+                             std::numeric_limits<double>::quiet_NaN()}) {
     CHECK(has(broken([&](Service& s) { s.limit = limit; }), "limit is a number of seconds"));
     for (Program Service::*field : {&Service::validate, &Service::migrate_back})
-      CHECK(has(broken([&](Service& s) { (s.*field = program({"x"})).limit = limit; }), "is a number of seconds"));
-    CHECK(has(broken([&](Service& s) { (s.hooks["warm"] = program({"x"})).limit = limit; }), "is a number of seconds"));
+      CHECK(has(broken([&](Service& s) { (s.*field = program({"x"})).limit = limit; }),
+                "is a number of seconds"));
+    CHECK(has(broken([&](Service& s) { (s.hooks["warm"] = program({"x"})).limit = limit; }),
+              "is a number of seconds"));
   }
 }
 
-TEST_CASE("check: names that a shell, a terminal or a path could stumble over are refused, and shown escaped") {
+TEST_CASE(
+    "check: names that a shell, a terminal or a path could stumble over are refused, and shown escaped") {
   CHECK(has(broken([](Service& s) { s.name = "-rf"; }), "service '-rf': a name has letters"));
   CHECK(has(broken([](Service& s) { s.name = "a\x1b[2J"; }), "service 'a\\x1b[2J'"));
   CHECK(has(broken([](Service& s) { s.version = ""; }), "version is empty"));
-  CHECK(has(broken([](Service& s) { s.version = "1\n2"; }), "version is empty or has unprintable characters"));
+  CHECK(
+      has(broken([](Service& s) { s.version = "1\n2"; }), "version is empty or has unprintable characters"));
   CHECK(has(broken([](Service& s) { s.version = "\xff"; }), "version"));
   CHECK(has(broken([](Service& s) { s.user = "a b"; }), "user 'a b' is no user name"));
-  CHECK(has(broken([](Service& s) { s.environment["A=B"] = "x"; }), "'A=B' can't name an environment variable"));
+  CHECK(has(broken([](Service& s) { s.environment["A=B"] = "x"; }),
+            "'A=B' can't name an environment variable"));
   CHECK(has(broken([](Service& s) { s.environment["1A"] = "x"; }), "can't name an environment variable"));
   CHECK(has(broken([](Service& s) { s.hooks["a b"] = program({"x"}); }), "hook 'a b'"));
   CHECK(has(broken([](Service& s) { s.endpoints = {{"a b", "1"}}; }), "endpoint 'a b'"));
-  CHECK(has(broken([](Service& s) { s.endpoints = {{"http", "1"}, {"http", "2"}}; }), "endpoint 'http' is declared twice"));
+  CHECK(has(broken([](Service& s) {
+              s.endpoints = {{"http", "1"}, {"http", "2"}};
+            }),
+            "endpoint 'http' is declared twice"));
   CHECK(has(broken([](Service& s) { s.files = {{"/a", "x", 010000}}; }), "mode 10000 of a file"));
   CHECK(has(broken([](Service& s) { s.files = {{"/a", "x", 0644, "-x"}}; }), "owner '-x' of a file"));
-  CHECK(has(broken([](Service& s) { s.switch_to_service = TransitionProcedure(std::string("\xff")); }), "transition"));
+  CHECK(has(broken([](Service& s) { s.switch_to_service = TransitionProcedure(std::string("\xff")); }),
+            "transition"));
   CHECK(has(broken([](Service& s) { s.remove_service = TransitionProcedure(std::string()); }), "transition"));
   Site shop = site({});
   shop.name = "a b";

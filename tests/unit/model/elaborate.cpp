@@ -25,8 +25,7 @@ Site on_local(const Service& one) {
   made.platform = local_platform("/srv/hosts");
   return made;
 }
-template <class F>
-Service web(F spoil) {
+template <class F> Service web(F spoil) {
   Service one = service("web", "1");
   spoil(one);
   return one;
@@ -51,8 +50,9 @@ TEST_CASE("settings: bound late, they read addresses and ports of what the servi
     s.environment = {{"DB", Text("x=") + Setting{"all"}}, {"ME", Setting{"me"}}, {"FIRST", Setting{"first"}}};
   });
   Site shop = site({{"front", {one}, {"h1", "h2"}}, {"data", {db}, {"d1", "d2"}}});
-  shop.host_class_to_hosts = inventory_list({{"front", {{.name = "h1"}, {.name = "h2"}}},
-                                             {"data", {{.name = "d1", .address = "10.0.0.1"}, {.name = "d2", .address = "::1"}}}});
+  shop.host_class_to_hosts =
+      inventory_list({{"front", {{.name = "h1"}, {.name = "h2"}}},
+                      {"data", {{.name = "d1", .address = "10.0.0.1"}, {.name = "d2", .address = "::1"}}}});
   const Desired desired = elaborated(shop);
   CHECK(of(desired, "web", "h1").environment.at("DB") == "x=10.0.0.1:5432;[::1]:5432;");
   CHECK(of(desired, "web", "h2").environment.at("ME") == "h2");
@@ -61,12 +61,14 @@ TEST_CASE("settings: bound late, they read addresses and ports of what the servi
   CHECK(running_hash(of(desired, "web", "h1")) != running_hash(of(desired, "web", "h2")));
 }
 
-TEST_CASE("settings: reading a service that is declared neither way is an error with the place and the remedy") {
+TEST_CASE(
+    "settings: reading a service that is declared neither way is an error with the place and the remedy") {
   Service one = web([](Service& s) {
     s.settings = [](const SiteView& view, const Host&) { return Settings{{"db", view.host_of("db").name}}; };
   });
   CHECK(error(site({{"front", {one, service("db", "1")}, {"h1"}}})) ==
-        "settings of 'web' on host 'h1': shop.scm:web: the settings of 'web' read 'db', which it declares neither as a requirement "
+        "settings of 'web' on host 'h1': shop.scm:web: the settings of 'web' read 'db', which it declares "
+        "neither as a requirement "
         "(needs it running) nor as a connection (talks to it): add (connections '(\"db\"))");
   CHECK(has(error(site({{"front", {one}, {"h1"}}})), "no service 'db' in site 'shop'"));
 }
@@ -81,9 +83,11 @@ TEST_CASE("settings: an endpoint or host that is not exactly one is an error tha
   };
   const auto endpoint = [](const SiteView& view) { return view.endpoint("db", "sql"); };
   CHECK(reading(endpoint, {"d1"}).empty());
-  CHECK(has(reading(endpoint, {"d1", "d2"}), "'db' is on 2 hosts, exactly one is wanted here: use hosts-of or endpoints-of"));
+  CHECK(has(reading(endpoint, {"d1", "d2"}),
+            "'db' is on 2 hosts, exactly one is wanted here: use hosts-of or endpoints-of"));
   CHECK(has(reading(endpoint, {}), "'db' is on 0 hosts, exactly one is wanted here: give its class a host"));
-  CHECK(has(reading([](const SiteView& view) { return view.host_of("db").name; }, {"d1", "d2"}), "'db' is on 2 hosts"));
+  CHECK(has(reading([](const SiteView& view) { return view.host_of("db").name; }, {"d1", "d2"}),
+            "'db' is on 2 hosts"));
   CHECK(has(reading([](const SiteView& view) { return view.endpoint("db", "sqll"); }, {"d1"}),
             "service 'db' has no endpoint 'sqll'. Did you mean 'sql'?"));
 }
@@ -94,11 +98,14 @@ TEST_CASE("settings: those that wait for each other are an error that shows the 
     Service one = service(name, "1");
     one.connections = {{.service = other}};
     one.endpoints = {{"http", Setting{"port"}}};
-    one.settings = [other](const SiteView& view, const Host&) { return Settings{{"port", view.endpoint(other, "http")}}; };
+    one.settings = [other](const SiteView& view, const Host&) {
+      return Settings{{"port", view.endpoint(other, "http")}};
+    };
     return one;
   };
-  CHECK(has(error(site({{"front", {make("a", "b"), make("b", "a")}, {"h1"}}})),
-            "settings wait for each other: a on h1 → b on h1 → a on h1. Give one of the endpoints a fixed port"));
+  CHECK(has(
+      error(site({{"front", {make("a", "b"), make("b", "a")}, {"h1"}}})),
+      "settings wait for each other: a on h1 → b on h1 → a on h1. Give one of the endpoints a fixed port"));
 }
 
 TEST_CASE("settings: connected both ways is fine where the ports are fixed") {
@@ -106,7 +113,9 @@ TEST_CASE("settings: connected both ways is fine where the ports are fixed") {
     Service one = service(name, "1");
     one.connections = {{.service = other}};
     one.endpoints = {{"http", "80"}};
-    one.settings = [other](const SiteView& view, const Host&) { return Settings{{"peer", view.endpoint(other, "http")}}; };
+    one.settings = [other](const SiteView& view, const Host&) {
+      return Settings{{"peer", view.endpoint(other, "http")}};
+    };
     one.environment = {{"PEER", Setting{"peer"}}};
     return one;
   };
@@ -118,16 +127,25 @@ TEST_CASE("settings: a missing one is named with the nearest, where it stands") 
   CHECK(error(on_ssh(web([](Service& s) {
           s.settings = Settings{{"port", "80"}, {"name", "x"}};
           s.environment = {{"PORT", Setting{"prot"}}};
-        }))) == "shop.scm:web: service 'web' on host 'h1': environment 'PORT': (setting prot) has no value: its settings do not give it. Did you mean 'port'?");
-  CHECK(has(error(on_ssh(web([](Service& s) { s.start = daemon({"x", Setting{"port"}}); }))), "start: (setting port) has no value"));
-  CHECK(has(error(on_ssh(web([](Service& s) { s.endpoints = {{"http", Setting{"port"}}}; }))), "endpoint 'http': (setting port) has no value"));
+        }))) == "shop.scm:web: service 'web' on host 'h1': environment 'PORT': (setting prot) has no value: "
+                "its settings do not give it. Did you mean 'port'?");
+  CHECK(has(error(on_ssh(web([](Service& s) {
+              s.start = daemon({"x", Setting{"port"}});
+            }))),
+            "start: (setting port) has no value"));
+  CHECK(has(error(on_ssh(web([](Service& s) {
+              s.endpoints = {{"http", Setting{"port"}}};
+            }))),
+            "endpoint 'http': (setting port) has no value"));
 }
 
 TEST_CASE("settings: what a procedure throws says whose it was") {
   const auto throwing = [](auto thrown) {
-    return on_ssh(web([=](Service& s) { s.settings = [=](const SiteView&, const Host&) -> Settings { throw thrown; }; }));
+    return on_ssh(web(
+        [=](Service& s) { s.settings = [=](const SiteView&, const Host&) -> Settings { throw thrown; }; }));
   };
-  CHECK(has(error(throwing(Error(ErrorCode::misuse, "no such thing"))), "settings of 'web' on host 'h1': no such thing"));
+  CHECK(has(error(throwing(Error(ErrorCode::misuse, "no such thing"))),
+            "settings of 'web' on host 'h1': no such thing"));
   CHECK(has(error(throwing(std::out_of_range("map::at"))), "settings of 'web' on host 'h1': map::at"));
 }
 
@@ -155,50 +173,88 @@ TEST_CASE("settings computed elsewhere are asked for, and given") {
 
 TEST_CASE("endpoints: a port is 1 to 65535") {
   for (const std::string port : {"0", "65536", "http", "", "80 ", "-1", "99999999999999999999"})
-    CHECK_MESSAGE(has(error(on_ssh(web([&](Service& s) { s.endpoints = {{"http", port}}; }))), "is no port: give 1 to 65535"), port);
+    CHECK_MESSAGE(has(error(on_ssh(web([&](Service& s) {
+                        s.endpoints = {{"http", port}};
+                      }))),
+                      "is no port: give 1 to 65535"),
+                  port);
 }
 
 TEST_CASE("files: a real host wants an absolute path, or one in a data directory") {
   const auto at = [](Text path) { return on_ssh(web([&](Service& s) { s.files = {{path, "x"}}; })); };
   CHECK(of(elaborated(at("/etc/../etc/web.conf")), "web", "h1").files.at(0).path == "/etc/web.conf");
-  CHECK(of(elaborated(at(Text(DataDirectory{"d"}) + "/conf")), "web", "h1").files.at(0).path == "/var/lib/tutti-data/shop/web/d/conf");
-  CHECK(has(error(at("etc/web.conf")), "service 'web' on host 'h1': files: 'etc/web.conf' is relative: on a real host"));
+  CHECK(of(elaborated(at(Text(DataDirectory{"d"}) + "/conf")), "web", "h1").files.at(0).path ==
+        "/var/lib/tutti-data/shop/web/d/conf");
+  CHECK(has(error(at("etc/web.conf")),
+            "service 'web' on host 'h1': files: 'etc/web.conf' is relative: on a real host"));
 }
 
 TEST_CASE("files: on the local platform they are below the host's directory") {
-  const auto at = [](const std::string& path) { return on_local(web([&](Service& s) { s.files = {{path, "x"}}; })); };
+  const auto at = [](const std::string& path) {
+    return on_local(web([&](Service& s) { s.files = {{path, "x"}}; }));
+  };
   CHECK(of(elaborated(at("etc/web.conf")), "web", "h1").files.at(0).path == "/srv/hosts/h1/etc/web.conf");
-  CHECK(of(elaborated(at("/srv/hosts/h1/web.conf")), "web", "h1").files.at(0).path == "/srv/hosts/h1/web.conf");
+  CHECK(of(elaborated(at("/srv/hosts/h1/web.conf")), "web", "h1").files.at(0).path ==
+        "/srv/hosts/h1/web.conf");
   for (const std::string outside : {"/etc/web.conf", "../h2/web.conf", "a/../../h2/x", "/srv/hosts/h10/x"})
     CHECK_MESSAGE(has(error(at(outside)), "is outside of the host's directory /srv/hosts/h1"), outside);
 }
 
 TEST_CASE("files: what names a folder, or the same file twice, is refused") {
   for (const std::string path : {"", "/", "/etc/", "/etc/.", "/etc/.."})
-    CHECK_MESSAGE(has(error(on_ssh(web([&](Service& s) { s.files = {{path, "x"}}; }))), "is no path of a file"), path);
+    CHECK_MESSAGE(has(error(on_ssh(web([&](Service& s) {
+                        s.files = {{path, "x"}};
+                      }))),
+                      "is no path of a file"),
+                  path);
   CHECK(has(error(on_local(web([](Service& s) { s.files = {{".", "x"}}; }))), "is no path of a file"));
-  CHECK(has(error(on_ssh(web([](Service& s) { s.files = {{"/a/b", "x"}, {"/a/./b", "y"}}; }))), "'/a/b' is given twice"));
+  CHECK(has(error(on_ssh(web([](Service& s) {
+              s.files = {{"/a/b", "x"}, {"/a/./b", "y"}};
+            }))),
+            "'/a/b' is given twice"));
 }
 
 TEST_CASE("files: no NUL and only UTF-8 in paths, arguments and variables; any bytes in contents") {
   const std::string nul("a\0b", 3);
-  CHECK(has(error(on_ssh(web([&](Service& s) { s.files = {{"/" + nul, "x"}}; }))), "a NUL character can't be in it"));
-  CHECK(has(error(on_ssh(web([&](Service& s) { s.environment = {{"A", nul}}; }))), "environment 'A': a NUL character"));
-  CHECK(has(error(on_ssh(web([&](Service& s) { s.start = daemon({"x", "\xff"}); }))), "start: it is no UTF-8"));
-  CHECK(has(error(on_ssh(web([&](Service& s) { s.start = daemon({"", "x"}); }))), "the name of the program is empty"));
+  CHECK(has(error(on_ssh(web([&](Service& s) {
+              s.files = {{"/" + nul, "x"}};
+            }))),
+            "a NUL character can't be in it"));
+  CHECK(has(error(on_ssh(web([&](Service& s) {
+              s.environment = {{"A", nul}};
+            }))),
+            "environment 'A': a NUL character"));
+  CHECK(has(error(on_ssh(web([&](Service& s) {
+              s.start = daemon({"x", "\xff"});
+            }))),
+            "start: it is no UTF-8"));
+  CHECK(has(error(on_ssh(web([&](Service& s) {
+              s.start = daemon({"", "x"});
+            }))),
+            "the name of the program is empty"));
   const Desired desired = elaborated(on_ssh(web([&](Service& s) { s.files = {{"/a", nul + "\xff"}}; })));
   CHECK(desired.items.at(of(desired, "web", "h1").files.at(0).item)->bytes == nul + "\xff");
 }
 
 TEST_CASE("data directories: one for each site, service and name, sorted, once") {
   const Definition web_1 = of(elaborated(on_ssh(web([](Service& s) {
-                                s.environment = {{"B", DataDirectory{"b"}}, {"A", Text(DataDirectory{"a"}) + "/x"}, {"C", DataDirectory{"b"}}};
-                              }))), "web", "h1");
-  CHECK(web_1.data_directories == std::vector<std::string>{"/var/lib/tutti-data/shop/web/a", "/var/lib/tutti-data/shop/web/b"});
+                                s.environment = {{"B", DataDirectory{"b"}},
+                                                 {"A", Text(DataDirectory{"a"}) + "/x"},
+                                                 {"C", DataDirectory{"b"}}};
+                              }))),
+                              "web", "h1");
+  CHECK(web_1.data_directories ==
+        std::vector<std::string>{"/var/lib/tutti-data/shop/web/a", "/var/lib/tutti-data/shop/web/b"});
   CHECK(web_1.environment.at("A") == "/var/lib/tutti-data/shop/web/a/x");
-  CHECK(of(elaborated(on_local(web([](Service& s) { s.environment = {{"A", DataDirectory{"a"}}}; }))), "web", "h1").environment.at("A") ==
-        "/srv/hosts/h1/data/shop/web/a");
-  CHECK(has(error(on_ssh(web([](Service& s) { s.environment = {{"A", DataDirectory{"../x"}}}; }))), "'../x' can't name a data directory"));
+  CHECK(of(elaborated(on_local(web([](Service& s) {
+             s.environment = {{"A", DataDirectory{"a"}}};
+           }))),
+           "web", "h1")
+            .environment.at("A") == "/srv/hosts/h1/data/shop/web/a");
+  CHECK(has(error(on_ssh(web([](Service& s) {
+              s.environment = {{"A", DataDirectory{"../x"}}};
+            }))),
+            "'../x' can't name a data directory"));
 }
 
 TEST_CASE("items: named by hash, the same content once, settings rendered in them") {
@@ -207,7 +263,8 @@ TEST_CASE("items: named by hash, the same content once, settings rendered in the
       s.settings = Settings{{"port", port}};
       s.start = daemon({"/bin/web", mixed_text_file("web.conf", Text("port ") + Setting{"port"})});
       s.validate = program({"check", plain_file("check.txt", "hello")});
-      s.files = {{"/etc/web.conf", mixed_text_file("web.conf", Text("port ") + Setting{"port"})}, {"/etc/a b", Text("x")}};
+      s.files = {{"/etc/web.conf", mixed_text_file("web.conf", Text("port ") + Setting{"port"})},
+                 {"/etc/a b", Text("x")}};
     });
   };
   const Desired desired = elaborated(on_ssh(with("80")));
@@ -226,7 +283,9 @@ TEST_CASE("items: named by hash, the same content once, settings rendered in the
 TEST_CASE("items: an executable one is another than the same bytes to read") {
   Item tool = plain_file("tool", "x");
   tool.executable = true;
-  const Desired desired = elaborated(on_ssh(web([&](Service& s) { s.payload = {tool, plain_file("tool", "x")}; })));
+  const Desired desired = elaborated(on_ssh(web([&](Service& s) {
+    s.payload = {tool, plain_file("tool", "x")};
+  })));
   CHECK(desired.items.size() == 2);
   CHECK(desired.items.at(item_name("tool", "x", true))->executable);
   CHECK(!desired.items.at(item_name("tool", "x"))->executable);
@@ -236,7 +295,8 @@ TEST_CASE("items: one whose name was never checked can't leave the store") {
   const Item evil{.name = "../../etc/passwd", .content = std::make_shared<const Text>("x")};
   CHECK(has(error(on_ssh(web([&](Service& s) { s.payload = {evil}; }))), "can't name an item"));
   CHECK(!error(on_ssh(web([&](Service& s) { s.payload = {Item{.name = "empty", .content = {}}}; }))).empty());
-  for (const std::string name : {"", "-x", ".x", "a/b", "a b"}) CHECK_MESSAGE(!error_of([&] { (void)plain_file(name, "x"); }).empty(), name);
+  for (const std::string name : {"", "-x", ".x", "a/b", "a b"})
+    CHECK_MESSAGE(!error_of([&] { (void)plain_file(name, "x"); }).empty(), name);
 }
 
 TEST_CASE("scripts: run by their #! line if they have one, else by /bin/sh") {
@@ -255,12 +315,15 @@ TEST_CASE("local-file: keeps the bytes and whether it may be executed; a folder 
   CHECK(self.executable);
   CHECK(self.name == "sh");
   CHECK(code_of([] { (void)local_file("/tmp"); }) == ErrorCode::not_built);
-  CHECK(error_of([] { (void)local_file("/nowhere"); }) == "local-file '/nowhere' does not exist or can't be reached");
+  CHECK(error_of([] { (void)local_file("/nowhere"); }) ==
+        "local-file '/nowhere' does not exist or can't be reached");
   CHECK(has(error_of([] { (void)local_file("/dev/null"); }), "is no regular file"));
 }
 
 TEST_CASE("elaboration: a class without hosts, or a service in two classes") {
-  const Desired desired = elaborated(site({{"front", {service("web", "1")}, {"h1"}}, {"back", {service("web", "1")}, {"h2"}}, {"none", {service("x", "1")}, {}}}));
+  const Desired desired = elaborated(site({{"front", {service("web", "1")}, {"h1"}},
+                                           {"back", {service("web", "1")}, {"h2"}},
+                                           {"none", {service("x", "1")}, {}}}));
   CHECK(desired.definitions.size() == 2);
   CHECK(desired.definitions.contains({"web", "h2"}));
   CHECK(desired.services.size() == 2);

@@ -30,10 +30,13 @@ struct HostsFile {
 std::string error(const std::string& text) {
   const HostsFile file(text);
   std::string message = error_of([&] { (void)inventory_file(file.path())("front"); });
-  if (const auto at = message.find(file.folder.string()); at != std::string::npos) message.erase(at, file.folder.string().size() + 1);
+  if (const auto at = message.find(file.folder.string()); at != std::string::npos)
+    message.erase(at, file.folder.string().size() + 1);
   return message;
 }
-std::string one_host(const std::string& members) { return R"({"format_version": 1, "hosts": [{)" + members + "}]}"; }
+std::string one_host(const std::string& members) {
+  return R"({"format_version": 1, "hosts": [{)" + members + "}]}";
+}
 
 Site asking(Inventory inventory, const std::vector<std::string>& classes = {"front", "data"}) {
   std::vector<Class> all;
@@ -63,7 +66,8 @@ TEST_CASE("inventory file: its hosts are found by class, in its order") {
 TEST_CASE("inventory file: what is wrong in it is named with file, host and key") {
   CHECK(error("{\n\"hosts\": [,]}").starts_with("hosts.json: line 2 is no JSON"));
   CHECK(error("[]") == "hosts.json: an object is wanted here");
-  CHECK(error(R"({"format_version": 1, "host": []})") == "hosts.json: unknown key 'host'. Did you mean 'hosts'?");
+  CHECK(error(R"({"format_version": 1, "host": []})") ==
+        "hosts.json: unknown key 'host'. Did you mean 'hosts'?");
   CHECK(error(R"({"hosts": []})") == "hosts.json: 'format_version' is missing");
   CHECK(error(R"({"format_version": 2, "hosts": []})") ==
         "hosts.json: 'format_version' is 2; 1, which is all that this version reads, is wanted");
@@ -77,26 +81,33 @@ TEST_CASE("inventory file: what is wrong in it is named with file, host and key"
         "hosts.json: host 1 ('h1'): 'port' is \"22\"; a whole number is wanted");
   CHECK(error(one_host(R"("name": "h1", "class": "front", "labels": {"dc": 1})")) ==
         "hosts.json: host 1 ('h1'): labels: 'dc' is 1; a string is wanted");
-  CHECK(error(one_host(R"("name": "", "class": "front")")).starts_with("hosts.json: host 1 (''): a name has letters"));
-  CHECK(error(one_host(R"("name": "h1", "class": "a b")")).starts_with("hosts.json: host 1 ('h1'): class 'a b': a name has letters"));
-  CHECK(error(one_host(R"("name": "h1", "class": "")")) == "hosts.json: host 1 ('h1'): 'class' is \"\"; the name of a host class is wanted");
+  CHECK(error(one_host(R"("name": "", "class": "front")"))
+            .starts_with("hosts.json: host 1 (''): a name has letters"));
+  CHECK(error(one_host(R"("name": "h1", "class": "a b")"))
+            .starts_with("hosts.json: host 1 ('h1'): class 'a b': a name has letters"));
+  CHECK(error(one_host(R"("name": "h1", "class": "")")) ==
+        "hosts.json: host 1 ('h1'): 'class' is \"\"; the name of a host class is wanted");
   CHECK(error(one_host(R"("name": "h1", "class": "front"}, {"name": "h1", "class": "data")")) ==
         "hosts.json: host 2 ('h1'): host 1 has that name already: a host is named once, and has one class");
 }
 
 TEST_CASE("inventory file: a key that stands twice in an object is refused, wherever it is") {
-  CHECK(error(R"({"hosts": [], "format_version": 1, "hosts": []})") == "hosts.json: key 'hosts' stands there twice");
-  CHECK(error(one_host(R"("name": "h1", "class": "front"}, {"name": "h2", "class": "front", "name": "h3")")) ==
-        "hosts.json: host 2: key 'name' stands there twice");
+  CHECK(error(R"({"hosts": [], "format_version": 1, "hosts": []})") ==
+        "hosts.json: key 'hosts' stands there twice");
+  CHECK(
+      error(one_host(R"("name": "h1", "class": "front"}, {"name": "h2", "class": "front", "name": "h3")")) ==
+      "hosts.json: host 2: key 'name' stands there twice");
   CHECK(error(one_host(R"("name": "h1", "class": "front", "labels": {"a": "1", "b": "1", "a": "1"})")) ==
         "hosts.json: host 1: labels: key 'a' stands there twice");
-  CHECK(error(one_host(R"("name": "h1", "class": "front", "labels": {"name": "1"})")).empty());  // of another object
+  CHECK(error(one_host(R"("name": "h1", "class": "front", "labels": {"name": "1"})"))
+            .empty());  // of another object
 }
 
 TEST_CASE("inventory file: one that is not there is named") {
   CHECK(error_of([] { (void)inventory_file("/nowhere/hosts.json")("front"); }) ==
         "/nowhere/hosts.json: the inventory can't be read: No such file or directory");
-  CHECK(error_of([] { (void)inventory_file("/tmp")("front"); }) == "/tmp: the inventory can't be read: Is a directory");
+  CHECK(error_of([] { (void)inventory_file("/tmp")("front"); }) ==
+        "/tmp: the inventory can't be read: Is a directory");
   CHECK(error("").starts_with("hosts.json: line 1 is no JSON"));
 }
 
@@ -109,14 +120,19 @@ TEST_CASE("inventory file: an answer that failed is not remembered as an empty o
 }
 
 TEST_CASE("fleet: a host has exactly one class, and is named once") {
-  CHECK(error_of([] { (void)look_up(asking(inventory_list({{"front", {{.name = "h1"}}}, {"data", {{.name = "h1"}}}}))); }) ==
-        "host 'h1' is in two classes, 'front' and 'data': a host has exactly one. Make one class of both roles, or take the host out of one");
-  CHECK(error_of([] { (void)look_up(asking(inventory_list({{"front", {{.name = "h1"}, {.name = "h1"}}}}))); }) ==
-        "the inventory names host 'h1' of class 'front' twice");
+  CHECK(error_of([] {
+          (void)look_up(asking(inventory_list({{"front", {{.name = "h1"}}}, {"data", {{.name = "h1"}}}})));
+        }) == "host 'h1' is in two classes, 'front' and 'data': a host has exactly one. Make one class of "
+              "both roles, or take the host out of one");
+  CHECK(error_of([] {
+          (void)look_up(asking(inventory_list({{"front", {{.name = "h1"}, {.name = "h1"}}}})));
+        }) == "the inventory names host 'h1' of class 'front' twice");
 }
 
 TEST_CASE("fleet: what an inventory says of a host is checked before anything is made of it") {
-  const auto broken = [](Host host) { return error_of([&] { (void)look_up(asking(inventory_list({{"front", {host}}}))); }); };
+  const auto broken = [](Host host) {
+    return error_of([&] { (void)look_up(asking(inventory_list({{"front", {host}}}))); });
+  };
   CHECK(broken({.name = "h1"}).empty());
   CHECK(has(broken({.name = "-oProxyCommand=evil"}), "a name has letters"));
   CHECK(has(broken({.name = "h1\x1b[2J"}), "host 'h1\\x1b[2J' of class 'front'"));
@@ -133,7 +149,8 @@ TEST_CASE("fleet: without an inventory the remedy is said") {
 }
 
 TEST_CASE("fleet: labels of the class are those of its hosts, unless a host says otherwise") {
-  Site shop = asking(inventory_list({{"front", {{.name = "h1", .labels = {{"rack", "own"}}}, {.name = "h2"}}}}));
+  Site shop =
+      asking(inventory_list({{"front", {{.name = "h1", .labels = {{"rack", "own"}}}, {.name = "h2"}}}}));
   shop.host_classes[0].labels = {{"rack", "r1"}, {"tier", "1"}};
   const Fleet fleet = look_up(shop);
   CHECK(fleet.at("h1").labels == std::map<std::string, std::string>{{"rack", "own"}, {"tier", "1"}});
@@ -155,10 +172,12 @@ TEST_CASE("fleet: on the local platform host N is 127.0.1.N, and no two are the 
 }
 
 TEST_CASE("inventory: appended ones answer in order, and a host of both is still an error") {
-  const Inventory both = inventory_append({inventory_list({{"front", {{.name = "h2"}}}}), inventory_list({{"front", {{.name = "h1"}}}})});
+  const Inventory both = inventory_append(
+      {inventory_list({{"front", {{.name = "h2"}}}}), inventory_list({{"front", {{.name = "h1"}}}})});
   const Fleet fleet = look_up(asking(both));
   CHECK(fleet.hosts.at(0).name == "h2");
   CHECK(fleet.hosts.at(1).name == "h1");
-  const Inventory twice = inventory_append({inventory_list({{"front", {{.name = "h1"}}}}), inventory_list({{"data", {{.name = "h1"}}}})});
+  const Inventory twice = inventory_append(
+      {inventory_list({{"front", {{.name = "h1"}}}}), inventory_list({{"data", {{.name = "h1"}}}})});
   CHECK(has(error_of([&] { (void)look_up(asking(twice)); }), "is in two classes"));
 }

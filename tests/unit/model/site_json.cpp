@@ -61,7 +61,8 @@ TEST_CASE("site as data: all that a service may say arrives") {
   CHECK(web.switch_back.name == "irreversible");
   CHECK(web.remove_service.name == "drop-web");
   const Fleet fleet = look_up(site);
-  CHECK(fleet.at("h1") == Host{"h1", "10.0.0.1", 2222, "root", "sudo", {{"dc", "a"}, {"rack", "r1"}}, "front"});
+  CHECK(fleet.at("h1") ==
+        Host{"h1", "10.0.0.1", 2222, "root", "sudo", {{"dc", "a"}, {"rack", "r1"}}, "front"});
   CHECK(site.platform == ssh_platform("me", "ssh_config"));
   CHECK(site.policy.describe() == "at most 2 of each dc, and at most 30% of each class, and mine");
   CHECK(site.source == "(site …)");
@@ -88,7 +89,8 @@ TEST_CASE("site as data: what is not built yet is refused with a sentence that s
            {with_class(R"("operating_system": "os.scm")"), "operating-system"},
            {with_class(R"("capacity": {})"), "capacity"},
            {with_class(R"("change": "blue-green")"), "change"},
-           {with_site(R"("services": [{"name": "web", "version": "1"}])"), "a service that is listed in no class (placement)"},
+           {with_site(R"("services": [{"name": "web", "version": "1"}])"),
+            "a service that is listed in no class (placement)"},
            {with_site(R"("store": "nix")"), "store"},
            {with_site(R"("state": "etcd")"), "state"},
            {with_site(R"("platform": {"kind": "vm"})"), "the kind 'vm'"}}) {
@@ -102,25 +104,44 @@ TEST_CASE("site as data: what is not built yet is refused with a sentence that s
 TEST_CASE("site as data: an unknown key is named with its place and the nearest known one") {
   CHECK(error(with_service(R"("enviroment": {})")) ==
         "site 'shop': service 'web': unknown key 'enviroment'. Did you mean 'environment'?");
-  CHECK(error(with_class(R"("servces": [])")) == "site 'shop': host class: unknown key 'servces'. Did you mean 'services'?");
+  CHECK(error(with_class(R"("servces": [])")) ==
+        "site 'shop': host class: unknown key 'servces'. Did you mean 'services'?");
   CHECK(error(with_site(R"("polcy": [])")) == "site: unknown key 'polcy'. Did you mean 'policy'?");
-  CHECK(has(error(with_service(R"("start": {"argv": ["x"], "deamon": true})")), "web': start: unknown key 'deamon'. Did you mean 'daemon'?"));
+  CHECK(has(error(with_service(R"("start": {"argv": ["x"], "deamon": true})")),
+            "web': start: unknown key 'deamon'. Did you mean 'daemon'?"));
 }
 
 TEST_CASE("site as data: a wrong type is an Error that names service and field, whatever the type is") {
-  for (const std::string more :
-       {R"("version": 7)", R"("payload": [1])", R"("payload": {})", R"("files": [1])", R"("files": [{"path": "x"}])",
-        R"("settings": {"k": 1})", R"("settings": [])", R"("environment": {"A": 1})", R"("user": 1)", R"("endpoints": [1])",
-        R"("endpoints": [{"name": "http", "port": 80}])", R"("slots": "2")", R"("start": "x")", R"("start": {"argv": []})",
-        R"("start": {"argv": [1]})", R"("start": {"argv": "x"})", R"("hooks": {"a": 1})", R"("requirements": ["db"])",
-        R"("requirements": [{"service": 1}])", R"("switch_to_service": 1)", R"("limit": "x")", R"("one_shot": 1)"}) {
+  for (const std::string more : {R"("version": 7)",
+                                 R"("payload": [1])",
+                                 R"("payload": {})",
+                                 R"("files": [1])",
+                                 R"("files": [{"path": "x"}])",
+                                 R"("settings": {"k": 1})",
+                                 R"("settings": [])",
+                                 R"("environment": {"A": 1})",
+                                 R"("user": 1)",
+                                 R"("endpoints": [1])",
+                                 R"("endpoints": [{"name": "http", "port": 80}])",
+                                 R"("slots": "2")",
+                                 R"("start": "x")",
+                                 R"("start": {"argv": []})",
+                                 R"("start": {"argv": [1]})",
+                                 R"("start": {"argv": "x"})",
+                                 R"("hooks": {"a": 1})",
+                                 R"("requirements": ["db"])",
+                                 R"("requirements": [{"service": 1}])",
+                                 R"("switch_to_service": 1)",
+                                 R"("limit": "x")",
+                                 R"("one_shot": 1)"}) {
     const std::string message = error(with_service(more));
     CHECK_MESSAGE(has(message, "service 'web'"), more << " → " << message);
   }
-  for (const std::string& json : {with_class(R"("requirements": [1])"), with_class(R"("labels": {"dc": 1})"), with_class(R"("services": [1])"),
-                                  with_site(R"("policy": [1])"), with_site(R"("policy": [{"at_most": "x"}])"),
-                                  with_site(R"("hosts": [1])"), with_site(R"("host_classes": 1)"), std::string("[]"), std::string("{}"),
-                                  std::string("1")})
+  for (const std::string& json :
+       {with_class(R"("requirements": [1])"), with_class(R"("labels": {"dc": 1})"),
+        with_class(R"("services": [1])"), with_site(R"("policy": [1])"),
+        with_site(R"("policy": [{"at_most": "x"}])"), with_site(R"("hosts": [1])"),
+        with_site(R"("host_classes": 1)"), std::string("[]"), std::string("{}"), std::string("1")})
     CHECK_MESSAGE(!error(json).empty(), json);
 }
 
@@ -136,8 +157,13 @@ TEST_CASE("site as data: numbers that fit nowhere are refused, not cut to what f
     });
   };
   CHECK(!late(with_service(R"("slots": 4294967297)")).empty());
-  CHECK(!late(with_service(R"("files": [{"path": "/a", "content": "x", "mode": 4294967716}])")).empty());  // 2³² + 0644
-  CHECK(!late(with_site(R"("host_classes": [{"name": "front"}], "hosts": [{"name": "h1", "class": "front", "port": 4294967318}])")).empty());
+  CHECK(!late(with_service(R"("files": [{"path": "/a", "content": "x", "mode": 4294967716}])"))
+             .empty());  // 2³² + 0644
+  CHECK(
+      !late(
+           with_site(
+               R"("host_classes": [{"name": "front"}], "hosts": [{"name": "h1", "class": "front", "port": 4294967318}])"))
+           .empty());
 }
 
 TEST_CASE("site as data: text that is no JSON is refused with its line") {

@@ -11,8 +11,7 @@ namespace {
 using Lines = std::vector<std::string>;
 
 /// web on h1, with whatever is changed of it.
-template <class F>
-Site one(F change) {
+template <class F> Site one(F change) {
   Service web = service("web", "1");
   change(web);
   return site({{"front", {web}, {"h1"}}});
@@ -93,7 +92,8 @@ TEST_CASE("diff: only the content of files changed: reload, where the service ca
   CHECK(only(plan).action == Action::reload);
   CHECK(only(plan).transition == "reload-service");
   CHECK(only(plan).why == "only files changed, and it can reload");
-  plan = world.plan(with("b", false));  // the reload program is handling data; without it, there is a transition
+  plan =
+      world.plan(with("b", false));  // the reload program is handling data; without it, there is a transition
   CHECK(only(plan).action == Action::upgrade);
   CHECK(has(only(plan).why, "changed: files"));
   world.transport.machines["h1"].running.clear();  // what is dead can't reload
@@ -109,7 +109,8 @@ TEST_CASE("diff: only handling changed: the manifest is rewritten, and nothing e
   CHECK(has(only(plan).why, "only its handling changed"));
   const auto before = world.transport.log.size();
   (void)world.execute(plan);
-  CHECK(Lines(world.transport.log.begin() + static_cast<std::ptrdiff_t>(before), world.transport.log.end()) == Lines{"h1: begin web 1"});
+  CHECK(Lines(world.transport.log.begin() + static_cast<std::ptrdiff_t>(before), world.transport.log.end()) ==
+        Lines{"h1: begin web 1"});
   CHECK(world.plan(changed).empty());
 }
 
@@ -143,7 +144,8 @@ TEST_CASE("diff: what an ended run left half-done, or failed, is repaired from w
   CHECK(only(plan).why == "it failed in run 3");
 }
 
-TEST_CASE("diff: what no class lists any more is removed, by the service's own procedure while the site has it") {
+TEST_CASE(
+    "diff: what no class lists any more is removed, by the service's own procedure while the site has it") {
   World world = deployed();
   Plan plan = world.plan(site({{"front", {}, {"h1"}}}));
   CHECK(only(plan).action == Action::remove);
@@ -158,9 +160,12 @@ TEST_CASE("diff: what no class lists any more is removed, by the service's own p
   CHECK(plan.at(id_of(plan, "web", "h1")).transition == "drop-web");
 }
 
-TEST_CASE("diff: an entry that can't be read is repaired if it is wanted, and left alone with a note if not") {
-  const HostReading reading{.host = "h1", .reached = true,
-                            .entries = {{{.state = ManifestEntry::State::failed, .service = "web"}, HostReading::Life::unknown}}};
+TEST_CASE(
+    "diff: an entry that can't be read is repaired if it is wanted, and left alone with a note if not") {
+  const HostReading reading{
+      .host = "h1",
+      .reached = true,
+      .entries = {{{.state = ManifestEntry::State::failed, .service = "web"}, HostReading::Life::unknown}}};
   const Site wanted = web_at("1"), unwanted = site({{"front", {}, {"h1"}}});
   const Plan plan = make_plan(wanted, elaborate(wanted, look_up(wanted)), {reading});
   CHECK(only(plan).action == Action::repair);
@@ -175,7 +180,8 @@ TEST_CASE("diff: of a host that does not answer, what was last known counts") {
   World world = deployed();
   const Site same = web_at("1"), next = web_at("2");
   const Fleet fleet = look_up(same);
-  const std::map<Instance, ManifestEntry> known{{{"web", "h1"}, world.transport.read(fleet.hosts)[0].entries[0].entry}};
+  const std::map<Instance, ManifestEntry> known{
+      {{"web", "h1"}, world.transport.read(fleet.hosts)[0].entries[0].entry}};
   world.transport.machines["h1"].reached = false;
   const auto readings = world.transport.read(fleet.hosts);
 
@@ -196,7 +202,8 @@ TEST_CASE("diff: of a host that answers, what was last known does not count") {
   const Fleet fleet = look_up(same);
   ManifestEntry stale = world.transport.read(fleet.hosts)[0].entries[0].entry;
   stale.service = "old";
-  CHECK(make_plan(same, elaborate(same, fleet), world.transport.read(fleet.hosts), {{{"old", "h1"}, stale}}).empty());
+  CHECK(make_plan(same, elaborate(same, fleet), world.transport.read(fleet.hosts), {{{"old", "h1"}, stale}})
+            .empty());
 }
 
 TEST_CASE("diff: a host that left the fleet with something of ours on it is reported") {
@@ -204,6 +211,8 @@ TEST_CASE("diff: a host that left the fleet with something of ours on it is repo
   const Site moved = site({{"front", {service("web", "1")}, {"h2"}}});
   const ManifestEntry entry = world.transport.read({{.name = "h1"}})[0].entries[0].entry;
   const Fleet fleet = look_up(moved);
-  const Plan plan = make_plan(moved, elaborate(moved, fleet), world.transport.read(fleet.hosts), {{{"web", "h1"}, entry}});
-  CHECK(plan.notes == Lines{"host 'h1' is in no class any more; when last seen it held web 1: it is left alone"});
+  const Plan plan =
+      make_plan(moved, elaborate(moved, fleet), world.transport.read(fleet.hosts), {{{"web", "h1"}, entry}});
+  CHECK(plan.notes ==
+        Lines{"host 'h1' is in no class any more; when last seen it held web 1: it is left alone"});
 }

@@ -13,10 +13,13 @@ namespace {
 
 using Lines = std::vector<std::string>;
 
-bool after(const Plan& plan, const std::string& service, const std::string& host, const std::string& other, const std::string& other_host) {
+bool after(const Plan& plan, const std::string& service, const std::string& host, const std::string& other,
+           const std::string& other_host) {
   return comes_after(plan, id_of(plan, service, host), id_of(plan, other, other_host));
 }
-int phase(const Plan& plan, const std::string& service, const std::string& host) { return plan.at(id_of(plan, service, host)).phase; }
+int phase(const Plan& plan, const std::string& service, const std::string& host) {
+  return plan.at(id_of(plan, service, host)).phase;
+}
 
 /// Of every edge the first is before the second in the plan: no loop, and the order of steps is an order.
 void is_ordered(const Plan& plan) {
@@ -28,7 +31,8 @@ void is_ordered(const Plan& plan) {
 TEST_CASE("plan: what is required comes first, on every host and across classes") {
   //  web (h1, h2) → db (d1, d2)
   World world;
-  const Plan plan = world.plan(site({{"front", {service("web", "1", {"db"})}, {"h1", "h2"}}, {"data", {service("db", "1")}, {"d1", "d2"}}}));
+  const Plan plan = world.plan(site({{"front", {service("web", "1", {"db"})}, {"h1", "h2"}},
+                                     {"data", {service("db", "1")}, {"d1", "d2"}}}));
   is_ordered(plan);
   for (const char* web : {"h1", "h2"})
     for (const char* db : {"d1", "d2"}) {
@@ -56,7 +60,8 @@ TEST_CASE("plan: services that require nothing of each other have no order, and 
 TEST_CASE("plan: the notes' case: classes that need each other, where services do not form a loop") {
   //  class X (x1): A, Z     class Y (y1): B      A → B → Z: X is visited twice
   World world;
-  const Site shop = site({{"X", {service("A", "1", {"B"}), service("Z", "1")}, {"x1"}}, {"Y", {service("B", "1", {"Z"})}, {"y1"}}});
+  const Site shop = site({{"X", {service("A", "1", {"B"}), service("Z", "1")}, {"x1"}},
+                          {"Y", {service("B", "1", {"Z"})}, {"y1"}}});
   const Plan plan = world.plan(shop);
   is_ordered(plan);
   CHECK(actions(plan) == Lines{"install Z@x1", "install B@y1", "install A@x1"});
@@ -69,7 +74,9 @@ TEST_CASE("plan: the notes' case: classes that need each other, where services d
 TEST_CASE("plan: order passes through what is kept") {
   //  A → B → C, and B stays as it is
   const auto shop = [](const std::string& version) {
-    return site({{"a", {service("A", version, {"B"})}, {"h1"}}, {"b", {service("B", "1", {"C"})}, {"h2"}}, {"c", {service("C", version)}, {"h3"}}});
+    return site({{"a", {service("A", version, {"B"})}, {"h1"}},
+                 {"b", {service("B", "1", {"C"})}, {"h2"}},
+                 {"c", {service("C", version)}, {"h3"}}});
   };
   World world;
   (void)world.deploy(shop("1"));
@@ -91,7 +98,8 @@ TEST_CASE("plan: what goes away goes before what it required, as it was recorded
 TEST_CASE("plan: what goes away waits for those who stay and required it, until they have changed") {
   //  web 1 → db;   then web 2 needs no db, and db goes
   World world;
-  (void)world.deploy(site({{"front", {service("web", "1", {"db"})}, {"h1", "h2"}}, {"data", {service("db", "1")}, {"d1"}}}));
+  (void)world.deploy(
+      site({{"front", {service("web", "1", {"db"})}, {"h1", "h2"}}, {"data", {service("db", "1")}, {"d1"}}}));
   const Plan plan = world.plan(site({{"front", {service("web", "2")}, {"h1", "h2"}}, {"data", {}, {"d1"}}}));
   CHECK(after(plan, "db", "d1", "web", "h1"));
   CHECK(after(plan, "db", "d1", "web", "h2"));
@@ -108,7 +116,8 @@ TEST_CASE("plan: a requirement that was turned round orders changes by the new o
   CHECK(actions(world.plan(site({{"x", {}, {"h1"}}}))) == Lines{"remove a@h1", "remove b@h1"});
 }
 
-TEST_CASE("plan: removals that required each other, at different versions on different hosts, are still planned, with a note") {
+TEST_CASE("plan: removals that required each other, at different versions on different hosts, are still "
+          "planned, with a note") {
   //  h1 recorded a → b, h2 recorded b → a
   World world;
   (void)world.deploy(site({{"x", {service("a", "1", {"b"}), service("b", "1")}, {"h1"}}}));
@@ -131,7 +140,9 @@ TEST_CASE("plan: an instance that moves is started where it is wanted before it 
 TEST_CASE("plan: those who require what moves change between its coming and its going") {
   const auto shop = [](bool moved, const std::string& version) {
     const std::vector<Service> db{service("db", "1")}, none;
-    return site({{"a", moved ? none : db, {"h1"}}, {"b", moved ? db : none, {"h2"}}, {"front", {service("web", version, {"db"})}, {"w1"}}});
+    return site({{"a", moved ? none : db, {"h1"}},
+                 {"b", moved ? db : none, {"h2"}},
+                 {"front", {service("web", version, {"db"})}, {"w1"}}});
   };
   World world;
   (void)world.deploy(shop(false, "1"));
@@ -153,18 +164,24 @@ TEST_CASE("plan: what only rewrites the manifest waits for nobody, and nobody fo
 
 TEST_CASE("plan: what is odd is noted: a class without hosts, a requirement that is nowhere") {
   World world;
-  const Plan plan = world.plan(site({{"front", {service("web", "1", {"db"})}, {"h1"}}, {"data", {service("db", "1")}, {}}}));
-  CHECK(plan.notes == Lines{"class 'data' has no host: its services run nowhere", "'web' requires 'db', which is on no host"});
+  const Plan plan = world.plan(
+      site({{"front", {service("web", "1", {"db"})}, {"h1"}}, {"data", {service("db", "1")}, {}}}));
+  CHECK(plan.notes == Lines{"class 'data' has no host: its services run nowhere",
+                            "'web' requires 'db', which is on no host"});
 }
 
-TEST_CASE("plan: a policy of a label that no host has is a slip of the pen; of one that some lack, it is noted") {
+TEST_CASE(
+    "plan: a policy of a label that no host has is a slip of the pen; of one that some lack, it is noted") {
   World world;
   Site shop = site({{"front", {service("web", "1")}, {"h1", "h2"}}});
-  shop.host_class_to_hosts = inventory_list({{"front", {{.name = "h1", .labels = {{"rack", "1"}}}, {.name = "h2"}}}});
+  shop.host_class_to_hosts =
+      inventory_list({{"front", {{.name = "h1", .labels = {{"rack", "1"}}}, {.name = "h2"}}}});
   shop.policy = at_most(1, "rakc");
-  CHECK(error_of([&] { (void)world.plan(shop); }) == "policy 'at most 1 of each rakc': no host has the label 'rakc'. Did you mean 'rack'?");
+  CHECK(error_of([&] { (void)world.plan(shop); }) ==
+        "policy 'at most 1 of each rakc': no host has the label 'rakc'. Did you mean 'rack'?");
   shop.policy = at_most(1, "rack");
-  CHECK(world.plan(shop).notes == Lines{"policy 'at most 1 of each rack': host 'h2' has no label 'rack', and counts as one group"});
+  CHECK(world.plan(shop).notes ==
+        Lines{"policy 'at most 1 of each rack': host 'h2' has no label 'rack', and counts as one group"});
 }
 
 TEST_CASE("plan: same input, byte-identical plan, in whatever order the hosts' manifests came") {
@@ -190,30 +207,38 @@ TEST_CASE("plan: same input, byte-identical plan, in whatever order the hosts' m
 TEST_CASE("plan: a name that is not in the plan is answered with the nearest") {
   World world;
   const Plan plan = world.plan(site({{"front", {service("web", "1")}, {"h1"}}}));
-  CHECK(error_of([&] { (void)plan.explain("wbe"); }) == "the plan has no step for 'wbe'. Did you mean 'web'?");
-  CHECK(error_of([&] { (void)Plan{}.explain("web"); }) == "the plan has no step for 'web'. It has nothing to do.");
+  CHECK(error_of([&] { (void)plan.explain("wbe"); }) ==
+        "the plan has no step for 'wbe'. Did you mean 'web'?");
+  CHECK(error_of([&] { (void)Plan{}.explain("web"); }) ==
+        "the plan has no step for 'web'. It has nothing to do.");
 }
 
 TEST_CASE("plan: text that came from a host reaches no terminal as it is") {
   World world;
   (void)world.deploy(site({{"front", {service("web", "1")}, {"h1"}}}));
   std::string& entry = world.transport.machines["h1"].manifest["web"];
-  for (auto at = entry.find(R"("version":"1")"); at != std::string::npos; at = entry.find(R"("version":"1")", at))
+  for (auto at = entry.find(R"("version":"1")"); at != std::string::npos;
+       at = entry.find(R"("version":"1")", at))
     entry.replace(at, 13, R"("version":"\u001b[2J")");
   const Plan plan = world.plan(site({{"front", {service("web", "2")}, {"h1"}}}));
   CHECK(has(plan.to_text(), "\\x1b[2J → 2"));
-  for (const std::string& text : {plan.to_text(), plan.explain("web"), plan.to_json()}) CHECK(!has(text, "\x1b"));
+  for (const std::string& text : {plan.to_text(), plan.explain("web"), plan.to_json()})
+    CHECK(!has(text, "\x1b"));
 }
 
 TEST_CASE("plan: a reading that is missing is a mistake of the caller") {
   const Site shop = site({{"front", {service("web", "1")}, {"h1"}}});
-  CHECK(has(error_of([&] { (void)make_plan(shop, elaborate(shop, look_up(shop)), {}); }), "no reading of host 'h1'"));
+  CHECK(has(error_of([&] { (void)make_plan(shop, elaborate(shop, look_up(shop)), {}); }),
+            "no reading of host 'h1'"));
 }
 
 TEST_CASE("plan: steps and edges are linear in instances and requirements, not host × host") {
   //  web → app → db, each on 2,000 hosts
   const int n = 2000;
-  const Site shop = site({{"x", {service("web", "1", {"app", "db"}), service("app", "1", {"db"}), service("db", "1")}, hosts(n)}});
+  const Site shop =
+      site({{"x",
+             {service("web", "1", {"app", "db"}), service("app", "1", {"db"}), service("db", "1")},
+             hosts(n)}});
   World world;
   const Plan plan = world.plan(shop);
   const std::size_t instances = 3 * n, requirements = 3 * n;  // of instances: web has two, app one

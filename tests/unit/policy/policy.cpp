@@ -22,7 +22,9 @@ struct Made final : Rollout {
     for (const std::string& name : fake::hosts(n)) all.push_back({.name = name, .host_class = "web"});
   }
   const std::vector<Host>& hosts() const override { return all; }
-  HostState state(const std::string& host) const override { return out.contains(host) ? HostState::in_transition : HostState::pending; }
+  HostState state(const std::string& host) const override {
+    return out.contains(host) ? HostState::in_transition : HostState::pending;
+  }
   bool unavailable(const std::string& host) const override { return out.contains(host); }
   int unavailable(const std::string& key, const std::string& value) const override {
     return count(key, value, [&](const Host& host) { return out.contains(host.name); });
@@ -33,8 +35,7 @@ struct Made final : Rollout {
   double time() const override { return 1000; }
   bool simulated() const override { return false; }
 
-  template <class F>
-  int count(const std::string& key, const std::string& value, F f) const {
+  template <class F> int count(const std::string& key, const std::string& value, F f) const {
     int n = 0;
     for (const Host& host : all) n += (key == "site" || host.label(key) == value) && f(host);
     return n;
@@ -72,7 +73,9 @@ TEST_CASE("policy: rounding down does not lose a host to binary fractions") {
     for (const int tenths : {1, 3, 46, 145, 290, 323, 333, 646, 651, 999}) {
       Made rollout(n);
       const int bound = std::max(1, n * tenths / 1000);
-      const auto may = [&] { return at_most_percent(tenths / 10.0)(rollout, rollout.all.back()).kind == Kind::yes; };
+      const auto may = [&] {
+        return at_most_percent(tenths / 10.0)(rollout, rollout.all.back()).kind == Kind::yes;
+      };
       for (int i = 0; i + 1 < bound; ++i) rollout.out.insert(rollout.all[static_cast<std::size_t>(i)].name);
       CHECK_MESSAGE(may(), n << " hosts, " << tenths << " tenths of a percent");
       if (bound == n) continue;
@@ -87,7 +90,9 @@ TEST_CASE("policy: bounds are for each class, each value of a label, or the site
   rollout.all[0].labels = rollout.all[2].labels = {{"dc", "east"}};
   rollout.all[1].labels = rollout.all[3].labels = {{"dc", "west"}};
   rollout.out = {"h1"};
-  const auto may = [&](const Policy& policy, std::size_t i) { return policy(rollout, rollout.all[i]).kind == Kind::yes; };
+  const auto may = [&](const Policy& policy, std::size_t i) {
+    return policy(rollout, rollout.all[i]).kind == Kind::yes;
+  };
   CHECK(!may(at_most(1), 1));  // of its class
   CHECK(may(at_most(1), 2));
   CHECK(may(at_most(1, "dc"), 1));
@@ -116,12 +121,16 @@ TEST_CASE("policy: of several answers the most restrictive counts, of two times 
 }
 
 TEST_CASE("policy: all-of is a conjunction, predicates of C++ among it") {
-  const auto fixed = [](Answer answer) { return ask("mine", [=](const Rollout&, const Host&) { return answer; }); };
+  const auto fixed = [](Answer answer) {
+    return ask("mine", [=](const Rollout&, const Host&) { return answer; });
+  };
   CHECK(admits(all_of({at_most(5), at_most_percent(30)}), 10) == 3);
   CHECK(admits(all_of({at_most(5), fixed(false)}), 10) == 0);
   CHECK(admits(all_of({}), 10) == 10);
   Made rollout(1);
-  CHECK(all_of({fixed(true), fixed(Kind::wait), fixed({Kind::not_before, 9})})(rollout, rollout.all[0]).kind == Kind::wait);
+  CHECK(
+      all_of({fixed(true), fixed(Kind::wait), fixed({Kind::not_before, 9})})(rollout, rollout.all[0]).kind ==
+      Kind::wait);
 }
 
 TEST_CASE("policy: a predicate reads the live rollout") {
@@ -145,7 +154,8 @@ TEST_CASE("policy: what can't be meant is refused") {
 
 TEST_CASE("policy: describes itself, and says whether the driver must be asked") {
   CHECK(Policy().describe() == "all at once");
-  CHECK(all_of({at_most(2, "datacenter"), at_most_percent(30), at_most(5, "site"), ask("racks", {})}).describe() ==
+  CHECK(all_of({at_most(2, "datacenter"), at_most_percent(30), at_most(5, "site"), ask("racks", {})})
+            .describe() ==
         "at most 2 of each datacenter, and at most 30% of each class, and at most 5 of the site, and racks");
   CHECK(ask("racks", {}).asks_driver());
   CHECK(!ask("racks", [](const Rollout&, const Host&) { return Answer(true); }).asks_driver());

@@ -60,13 +60,18 @@ Lines rows(const fs::path& file, const char* text) {
 std::string error(const fs::path& file) {
   return error_of([&] { const State state(file); });
 }
-constexpr const char* plan = R"({"steps": [{"service": "web", "host": "h1"}, {"service": "db", "host": "d1"}]})";
+constexpr const char* plan =
+    R"({"steps": [{"service": "web", "host": "h1"}, {"service": "db", "host": "d1"}]})";
 
 HostReading reading(const std::string& host, const std::vector<std::string>& services) {
   HostReading reading{.host = host, .reached = true};
   for (const std::string& name : services)
-    reading.entries.push_back({{.service = name, .new_definition = std::make_shared<Definition>(Definition{.service = name, .version = "1"}),
-                                .run = 3, .generation = 3}, HostReading::Life::alive});
+    reading.entries.push_back(
+        {{.service = name,
+          .new_definition = std::make_shared<Definition>(Definition{.service = name, .version = "1"}),
+          .run = 3,
+          .generation = 3},
+         HostReading::Life::alive});
   return reading;
 }
 
@@ -160,7 +165,8 @@ TEST_CASE("state: what an unfinished run left open is said with the last effect 
   const int run = state.begin_run(plan, "", "", 0);
   const auto journal = state.journal(run);
   const auto intent = [&](std::uint32_t step, const char* path, std::uint32_t sequence, const char* text) {
-    journal->append({.type = Record::Type::intent, .step = step, .path = path, .sequence = sequence, .text = text});
+    journal->append(
+        {.type = Record::Type::intent, .step = step, .path = path, .sequence = sequence, .text = text});
   };
   intent(0, "b", 0, "begin web 2");
   intent(1, "b", 0, "begin db 2");
@@ -178,18 +184,21 @@ TEST_CASE("state: the journal is there for others once it is committed, all at o
   const int run = state.begin_run(plan, "", "", 0);
   const auto journal = state.journal(run);
   journal->append({.type = Record::Type::intent, .step = 0, .path = "b", .text = "one"});
-  journal->append({.type = Record::Type::intent, .step = 1, .path = "b", .hash = "ab", .number = -5, .text = "two\xff"});
+  journal->append(
+      {.type = Record::Type::intent, .step = 1, .path = "b", .hash = "ab", .number = -5, .text = "two\xff"});
   CHECK(rows(folder.file(), "SELECT text FROM record").empty());
   journal->commit();
   CHECK(rows(folder.file(), "SELECT text FROM record ORDER BY id") == Lines{"one", "two\xef\xbf\xbd"});
-  CHECK(rows(folder.file(), "SELECT type||path||sequence||hash||number FROM record WHERE step=1") == Lines{"1b0ab-5"});
+  CHECK(rows(folder.file(), "SELECT type||path||sequence||hash||number FROM record WHERE step=1") ==
+        Lines{"1b0ab-5"});
   journal->commit();  // nothing to do
 }
 
 TEST_CASE("state: is fully synchronous, so that what is committed survives a power cut") {
   const Folder folder;
   const State state(folder.file());
-  CHECK(rows(folder.file(), "PRAGMA journal_mode") == Lines{"wal"});  // `synchronous` is of the connection: see database.cpp
+  CHECK(rows(folder.file(), "PRAGMA journal_mode") ==
+        Lines{"wal"});  // `synchronous` is of the connection: see database.cpp
 }
 
 TEST_CASE("state: while the journal has uncommitted records, the rest can be used") {
@@ -323,7 +332,8 @@ TEST_CASE("state: a database of schema 1 is brought up, with all that is in it")
   CHECK(state.records(1)[0].text == "one");
   CHECK(state.records(1)[0].time == 0);
   const auto journal = state.journal(1);
-  journal->append({.type = Record::Type::intent, .step = 0, .path = "t", .sequence = 1, .text = "two", .host = "h9"});
+  journal->append(
+      {.type = Record::Type::intent, .step = 0, .path = "t", .sequence = 1, .text = "two", .host = "h9"});
   journal->commit();
   CHECK(state.records(1)[1].host == "h9");
   CHECK(state.records(1)[1].time > 1.7e9);

@@ -31,14 +31,16 @@ bool FakeJournal::intends(const std::string& token) const {
 
 std::vector<Record> FakeJournal::of(Record::Type type) const {
   std::vector<Record> found;
-  std::copy_if(records.begin(), records.end(), std::back_inserter(found), [&](const Record& r) { return r.type == type; });
+  std::copy_if(records.begin(), records.end(), std::back_inserter(found),
+               [&](const Record& r) { return r.type == type; });
   return found;
 }
 
 std::string FakeJournal::intents(std::uint32_t step) const {
   std::string text;
   for (const Record& record : of(Record::Type::intent))
-    if (record.step == step) text += fmt::format("{}{}.{} {}", text.empty() ? "" : ", ", record.path, record.sequence, record.text);
+    if (record.step == step)
+      text += fmt::format("{}{}.{} {}", text.empty() ? "" : ", ", record.path, record.sequence, record.text);
   return text;
 }
 
@@ -61,7 +63,8 @@ std::vector<HostReading> FakeTransport::read(const std::vector<Host>& hosts) {
     for (const auto& [service, json] : machine.manifest) {
       if (!machine.reached) break;
       const ManifestEntry entry = ManifestEntry::from_json(json);
-      reading.entries.push_back({entry, machine.running.contains(service) ? HostReading::Life::alive : HostReading::Life::dead});
+      reading.entries.push_back(
+          {entry, machine.running.contains(service) ? HostReading::Life::alive : HostReading::Life::dead});
     }
     all.push_back(std::move(reading));
   }
@@ -95,8 +98,10 @@ void FakeTransport::send(const std::string& token, const std::string& host, cons
 }
 
 void FakeTransport::wait(std::vector<Completion>& into, std::optional<double> seconds) {
-  const auto next = std::min_element(pending_.begin(), pending_.end(), [](const auto& a, const auto& b) { return a.at < b.at; });
-  if (next == pending_.end() && !seconds) throw std::logic_error("the executor waits for ever: nothing is under way");
+  const auto next = std::min_element(pending_.begin(), pending_.end(),
+                                     [](const auto& a, const auto& b) { return a.at < b.at; });
+  if (next == pending_.end() && !seconds)
+    throw std::logic_error("the executor waits for ever: nothing is under way");
   if (next == pending_.end() || (seconds && clock_.time + *seconds < next->at)) {
     clock_.time += *seconds;
     return;
@@ -119,9 +124,12 @@ void FakeTransport::answer(const Pending& done, std::vector<Completion>& into) {
   Machine& machine = machines[done.host];
   const auto fault = faults.find(what);
   const Fault outcome = fault != faults.end() ? fault->second : !machine.reached ? unreachable() : Fault{};
-  Completion completion{.token = done.token, .kind = outcome.kind, .result = outcome.result, .why = outcome.why};
-  if (outcome.kind == Completion::Kind::answered && outcome.result.succeeded) completion.result = act(machine, done);
-  if (done.request.operation == Operation::end || outcome.kind != Completion::Kind::answered) in_transition_.erase(done.host);
+  Completion completion{
+      .token = done.token, .kind = outcome.kind, .result = outcome.result, .why = outcome.why};
+  if (outcome.kind == Completion::Kind::answered && outcome.result.succeeded)
+    completion.result = act(machine, done);
+  if (done.request.operation == Operation::end || outcome.kind != Completion::Kind::answered)
+    in_transition_.erase(done.host);
   if (done.request.operation == Operation::begin && completion.result.succeeded &&
       ManifestEntry::from_json(done.request.content).state == ManifestEntry::State::deployed)
     in_transition_.erase(done.host);  // it only recorded
@@ -190,7 +198,8 @@ Plan World::plan(const Site& site) {
   return make_plan(site, elaborate(site, fleet), transport.read(fleet.hosts));
 }
 
-Report World::execute(const Plan& plan, const Policy& policy, std::function<Transition(Context, Change)> with) {
+Report World::execute(const Plan& plan, const Policy& policy,
+                      std::function<Transition(Context, Change)> with) {
   journal.clear();
   Executor executor(plan, policy, ++run, lineage, &journal, transport, clock);
   if (on_executor) on_executor(executor);
@@ -203,16 +212,21 @@ Report World::execute(const Plan& plan, const Policy& policy, std::function<Tran
   driver.run([&](const Progress& progress) {
     std::string what = progress.text;
     if (progress.kind == Progress::Kind::outcome) what = to_string(progress.outcome);
-    told.push_back(progress.service.empty() ? what : fmt::format("{}@{} {}", progress.service, progress.host, what));
+    told.push_back(progress.service.empty() ? what
+                                            : fmt::format("{}@{} {}", progress.service, progress.host, what));
   });
   readings = executor.readings();
   return executor.report();
 }
 
 Service service(const std::string& name, const std::string& version, const std::vector<std::string>& needs) {
-  Service made{.name = name, .version = version, .start = daemon({"/opt/" + name}), .validate = program({"check-" + name}),
+  Service made{.name = name,
+               .version = version,
+               .start = daemon({"/opt/" + name}),
+               .validate = program({"check-" + name}),
                .declared = Declared("shop.scm:" + name)};
-  for (const std::string& needed : needs) made.requirements.push_back({.service = needed, .declared = made.declared});
+  for (const std::string& needed : needs)
+    made.requirements.push_back({.service = needed, .declared = made.declared});
   return made;
 }
 
@@ -220,7 +234,8 @@ Site site(const std::vector<Class>& classes) {
   Site made{.name = "shop"};
   std::map<std::string, std::vector<Host>> inventory;
   for (const Class& one : classes) {
-    made.host_classes.push_back({.name = one.name, .services = one.services, .declared = Declared("shop.scm:class-" + one.name)});
+    made.host_classes.push_back(
+        {.name = one.name, .services = one.services, .declared = Declared("shop.scm:class-" + one.name)});
     for (const std::string& host : one.hosts) inventory[one.name].push_back({.name = host});
   }
   made.host_class_to_hosts = inventory_list(std::move(inventory));
@@ -237,14 +252,16 @@ std::vector<std::string> hosts(int n, const std::string& prefix) {
 
 std::vector<std::string> outcomes(const Report& report) {
   std::vector<std::string> lines;
-  for (const StepReport& step : report.steps) lines.push_back(fmt::format("{}@{} {}", step.service, step.host, to_string(step.outcome)));
+  for (const StepReport& step : report.steps)
+    lines.push_back(fmt::format("{}@{} {}", step.service, step.host, to_string(step.outcome)));
   return lines;
 }
 
 std::vector<std::string> actions(const Plan& plan) {
   std::vector<std::string> lines;
   for (const Step& step : plan.steps)
-    if (step.action != Action::join) lines.push_back(fmt::format("{} {}@{}", to_string(step.action), step.service, step.host));
+    if (step.action != Action::join)
+      lines.push_back(fmt::format("{} {}@{}", to_string(step.action), step.service, step.host));
   return lines;
 }
 
@@ -278,18 +295,14 @@ bool comes_after(const Plan& plan, StepId after, StepId before) {
 std::string error_of(const std::function<void()>& f) {
   try {
     f();
-  } catch (const Error& error) {
-    return error.what();
-  }
+  } catch (const Error& error) { return error.what(); }
   return "";
 }
 
 std::optional<ErrorCode> code_of(const std::function<void()>& f) {
   try {
     f();
-  } catch (const Error& error) {
-    return error.code();
-  }
+  } catch (const Error& error) { return error.code(); }
   return {};
 }
 

@@ -75,17 +75,18 @@ class FakeTransport final : public Transport {
   std::function<void(const std::string&)> on_answer;
 
   // What was seen.
-  std::vector<std::string> log;                // "h1: start web 2", as sent
-  std::vector<std::string> tokens;             // the same
-  std::vector<Request> requests;               // the same
-  std::vector<std::string> sent_too_early;     // before their INTENT was durable
-  std::size_t most_unavailable = 0;            // hosts in transition or down, at any moment
-  int most_at_once = 0;                        // effects under way
+  std::vector<std::string> log;                                // "h1: start web 2", as sent
+  std::vector<std::string> tokens;                             // the same
+  std::vector<Request> requests;                               // the same
+  std::vector<std::string> sent_too_early;                     // before their INTENT was durable
+  std::size_t most_unavailable = 0;                            // hosts in transition or down, at any moment
+  int most_at_once = 0;                                        // effects under way
   std::vector<std::string> of(const std::string& host) const;  // its part of the log, without "h1: "
 
   [[nodiscard]] std::vector<HostReading> read(const std::vector<Host>& hosts) override;
-  [[nodiscard]] Piece fetch(const Host& host, const Kept& what, std::uint64_t offset, std::uint64_t most) override;
-  std::map<std::string, std::string> kept;     // "h1: TOKEN", "h1: TOKEN error" or "h1: SERVICE log" → all of it
+  [[nodiscard]] Piece fetch(const Host& host, const Kept& what, std::uint64_t offset,
+                            std::uint64_t most) override;
+  std::map<std::string, std::string> kept;  // "h1: TOKEN", "h1: TOKEN error" or "h1: SERVICE log" → all of it
   void authorise(const Host&, Authority) override {}
   void offer(const Items&) override {}
   void send(const std::string& token, const std::string& host, const Request& request) override;
@@ -122,7 +123,8 @@ struct World {
 
   [[nodiscard]] Plan plan(const Site& site);
   /// Executes with tutti::Driver. `with`: another transition for every step.
-  Report execute(const Plan& plan, const Policy& policy = {}, std::function<Transition(Context, Change)> with = {});
+  Report execute(const Plan& plan, const Policy& policy = {},
+                 std::function<Transition(Context, Change)> with = {});
   /// Plans and executes; all hosts at once.
   Report deploy(const Site& site) { return execute(plan(site)); }
 
@@ -133,7 +135,8 @@ struct World {
 };
 
 /// A daemon of that name.
-[[nodiscard]] Service service(const std::string& name, const std::string& version, const std::vector<std::string>& needs = {});
+[[nodiscard]] Service service(const std::string& name, const std::string& version,
+                              const std::vector<std::string>& needs = {});
 /// Classes of services, each on hosts: {"front", {web}, {"h1", "h2"}}.
 struct Class {
   std::string name;
@@ -162,8 +165,7 @@ struct Class {
 }  // namespace tutti::fake
 
 /// So that a failed comparison of lines shows them.
-template <>
-struct doctest::StringMaker<std::vector<std::string>> {
+template <> struct doctest::StringMaker<std::vector<std::string>> {
   static doctest::String convert(const std::vector<std::string>& lines) {
     std::string text;
     for (const std::string& line : lines) text += "\n    " + line;

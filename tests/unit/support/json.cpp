@@ -17,15 +17,19 @@ TEST_CASE("json: malformed text is refused with what it was and the line") {
 
 TEST_CASE("json: an unknown key is named, with the nearest known one") {
   const Json json = Json::parse(R"({"nam": "h1"})");
-  CHECK(error_of([&] { Reader(json, "host 1", {"name", "address"}); }) == "host 1: unknown key 'nam'. Did you mean 'name'?");
+  CHECK(error_of([&] {
+          Reader(json, "host 1", {"name", "address"});
+        }) == "host 1: unknown key 'nam'. Did you mean 'name'?");
 }
 
 TEST_CASE("json: a missing member and a wrong type are said with what is wanted") {
-  const Json json = Json::parse(R"({"text": 1, "integer": 1.5, "number": "x", "flag": 0, "array": {}, "object": []})");
+  const Json json =
+      Json::parse(R"({"text": 1, "integer": 1.5, "number": "x", "flag": 0, "array": {}, "object": []})");
   const Reader reader(json, "here", {"text", "integer", "number", "flag", "array", "object", "none"});
   CHECK(error_of([&] { (void)reader.text("none"); }) == "here: 'none' is missing");
   CHECK(error_of([&] { (void)reader.text("text"); }) == "here: 'text' is 1; a string is wanted");
-  CHECK(error_of([&] { (void)reader.integer("integer", 0); }) == "here: 'integer' is 1.5; a whole number is wanted");
+  CHECK(error_of([&] { (void)reader.integer("integer", 0); }) ==
+        "here: 'integer' is 1.5; a whole number is wanted");
   CHECK(error_of([&] { (void)reader.number("number", 0); }) == "here: 'number' is \"x\"; a number is wanted");
   CHECK(error_of([&] { (void)reader.flag("flag", false); }) == "here: 'flag' is 0; true or false is wanted");
   CHECK(error_of([&] { (void)reader.array("array"); }) == "here: 'array' is {}; a list is wanted");

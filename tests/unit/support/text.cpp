@@ -16,15 +16,19 @@ TEST_CASE("text: hexadecimal digits there and back") {
 
 TEST_CASE("text: a name needs no quoting anywhere and never looks like an option") {
   for (const std::string good : {"web", "h1", "9lives", "a.b_c-d", "A"}) CHECK_MESSAGE(is_name(good), good);
-  for (const std::string bad : {"", "-web", ".web", "_web", "a b", "a/b", "a\nb", "a;b", "$x", "wéb", "a\x1b[0m"}) CHECK_MESSAGE(!is_name(bad), bad);
+  for (const std::string bad :
+       {"", "-web", ".web", "_web", "a b", "a/b", "a\nb", "a;b", "$x", "wéb", "a\x1b[0m"})
+    CHECK_MESSAGE(!is_name(bad), bad);
   CHECK(is_name(std::string(64, 'x')));
   CHECK(!is_name(std::string(65, 'x')));
   CHECK(!is_name(std::string("a\0b", 3)));
 }
 
 TEST_CASE("text: addresses may be names or IPv4 or IPv6, and no options") {
-  for (const std::string good : {"db.example.org", "127.0.1.1", "::1", "[fe80::1%eth0]"}) CHECK_MESSAGE(is_address(good), good);
-  for (const std::string bad : {"", "-oProxyCommand=x", ".x", "a b", "a\tb", "a@b", "a;b"}) CHECK_MESSAGE(!is_address(bad), bad);
+  for (const std::string good : {"db.example.org", "127.0.1.1", "::1", "[fe80::1%eth0]"})
+    CHECK_MESSAGE(is_address(good), good);
+  for (const std::string bad : {"", "-oProxyCommand=x", ".x", "a b", "a\tb", "a@b", "a;b"})
+    CHECK_MESSAGE(!is_address(bad), bad);
 }
 
 TEST_CASE("text: user names") {
@@ -38,7 +42,8 @@ TEST_CASE("text: what a host says can't act on the terminal") {
   CHECK(escaped("a\x1b[31mred\x07") == "a\\x1b[31mred\\x07");
   CHECK(escaped("line\nnext\r") == "line\\x0anext\\x0d");
   CHECK(escaped("line\nnext\r", true) == "line\nnext\\x0d");
-  CHECK(escaped("\xc2\x9b" "31m") == "\\xc2\\x9b31m");  // the 8-bit CSI
+  CHECK(escaped("\xc2\x9b"
+                "31m") == "\\xc2\\x9b31m");  // the 8-bit CSI
   CHECK(escaped("\xff\xfe") == "\\xff\\xfe");
   CHECK(escaped("\x7f") == "\\x7f");
   CHECK(escaped(std::string("a\0b", 3)) == "a\\x00b");
@@ -50,7 +55,9 @@ TEST_CASE("text: only well-formed UTF-8 is taken for it") {
   CHECK(!is_utf8("\xc0\xaf"));          // overlong
   CHECK(!is_utf8("\xed\xa0\x80"));      // a surrogate
   CHECK(!is_utf8("\xf4\x90\x80\x80"));  // beyond the end
-  CHECK(to_utf8("a\xff" "b") == "a\xef\xbf\xbd" "b");
+  CHECK(to_utf8("a\xff"
+                "b") == "a\xef\xbf\xbd"
+                        "b");
   CHECK(to_utf8("ä") == "ä");
 }
 

@@ -312,8 +312,10 @@ TEST_CASE("result: success is status 0 of a program, or that it was so already")
   CHECK(result(frames::How::exit, 3).error == "it ended with status 3 and said nothing");
   CHECK(result(frames::How::timeout, 143, "waiting").error ==
         "it did not end within 5 s and was killed: waiting");
-  CHECK(result(frames::How::died, 1, "File x\nAddress in use\n").error == "the daemon ended with status 1:\nFile x\nAddress in use");
-  CHECK(result(frames::How::full, 0).error.starts_with("the disk of the host is full: it ended with status 0, but"));
+  CHECK(result(frames::How::died, 1, "File x\nAddress in use\n").error ==
+        "the daemon ended with status 1:\nFile x\nAddress in use");
+  CHECK(result(frames::How::full, 0)
+            .error.starts_with("the disk of the host is full: it ended with status 0, but"));
 }
 
 TEST_CASE("result: of a long complaint the last lines are kept, without control characters") {

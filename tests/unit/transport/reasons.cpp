@@ -24,7 +24,8 @@ TEST_CASE("reasons: host, what ssh said, and the remedy where one is known") {
             "and you have "
             "requested strict checking.\nHost key verification failed.\n")
             .ends_with("ssh-keygen -R '[10.0.0.3]:2222'"));
-  CHECK(why("Offending ED25519 key in /home/me/my hosts:12\nHost key for [10.0.0.3]:2222 has changed and you have requested strict "
+  CHECK(why("Offending ED25519 key in /home/me/my hosts:12\nHost key for [10.0.0.3]:2222 has changed and you "
+            "have requested strict "
             "checking.\nHost key verification failed.\n")
             .ends_with("ssh-keygen -f '/home/me/my hosts' -R '[10.0.0.3]:2222'"));
   CHECK(why("ssh: Could not resolve hostname h3.invalid: Name or service not known\r\n")
@@ -50,7 +51,8 @@ TEST_CASE("reasons: a state directory that is not ours to write asks for `become
 
 TEST_CASE("reasons: root is not told to become root") {
   const std::string text =
-      why_unreachable({.name = "h1"}, {.why = "bootstrap", .detail = "cannot write /var/lib/tutti/runner/new.1, as user root"});
+      why_unreachable({.name = "h1"}, {.why = "bootstrap",
+                                       .detail = "cannot write /var/lib/tutti/runner/new.1, as user root"});
   CHECK(text.ends_with("; is the disk full, or mounted read-only?"));
 }
 

@@ -4,7 +4,7 @@
 
 namespace tutti {
 
-/// The text of the runner, lib/transport/runner.sh, as it was when the library was built.
+/// The text of the runner, assembled from lib/transport/runner/ when the library was built.
 /// Constant-initialised, so that it may be read from any thread at any time.
 extern const std::string_view runner_text;
 

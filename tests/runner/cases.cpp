@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include "runner/host.hpp"
+#include "transport/runner_text.hpp"
 
 using namespace tutti::frames;
 using namespace tutti::frames::testing;
@@ -1231,7 +1232,7 @@ RUNNER_CASE("runner: what is forgotten may happen again") {
 RUNNER_CASE("runner: the bootstrap brings it to a host once") {
   const auto folder =
       fs::canonical(fs::temp_directory_path()).string() + "/tutti-bootstrap-" + std::to_string(getpid());
-  const auto text = contents(TUTTI_SOURCE_DIR "/lib/transport/runner.sh");
+  const std::string text(tutti::runner_text);
   const auto command = bootstrap(folder, tutti::sha256(text), text.size());
   CHECK(command.find('\'') == std::string::npos);
   const auto begin = [&](const std::string& script) {

@@ -1,4 +1,5 @@
 #include "runner/host.hpp"
+#include "transport/runner_text.hpp"
 
 #include <algorithm>
 #include <array>
@@ -71,7 +72,7 @@ class Readable {
  public:
   Readable() : folder_(scratch("tutti-runner-file-")) {
     fs::permissions(folder_, fs::perms(0755));
-    fs::copy_file(TUTTI_SOURCE_DIR "/lib/transport/runner.sh", file());
+    std::ofstream(file(), std::ios::binary) << tutti::runner_text;
     fs::permissions(file(), fs::perms(0644));
   }
   Readable(const Readable&) = delete;

@@ -1,0 +1,115 @@
+#!/bin/sh
+# Tutti's runner: performs effects on this host, for a coordinator. Usage: sh runner.sh STATE
+#
+# Frames come on standard input, replies go to standard output. The protocol is documented in the head
+# of frames.hpp. It needs Linux (/proc), a POSIX shell, coreutils or busybox, `setsid` and `flock`.
+#
+# Files, under STATE/site-SITE. A record is one line that ends in " ."; without that it is torn: absent.
+#   lock              held (flock) by the runner, and by a supervisor until its STARTED is durable
+#   owner             who holds the lock           PID START BOOT LINEAGE EPOCH
+#   fence             the highest that was here    LINEAGE EPOCH HOLDER
+#   nonce             made with this folder
+#   e/TOKEN.s         STARTED: its supervisor      PID START BOOT OPERATION LINEAGE EPOCH
+#   e/TOKEN.p         what runs for it             PID START BOOT GRACE TRY
+#   e/TOKEN.x         why that was killed          HOW
+#   e/TOKEN.d         DONE                         HOW STATUS OSIZE OSHA ESIZE ESHA
+#   e/TOKEN.o .e .in  standard output, error, input
+#   e/TOKEN.prev      the file that PUT replaced; .none: there was none
+#   m/SERVICE         tutti-entry 2 PROBE LIMIT USER CWD ENV ARGV JSON . / the probe's lines / JSON bytes
+#   s/SERVICE.daemon  the daemon                   PID START BOOT DEF
+#   s/SERVICE.log .log.1 .exit                     its output, its exit status
+# A process is named by its pid, its start time and the boot: together they are never used again.
+#
+# How it is written: no external command where a builtin does (a fork costs half a millisecond). Text
+# from outside is only ever data: "$quoted", never evaluated. Globbing is off. Functions return through
+# the variable named in their comment. k_KEY is the frame's KEY=.
+
+main() {
+  state=$1
+  locale=${LC_ALL-unset}
+  LC_ALL=C IFS=' ' PATH=${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}
+  export LC_ALL PATH
+  umask 077
+  set -f
+  unset CDPATH OLDPWD TUTTI_EFFECT TUTTI_SERVICE
+  newline='
+'
+  preview=${TUTTI_PREVIEW:-4096}
+  number "$preview" || preview=4096
+  most=${TUTTI_MOST_OUTPUT:-4294967296}
+  number "$most" || most=4294967296
+  held='' entered='' known_user='' own_name='' wrap='' lineage='' epoch='' nonce='' try=0
+  exec 8>&1 >/dev/null                  # replies, and nothing else, go to descriptor 8
+  trap ':' HUP PIPE                     # not '': children must get the default back
+  [ -r /proc/self/stat ] && read -r boot </proc/sys/kernel/random/boot_id || die baseline no-proc
+  program_path=$PATH
+  for folder in /usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin; do
+    case :$program_path: in *:$folder:*) ;; *) program_path=$program_path:$folder ;; esac
+  done
+  hello
+  while IFS= read -r header; do
+    [ ${#header} -lt 4096 ] || die protocol long-header
+    dispatch $header
+  done
+}
+
+hello() {
+  IFS= read -r header || exit 0
+  set -- $header
+  [ "$1 $2" = 'HELLO 2' ] && [ $# -eq 4 ] && word "$3" || die protocol hello
+  site=$3
+  undo "$4"
+  store=$value
+  case $store in /* | -) ;; *) die protocol store ;; esac
+  shell_name
+  while read -r line; do
+    case $line in Uid:*) uid=${line#Uid:?} uid=${uid%%[!0-9]*}; break ;; esac
+  done </proc/self/status
+  say "OK 2 $boot $value $uid"
+}
+
+shell_name() {                          # what runs us -> $value
+  value=unknown
+  if [ -n "${BASH_VERSION-}" ]; then
+    value=bash
+  elif { read -r rest rest rest rest rest value </proc/$$/maps; } 2>/dev/null; then
+    value=${value##*/}                  # what is mapped first is the program itself
+    word "$value" || value=unknown
+  fi
+}
+
+dispatch() {                            # OPERATION ID [TOKEN] KEY=VALUE...
+  [ $# -ge 2 ] && word "$2" || die protocol short
+  operation=$1 id=$2
+  shift 2
+  case $operation in
+    RUN | START | STOP | PUT | UNPUT | ENTRY | ASK | END | FORGET | OUT)
+      [ $# -ge 1 ] && word "$1" || die protocol token
+      token=$1 t=e/$1
+      shift
+      ;;
+  esac
+  input=/dev/null how=exit status=0 trouble=''
+  unrecorded="cannot write the record of ${token-} in $state/site-$site (is the disk full?)"
+  [ -n "$entered" ] || enter || :
+  case $operation in
+    READ) op_read "$@" ;;
+    LOCK) op_lock "$@" ;;
+    RUN) op_run "$@" ;;
+    START) op_start "$@" ;;
+    STOP) op_stop "$@" ;;
+    PUT) op_put "$@" ;;
+    UNPUT) op_unput "$@" ;;
+    ENTRY) op_entry "$@" ;;
+    ASK) op_ask "$@" ;;
+    END) op_end "$@" ;;
+    FORGET) op_forget "$@" ;;
+    GET) op_get "$@" ;;
+    OUT) op_out "$@" ;;
+    LOG) op_log "$@" ;;
+    ITEMS) op_items "$@" ;;
+    ITEM) op_item "$@" ;;
+    BYE) say "R $id bye"; exit 0 ;;
+    *) die protocol operation ;;
+  esac
+}

@@ -1,0 +1,116 @@
+# shellcheck shell=sh
+# Processes.
+
+stat_of() {                             # PID|self -> its pid $whose, what is from the state on $stat; or fails
+  stat=
+  { while IFS= read -r line; do stat=$stat$line; done <"/proc/$1/stat"; } 2>/dev/null
+  whose=${stat%% *} stat=${stat##*) }   # the name between may hold anything, a newline too
+  [ -n "$stat" ]
+}
+
+me() {                                  # -> $pid $start: no fork, and right in a subshell
+  stat_of self
+  pid=$whose
+  set -- $stat
+  shift 19
+  start=$1
+}
+
+alive() {                               # PID START BOOT
+  [ "$3" = "$boot" ] && stat_of "$1" || return 1
+  case $stat in Z* | X*) return 1 ;; esac
+  started=$2
+  set -- $stat
+  shift 19
+  [ "$1" = "$started" ]
+}
+
+marked() {                              # PID MARK: is MARK in its environment?
+  { while IFS= read -r line || [ -n "$line" ]; do
+      case $line in *"$2"*) return 0 ;; esac
+      line=
+    done <"/proc/$1/environ"
+  } 2>/dev/null
+  return 1
+}
+
+# kill_tree PID START BOOT GRACE MARK: TERM to its group, KILL when all of that has ended or after GRACE
+# hundredths; then whatever is left of its session or bears the mark. What changes both its session and its
+# environment escapes.
+kill_tree() {
+  kill -TERM "-$1" 2>/dev/null || kill -TERM "$1" 2>/dev/null
+  now
+  end=$((now + $4)) pace=1
+  while { alive "$1" "$2" "$3" || group_lives "$1"; } && [ "$now" -lt "$end" ]; do
+    nap $pace
+    [ $pace -ge 8 ] || pace=$((pace * 2))
+    now
+  done
+  kill -KILL "-$1" 2>/dev/null
+  sweep "$1" "$2" "$5"
+}
+
+group_lives() {                         # GROUP: is there a process of it that is no zombie?
+  kill -0 "-$1" 2>/dev/null || return 1
+  group=$1
+  set +f
+  set -- /proc/[0-9]*/stat
+  set -f
+  IFS=$newline
+  for line in $(cat "$@" 2>/dev/null); do
+    IFS=' '
+    line=${line##*) }                   # STATE PARENT GROUP ...
+    case $line in Z* | X*) continue ;; esac
+    line=${line#* * }
+    [ "${line%% *}" != "$group" ] || return 0
+  done
+  IFS=' '
+  return 1
+}
+
+# sweep SESSION START MARK: kills all that started at START or later and is of SESSION (-: of none; 0 is a
+# session of others, as of all in a container that its own init did not start) or bears the mark, until a look
+# finds none, for a second at most.
+sweep() {
+  session=$1 since=$2 mark=$3 looks=0
+  while [ $looks -lt 20 ]; do
+    found=
+    set +f
+    set -- /proc/[0-9]*/stat
+    set -f
+    IFS=$newline
+    for line in $(cat "$@" 2>/dev/null); do     # all at once: `read` takes byte by byte
+      IFS=' '
+      process=${line%% *}
+      number "$process" && is_since ${line##*) } && stat_of "$process" || continue
+      case $stat in Z* | X*) continue ;; esac
+      belongs $stat && me && [ "$process" != "$pid" ] || continue
+      kill -KILL "$process" 2>/dev/null && found=1
+    done
+    IFS=' '
+    [ -n "$found" ] || return 0
+    sleep 0.05 2>/dev/null
+    looks=$((looks + 1))
+  done
+}
+
+is_since() {                            # what stat_of gives; a name with a newline in it cuts that: it may be
+  [ $# -lt 20 ] && return
+  shift 19
+  [ "$1" -ge "$since" ]
+}
+
+belongs() {                             # what stat_of gives, of $process
+  is_since "$@" && { [ "$4" = "$session" ] || marked "$process" "$mark"; }
+}
+
+slay() {                                # WHY: kills what runs for the token; fails when nothing does
+  why=$1
+  record_of "$t.p" || return 1
+  set -- $record
+  alive "$1" "$2" "$3" || return 1
+  [ -z "$why" ] || printf '%s .\n' "$why" >"$t.x"
+  kill_tree "$1" "$2" "$3" "$4" "TUTTI_EFFECT=$nonce/$token/"
+}
+
+daemon_lives() { record_of "s/$k_service.daemon" && alive $record; }

@@ -894,6 +894,88 @@ RUNNER_CASE("runner: a daemon that ignores TERM is killed, and so is what left i
   for (const auto& pid : words(contents(host.state("s/web.log")))) CHECK_FALSE(is_alive(pid_in(pid)));
 }
 
+// What a daemon has that a stop has to find: in its session, but in a group of its own and with no
+// environment of ours; in a session of its own, but with the mark; the same without a parent. The names are
+// made to mislead.
+Start family_of(const Host& host) {
+  for (const auto* name : {"session", "a) S 1 1 1 (", "b\n) Z 1 1"})
+    fs::create_symlink("/usr/bin/sleep", host.path(name));
+  auto start = daemon_of("t1", "");
+  start.service = "w.b";
+  start.program.argv = {"bash", "-mc",
+                        "cd \"$0\"; exec >family; echo $$\n"
+                        "env -i ./session 300 & echo $!; env -i './a) S 1 1 1 (' 300 & echo $!\n"
+                        "env -i $'./b\\n) Z 1 1' 300 & echo $!; setsid $'./b\\n) Z 1 1' 300 & echo $!\n"
+                        "(setsid ./session 300 & echo $!)\n"
+                        "wait",
+                        host.folder()};
+  return start;
+}
+
+void check_that_a_stop_ends_all(Host& host, const std::vector<std::string>& prefix) {
+  auto runner = host.lock(prefix);
+  const auto mark = "TUTTI_SERVICE=" + host.nonce + "/w.b/";
+  const auto sleeper = [](const std::string& name, const std::string& variable) {
+    return Runner({name, "300"}, {variable});
+  };
+  auto older = sleeper("sleep", mark);  // as of a former start: that was another daemon
+  pause(20ms);                          // start times are in hundredths of a second
+  const auto start = family_of(host);
+  REQUIRE(runner.call<Done>(start).succeeded());
+  REQUIRE(eventually([&] { return words(contents(host.path("family"))).size() == 6; }));
+  const auto family = words(contents(host.path("family")));
+  const auto forged = host.path("c) S 1 " + family[0] + ' ' + family[0] + ' ');
+  fs::create_symlink("/usr/bin/sleep", forged);
+  auto pretender = sleeper(forged, "A=b");
+  auto other = sleeper("sleep", "TUTTI_SERVICE=" + host.nonce + "/wxb/");
+  auto stop = stop_of("t2");
+  stop.service = "w.b";
+  CHECK(runner.call<Done>(stop).succeeded());
+  for (const auto& pid : family) CHECK_FALSE(is_alive(pid_in(pid)));
+  for (auto* stranger : {&older, &pretender, &other}) CHECK(stranger->living());
+}
+
+RUNNER_CASE("runner: a stop ends what is of the daemon's session or bears its mark, and nobody else") {
+  check_that_a_stop_ends_all(host, {});
+}
+
+RUNNER_CASE("runner: a stop ends the same where grep can't look at all processes") {
+  fs::create_directory(host.path("bin"));
+  write(host.path("bin/grep"), "#!/bin/sh\nexit 2\n");
+  fs::permissions(host.path("bin/grep"), fs::perms(0755));
+  check_that_a_stop_ends_all(host, {"env", "PATH=" + host.path("bin") + ':' + host.shell().path});
+}
+
+RUNNER_CASE("runner: a stop finds what is its own in a PID namespace where others are hidden from its user") {
+  if (!is_root()) return;
+  fs::permissions(host.folder(), fs::perms(0777));
+  std::vector<std::string> alone = {"unshare",
+                                    "--fork",
+                                    "--pid",
+                                    "--mount-proc",
+                                    "--kill-child",
+                                    "sh",
+                                    "-c",
+                                    "mount -o remount,hidepid=2 /proc && exec \"$@\"",
+                                    "sh"};
+  auto trial = alone;
+  trial.emplace_back("true");
+  if (Runner(trial, {}).wait() != 0) {
+    MESSAGE("skipped: needs to be allowed a PID namespace");
+    return;
+  }
+  alone.insert(alone.end(),
+               {"/usr/bin/setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"});
+  auto runner = host.lock(alone);
+  auto start = daemon_of("t1", "setsid sleep 300 & wait");
+  start.program.env = {{"FAMILY", host.path("")}};
+  CHECK(runner.call<Done>(start).succeeded());
+  const auto family = [&] { return bearers("FAMILY=" + host.path("")); };
+  CHECK(eventually([&] { return family().size() == 2; }));
+  CHECK(runner.call<Done>(stop_of("t2")).succeeded());
+  CHECK(family().empty());
+}
+
 RUNNER_CASE("runner: a daemon that dies at once is no success, and its log says why") {
   auto runner = host.lock();
   write(host.path("state/site-shop/s/web.log"), "of another time\n");

@@ -898,17 +898,22 @@ RUNNER_CASE("runner: a daemon that ignores TERM is killed, and so is what left i
 // environment of ours; in a session of its own, but with the mark; the same without a parent. The names are
 // made to mislead.
 Start family_of(const Host& host) {
-  for (const auto* name : {"session", "a) S 1 1 1 (", "b\n) Z 1 1"})
+  const std::string first = "a) S 1 1 1 (";
+  const std::string second = "b\n) Z 1 1";
+  for (const auto& name : {std::string("session"), first, second})
     fs::create_symlink("/usr/bin/sleep", host.path(name));
   auto start = daemon_of("t1", "");
   start.service = "w.b";
-  start.program.argv = {"bash", "-mc",
-                        "cd \"$0\"; exec >family; echo $$\n"
-                        "env -i ./session 300 & echo $!; env -i './a) S 1 1 1 (' 300 & echo $!\n"
-                        "env -i $'./b\\n) Z 1 1' 300 & echo $!; setsid $'./b\\n) Z 1 1' 300 & echo $!\n"
-                        "(setsid ./session 300 & echo $!)\n"
+  start.program.argv = {"sh",
+                        "-c",
+                        "cd \"$0\" && exec >family; echo $$\n"
+                        "apart() { exec env -i perl -e 'setpgrp(0, 0); exec @ARGV' \"$1\" 300; }\n"
+                        "apart ./session & echo $!; apart \"./$1\" & echo $!; apart \"./$2\" & echo $!\n"
+                        "setsid \"./$2\" 300 & echo $!; (setsid ./session 300 & echo $!)\n"
                         "wait",
-                        host.folder()};
+                        host.folder(),
+                        first,
+                        second};
   return start;
 }
 

@@ -331,6 +331,30 @@ RUNNER_CASE("runner: a state that cannot be written is refused with a sentence")
   CHECK(refused.detail.find("cannot make " + host.path("state/site-shop")) == 0);
 }
 
+RUNNER_CASE("runner: records of a format that it does not know are refused with a sentence, and left alone") {
+  host.lock().run("t1", {"true"});
+  const auto file = host.state("format");
+  CHECK(contents(file) == "1 .\n");
+  fs::remove(file);  // as a runner of before left it
+  CHECK(host.lock().state("t1") == std::nullopt);
+  CHECK(contents(file) == "1 .\n");
+  for (const auto* other : {"2 .\n", "torn", ""}) {
+    write(file, other);
+    try {
+      host.connect();
+      FAIL("it works with ", other);
+    } catch (const std::runtime_error& error) {
+      const std::string why = error.what();
+      CHECK(why.find("REFUSED format the state in " + host.path("state/site-shop") + " is of format '") !=
+            std::string::npos);
+      CHECK(why.find("knows format 1: use the Tutti that deployed there last, or a newer one") !=
+            std::string::npos);
+    }
+    CHECK(contents(file) == other);
+  }
+  CHECK(host.connect({}, "another").living());
+}
+
 RUNNER_CASE("runner: of eight contenders one holds the lock") {
   for (int round = 1; round <= 3; ++round) {
     std::vector<std::unique_ptr<Runner>> runners;

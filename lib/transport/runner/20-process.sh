@@ -78,7 +78,7 @@ in_group() {                            # PID: is it of $group, and no zombie?
 sweep() {
   session=$1 since=$2 mark=$3 looks=0
   while [ $looks -lt 20 ]; do
-    found=
+    ended=
     if [ "$session" = - ]; then
       candidates "$mark" environ "$mark"
     else
@@ -91,10 +91,10 @@ sweep() {
       stat_of "$process" || continue
       case $stat in Z* | X*) continue ;; esac
       belongs $stat && me && [ "$process" != "$pid" ] || continue
-      kill -KILL "$process" 2>/dev/null && found=1
+      kill -KILL "$process" 2>/dev/null && ended=1
     done
     IFS=' '
-    [ -n "$found" ] || return 0
+    [ -n "$ended" ] || return 0
     sleep 0.05 2>/dev/null
     looks=$((looks + 1))
   done

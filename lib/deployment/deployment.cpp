@@ -102,9 +102,21 @@ Transport& Deployment::transport() noexcept { return *impl_->transport; }
 
 Plan Deployment::plan() { return plan(elaborate(impl_->site, impl_->fleet)); }
 
+namespace {
+
+WantedPaths wanted_paths(const Desired& desired) {
+  WantedPaths wanted;
+  for (const auto& [instance, definition] : desired.definitions)
+    for (const InstalledFile& file : definition->files)
+      wanted[instance.host].push_back({.service = instance.service, .path = file.path});
+  return wanted;
+}
+
+}  // namespace
+
 Plan Deployment::plan(const Desired& desired) {
   const auto last_known = impl_->state.last_known();
-  std::vector<HostReading> readings = impl_->transport->read(impl_->fleet.hosts);
+  std::vector<HostReading> readings = impl_->transport->read(impl_->fleet.hosts, wanted_paths(desired));
   for (const HostReading& reading : readings) impl_->take_note(reading);
   Plan plan = make_plan(impl_->site, desired, std::move(readings), last_known);
   if (!impl_->site.policy.asks_driver()) {

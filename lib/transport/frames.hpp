@@ -24,11 +24,15 @@
 //
 // HELLO 2 SITE STORE              first and once. STORE: text, the directory of items, or '-'.
 //   OK 2 BOOT SHELL UID           creates nothing, locks nothing. SHELL is a word or `unknown`.
-// READ ID                         the manifest; needs no lock.
-//   R ID read LINEAGE|- EPOCH HOLDER|- NONCE|- N       HOLDER is text. Never seen us: - 0 - - 0
-//     then N entries by name: E SERVICE LIVE SIZE, then SIZE bytes, the entry's JSON.
-//     LIVE: alive, dead, unknown, torn (the bytes are what is there, not an entry).
-//     Each is read in one piece, but not all of them at one moment, and LIVE is judged just before.
+// READ ID paths=0                 the manifest, and what stands at paths that the site wants; needs no lock.
+//     lines: paths "SERVICE PATH".
+//   R ID read LINEAGE|- EPOCH HOLDER|- NONCE|- N P     HOLDER is text. Never seen us: - 0 - - 0 P
+//     then N entries by name: E SERVICE LIVE SIZE, then SIZE bytes, the entry's JSON;
+//     then P lines: P INDEX WHAT, for paths (counted from 0) that are not SERVICE's own already. WHAT: file,
+//     link, directory, other, unreachable (we may not look there), service:SERVICE (of this site, which has
+//     it now), site:SITE:SERVICE (another site's, which has it). Where nothing stands there is no line. LIVE:
+//     alive, dead, unknown, torn (the bytes are what is there, not an entry). Each is read in one piece, but
+//     not all of them at one moment, and LIVE is judged just before.
 //   R ID error WHY                WHY: text.
 // LOCK ID lineage= epoch= seen=0 nonce=- holder=- expect=- others=keep forget=0
 //   R ID locked NONCE             and the fence stands at LINEAGE EPOCH HOLDER. holder: text.
@@ -115,6 +119,7 @@
 //
 // REFUSED protocol WHAT           instead of a reply: the runner did not understand, and ends.
 // REFUSED baseline WHAT           instead of OK: this is no host that it can work on.
+// REFUSED format SENTENCE         instead of OK: the site's records there are of a format that it does not know.
 //
 // What is kept of what a program prints is not cut silently: it may be the input of another. A stream of more
 // than 4 GiB (TUTTI_MOST_OUTPUT on the host, in bytes; looked at every 5 s) ends the program as flood. A
@@ -194,8 +199,14 @@ struct Hello {
   std::string site;
   std::string store = {};  ///< empty: no items
 };
+/// A path that a service of the site wants.
+struct WantedPath {
+  std::string service;
+  std::string path;
+};
 struct Read {
   std::string id = {};
+  std::vector<WantedPath> paths = {};
 };
 struct Lock {
   std::string id = {};
@@ -363,7 +374,7 @@ struct Greeting {
 };
 /// REFUSED: the connection has ended.
 struct Ended {
-  std::string why;     ///< bootstrap, protocol, baseline
+  std::string why;     ///< bootstrap, format, protocol, baseline
   std::string detail;  ///< text from the host: inert bytes
 };
 enum class Life : std::uint8_t { alive, dead, unknown, torn };
@@ -372,11 +383,20 @@ struct ManifestEntry {
   Life life = Life::unknown;
   std::string bytes;
 };
+enum class Stands : std::uint8_t { file, link, directory, other, unreachable, service, site };
+/// What stands at a path.
+struct FoundPath {
+  std::size_t index = 0;  ///< of the paths asked about
+  Stands what = Stands::file;
+  std::string service;  ///< service, site: whose it is
+  std::string site;     ///< site
+};
 struct Manifest {
   std::optional<Fence> fence;  ///< none: it never saw us
   std::string holder;
   std::string nonce;
   std::vector<ManifestEntry> entries;  ///< by name
+  std::vector<FoundPath> paths;
 };
 struct Locked {
   std::string nonce;
@@ -449,6 +469,7 @@ struct Limits {
   std::size_t entry = std::size_t{1} << 22;     ///< one manifest entry
   std::size_t manifest = std::size_t{1} << 26;  ///< all entries of a READ
   std::size_t entries = 10'000;
+  std::size_t paths = 100'000;                ///< of a READ
   std::size_t file = std::size_t{1} << 28;    ///< GET
   std::size_t output = std::size_t{1} << 26;  ///< OUT, LOG
   std::size_t items = 1'000'000;              ///< missing names

@@ -170,6 +170,36 @@ RUNNER_CASE("runner: reading the manifest needs no lock, and sees what its holde
   CHECK(holder.call<Done>(entry_of("e4", "db", Probe::drop)).succeeded());
 }
 
+RUNNER_CASE("runner: reading tells what stands at paths that the site wants") {
+  fs::create_directory(host.path("a folder"));
+  write(host.path("a folder/a %20 file\n"), "x");
+  fs::create_symlink("/nowhere", host.path("a folder/a link"));
+  fs::create_symlink("a file", host.path("link"));
+  REQUIRE(mkfifo(host.path("fifo").c_str(), 0644) == 0);
+  Read read;
+  for (const char* name : {"not there", "a folder/a %20 file\n", "a folder/a link", "a folder", "fifo",
+                           "not/there/either", "fifo/below", "a folder/not there"})
+    read.paths.push_back({"web", host.path(name)});
+  read.paths.push_back({"web", "not absolute"});
+  const auto check = [&](Runner& runner) {
+    const auto manifest = runner.call<Manifest>(read);
+    std::string all;
+    for (const auto& found : manifest.paths)
+      all += fmt::format("{}:{} ", found.index, static_cast<int>(found.what));
+    using enum Stands;
+    CHECK(all == fmt::format("1:{} 2:{} 3:{} 4:{} 6:{} 8:{} ", static_cast<int>(file), static_cast<int>(link),
+                             static_cast<int>(directory), static_cast<int>(other),
+                             static_cast<int>(unreachable), static_cast<int>(unreachable)));
+    return manifest.entries.size();
+  };
+  auto stranger = host.connect();
+  CHECK(check(stranger) == 0);
+  CHECK_FALSE(exists(host.path("state")));
+  auto runner = host.lock();
+  CHECK(runner.call<Done>(entry_of("e1", "web", Probe::none)).succeeded());
+  CHECK(check(runner) == 1);
+}
+
 RUNNER_CASE("runner: an entry's probe tells whether it lives") {
   auto runner = host.lock();
   const auto shell = [](const std::string& script) { return std::vector<std::string>{"sh", "-c", script}; };
@@ -329,6 +359,30 @@ RUNNER_CASE("runner: a state that cannot be written is refused with a sentence")
   const auto refused = runner.call<Refused>(host.authority(1));
   CHECK(refused.why == "state");
   CHECK(refused.detail.find("cannot make " + host.path("state/site-shop")) == 0);
+}
+
+RUNNER_CASE("runner: records of a format that it does not know are refused with a sentence, and left alone") {
+  host.lock().run("t1", {"true"});
+  const auto file = host.state("format");
+  CHECK(contents(file) == "1 .\n");
+  fs::remove(file);  // as a runner of before left it
+  CHECK(host.lock().state("t1") == std::nullopt);
+  CHECK(contents(file) == "1 .\n");
+  for (const auto* other : {"2 .\n", "torn", ""}) {
+    write(file, other);
+    try {
+      host.connect();
+      FAIL("it works with ", other);
+    } catch (const std::runtime_error& error) {
+      const std::string why = error.what();
+      CHECK(why.find("REFUSED format the state in " + host.path("state/site-shop") + " is of format '") !=
+            std::string::npos);
+      CHECK(why.find("knows format 1: use the Tutti that deployed there last, or a newer one") !=
+            std::string::npos);
+    }
+    CHECK(contents(file) == other);
+  }
+  CHECK(host.connect({}, "another").living());
 }
 
 RUNNER_CASE("runner: of eight contenders one holds the lock") {
@@ -892,6 +946,93 @@ RUNNER_CASE("runner: a daemon that ignores TERM is killed, and so is what left i
   CHECK(eventually([&] { return words(contents(host.state("s/web.log"))).size() == 2; }));
   CHECK(runner.call<Done>(stop_of("t2")).succeeded());
   for (const auto& pid : words(contents(host.state("s/web.log")))) CHECK_FALSE(is_alive(pid_in(pid)));
+}
+
+// What a daemon has that a stop has to find: in its session, but in a group of its own and with no
+// environment of ours; in a session of its own, but with the mark; the same without a parent. The names are
+// made to mislead.
+Start family_of(const Host& host) {
+  const std::string first = "a) S 1 1 1 (";
+  const std::string second = "b\n) Z 1 1";
+  for (const auto& name : {std::string("session"), first, second})
+    fs::create_symlink("/usr/bin/sleep", host.path(name));
+  auto start = daemon_of("t1", "");
+  start.service = "w.b";
+  start.program.argv = {"sh",
+                        "-c",
+                        "cd \"$0\" && exec >family; echo $$\n"
+                        "apart() { exec env -i perl -e 'setpgrp(0, 0); exec @ARGV' \"$1\" 300; }\n"
+                        "apart ./session & echo $!; apart \"./$1\" & echo $!; apart \"./$2\" & echo $!\n"
+                        "setsid \"./$2\" 300 & echo $!; (setsid ./session 300 & echo $!)\n"
+                        "wait",
+                        host.folder(),
+                        first,
+                        second};
+  return start;
+}
+
+void check_that_a_stop_ends_all(Host& host, const std::vector<std::string>& prefix) {
+  auto runner = host.lock(prefix);
+  const auto mark = "TUTTI_SERVICE=" + host.nonce + "/w.b/";
+  const auto sleeper = [](const std::string& name, const std::string& variable) {
+    return Runner({name, "300"}, {variable});
+  };
+  auto older = sleeper("sleep", mark);  // as of a former start: that was another daemon
+  pause(20ms);                          // start times are in hundredths of a second
+  const auto start = family_of(host);
+  REQUIRE(runner.call<Done>(start).succeeded());
+  REQUIRE(eventually([&] { return words(contents(host.path("family"))).size() == 6; }));
+  const auto family = words(contents(host.path("family")));
+  const auto forged = host.path("c) S 1 " + family[0] + ' ' + family[0] + ' ');
+  fs::create_symlink("/usr/bin/sleep", forged);
+  auto pretender = sleeper(forged, "A=b");
+  auto other = sleeper("sleep", "TUTTI_SERVICE=" + host.nonce + "/wxb/");
+  auto stop = stop_of("t2");
+  stop.service = "w.b";
+  CHECK(runner.call<Done>(stop).succeeded());
+  for (const auto& pid : family) CHECK_FALSE(is_alive(pid_in(pid)));
+  for (auto* stranger : {&older, &pretender, &other}) CHECK(stranger->living());
+}
+
+RUNNER_CASE("runner: a stop ends what is of the daemon's session or bears its mark, and nobody else") {
+  check_that_a_stop_ends_all(host, {});
+}
+
+RUNNER_CASE("runner: a stop ends the same where grep can't look at all processes") {
+  fs::create_directory(host.path("bin"));
+  write(host.path("bin/grep"), "#!/bin/sh\nexit 2\n");
+  fs::permissions(host.path("bin/grep"), fs::perms(0755));
+  check_that_a_stop_ends_all(host, {"env", "PATH=" + host.path("bin") + ':' + host.shell().path});
+}
+
+RUNNER_CASE("runner: a stop finds what is its own in a PID namespace where others are hidden from its user") {
+  if (!is_root()) return;
+  fs::permissions(host.folder(), fs::perms(0777));
+  std::vector<std::string> alone = {"unshare",
+                                    "--fork",
+                                    "--pid",
+                                    "--mount-proc",
+                                    "--kill-child",
+                                    "sh",
+                                    "-c",
+                                    "mount -o remount,hidepid=2 /proc && exec \"$@\"",
+                                    "sh"};
+  auto trial = alone;
+  trial.emplace_back("true");
+  if (Runner(trial, {}).wait() != 0) {
+    MESSAGE("skipped: needs to be allowed a PID namespace");
+    return;
+  }
+  alone.insert(alone.end(),
+               {"/usr/bin/setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"});
+  auto runner = host.lock(alone);
+  auto start = daemon_of("t1", "setsid sleep 300 & wait");
+  start.program.env = {{"FAMILY", host.path("")}};
+  CHECK(runner.call<Done>(start).succeeded());
+  const auto family = [&] { return bearers("FAMILY=" + host.path("")); };
+  CHECK(eventually([&] { return family().size() == 2; }));
+  CHECK(runner.call<Done>(stop_of("t2")).succeeded());
+  CHECK(family().empty());
 }
 
 RUNNER_CASE("runner: a daemon that dies at once is no success, and its log says why") {

@@ -222,16 +222,10 @@ Host::Host(const Shell& shell) : shell_(shell), folder_(scratch("tutti runner ")
 }
 
 Host::~Host() {
-  const std::string mark = "TUTTI_TEST_HOST=" + folder_;
   for (bool found = true; found;) {
     found = false;
-    for (const auto& process : fs::directory_iterator("/proc")) {
-      const auto name = process.path().filename().string();
-      if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-      if (contents("/proc/" + name + "/environ").find(mark) == std::string::npos) continue;
-      const auto pid = static_cast<pid_t>(std::stol(name));
-      if (is_alive(pid) && ::kill(pid, SIGKILL) == 0) found = true;
-    }
+    for (const auto pid : bearers("TUTTI_TEST_HOST=" + folder_))
+      if (::kill(pid, SIGKILL) == 0) found = true;
   }
   std::error_code ignored;
   fs::remove_all(folder_, ignored);
@@ -276,6 +270,18 @@ bool is_alive(pid_t pid) {
   const auto stat = contents("/proc/" + std::to_string(pid) + "/stat");
   const auto end = stat.rfind(')');
   return end != std::string::npos && end + 2 < stat.size() && stat[end + 2] != 'Z' && stat[end + 2] != 'X';
+}
+
+std::vector<pid_t> bearers(std::string_view mark) {
+  std::vector<pid_t> found;
+  for (const auto& process : fs::directory_iterator("/proc")) {
+    const auto name = process.path().filename().string();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    if (contents("/proc/" + name + "/environ").find(mark) == std::string::npos) continue;
+    const auto pid = static_cast<pid_t>(std::stol(name));
+    if (is_alive(pid)) found.push_back(pid);
+  }
+  return found;
 }
 
 bool exists(const std::string& path) { return fs::exists(fs::symlink_status(path)); }

@@ -121,6 +121,7 @@ class Host {
 
 [[nodiscard]] std::string noise(std::size_t size);  ///< bytes of every value
 [[nodiscard]] bool is_alive(pid_t pid);
+[[nodiscard]] std::vector<pid_t> bearers(std::string_view mark);  ///< who lives with that in its environment
 [[nodiscard]] bool exists(const std::string& path);
 [[nodiscard]] std::string contents(const std::string& path);
 void write(const std::string& path, std::string_view bytes);

@@ -9,6 +9,7 @@
 #   owner             who holds the lock           PID START BOOT LINEAGE EPOCH
 #   fence             the highest that was here    LINEAGE EPOCH HOLDER
 #   nonce             made with this folder
+#   format            of all this                  FORMAT (none: of before there was this file, and read as 1)
 #   e/TOKEN.s         STARTED: its supervisor      PID START BOOT OPERATION LINEAGE EPOCH
 #   e/TOKEN.p         what runs for it             PID START BOOT GRACE TRY
 #   e/TOKEN.x         why that was killed          HOW
@@ -38,7 +39,7 @@ main() {
   number "$preview" || preview=4096
   most=${TUTTI_MOST_OUTPUT:-4294967296}
   number "$most" || most=4294967296
-  held='' entered='' known_user='' own_name='' wrap='' lineage='' epoch='' nonce='' try=0
+  format=1 held='' entered='' known_user='' own_name='' wrap='' lineage='' epoch='' nonce='' try=0
   exec 8>&1 >/dev/null                  # replies, and nothing else, go to descriptor 8
   trap ':' HUP PIPE                     # not '': children must get the default back
   [ -r /proc/self/stat ] && read -r boot </proc/sys/kernel/random/boot_id || die baseline no-proc
@@ -61,6 +62,7 @@ hello() {
   undo "$4"
   store=$value
   case $store in /* | -) ;; *) die protocol store ;; esac
+  known_format
   shell_name
   while read -r line; do
     case $line in Uid:*) uid=${line#Uid:?} uid=${uid%%[!0-9]*}; break ;; esac

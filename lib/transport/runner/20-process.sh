@@ -40,7 +40,7 @@ marked() {                              # PID MARK: is MARK in its environment?
 kill_tree() {
   kill -TERM "-$1" 2>/dev/null || kill -TERM "$1" 2>/dev/null
   now
-  end=$((now + $4)) pace=1
+  end=$((now + $4)) pace=1 member=''
   while { alive "$1" "$2" "$3" || group_lives "$1"; } && [ "$now" -lt "$end" ]; do
     nap $pace
     [ $pace -ge 8 ] || pace=$((pace * 2))
@@ -50,22 +50,26 @@ kill_tree() {
   sweep "$1" "$2" "$5"
 }
 
-group_lives() {                         # GROUP: is there a process of it that is no zombie?
+group_lives() {                         # GROUP: is there a process of it that is no zombie? -> $member, one such
   kill -0 "-$1" 2>/dev/null || return 1
   group=$1
-  set +f
-  set -- /proc/[0-9]*/stat
-  set -f
+  in_group "$member" && return          # as a look before found it
+  candidates ") S 0 $group " stat ") [^ZX] [0-9]* $group "
   IFS=$newline
-  for line in $(cat "$@" 2>/dev/null); do
+  for member in $candidates; do
     IFS=' '
-    line=${line##*) }                   # STATE PARENT GROUP ...
-    case $line in Z* | X*) continue ;; esac
-    line=${line#* * }
-    [ "${line%% *}" != "$group" ] || return 0
+    member=${member#/proc/} member=${member%%/*}
+    in_group "$member" && return
   done
   IFS=' '
   return 1
+}
+
+in_group() {                            # PID: is it of $group, and no zombie?
+  [ -n "$1" ] && stat_of "$1" || return
+  set -- $stat
+  case $1 in Z | X) return 1 ;; esac
+  [ "$3" = "$group" ]
 }
 
 # sweep SESSION START MARK: kills all that started at START or later and is of SESSION (-: of none; 0 is a
@@ -74,34 +78,54 @@ group_lives() {                         # GROUP: is there a process of it that i
 sweep() {
   session=$1 since=$2 mark=$3 looks=0
   while [ $looks -lt 20 ]; do
-    found=
-    set +f
-    set -- /proc/[0-9]*/stat
-    set -f
+    ended=
+    if [ "$session" = - ]; then
+      candidates "$mark" environ "$mark"
+    else
+      candidates "$mark" 'environ stat' "$mark" ") [^ZX] [0-9]* [0-9]* $session "
+    fi
     IFS=$newline
-    for line in $(cat "$@" 2>/dev/null); do     # all at once: `read` takes byte by byte
+    for process in $candidates; do
       IFS=' '
-      process=${line%% *}
-      number "$process" && is_since ${line##*) } && stat_of "$process" || continue
+      process=${process#/proc/} process=${process%%/*}
+      stat_of "$process" || continue
       case $stat in Z* | X*) continue ;; esac
       belongs $stat && me && [ "$process" != "$pid" ] || continue
-      kill -KILL "$process" 2>/dev/null && found=1
+      kill -KILL "$process" 2>/dev/null && ended=1
     done
     IFS=' '
-    [ -n "$found" ] || return 0
+    [ -n "$ended" ] || return 0
     sleep 0.05 2>/dev/null
     looks=$((looks + 1))
   done
 }
 
-is_since() {                            # what stat_of gives; a name with a newline in it cuts that: it may be
-  [ $# -lt 20 ] && return
-  shift 19
-  [ "$1" -ge "$since" ]
+# candidates SAMPLE 'FILE...' PATTERN...: which processes have a match in one of these files of theirs -> $candidates,
+# lines of /proc/PID/... Others may be among them, as who has the pattern for a name, or all: look at each.
+# One grep reads the files of all, for `read` of a shell takes a system call for each byte. SAMPLE matches, too, and
+# is in grep's own environment, which comes last: that this was found tells that grep could do all that (there are
+# some without -z, and so many processes that their names are too long for a command).
+candidates() {
+  sample=$1 files=$2
+  shift 2
+  for pattern; do
+    set -- "$@" -e "$pattern"
+    shift
+  done
+  set +f
+  for file in $files; do
+    set -- "$@" /proc/[0-9]*/$file      # before grep is: it does not find itself
+  done
+  candidates=$(TUTTI_SAMPLE=$sample grep -lzs "$@" /proc/self/environ 2>/dev/null)
+  case $candidates in
+    */proc/self/environ) candidates=${candidates%/proc/self/environ} ;;
+    *) IFS=$newline; set -- /proc/[0-9]*; candidates="$*" IFS=' ' ;;
+  esac
+  set -f
 }
 
 belongs() {                             # what stat_of gives, of $process
-  is_since "$@" && { [ "$4" = "$session" ] || marked "$process" "$mark"; }
+  [ "${20}" -ge "$since" ] && { [ "$4" = "$session" ] || marked "$process" "$mark"; }
 }
 
 slay() {                                # WHY: kills what runs for the token; fails when nothing does

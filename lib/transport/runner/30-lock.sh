@@ -5,6 +5,14 @@ enter() {                               # from here on all our files have short 
   cd "$state/site-$site" 2>/dev/null && entered=1
 }
 
+known_format() {                        # ends us where somebody else's records would be misread
+  set -- "$state/site-$site"
+  [ -e "$1/format" ] || return 0
+  record_of "$1/format"
+  [ "$record" = "$format" ] || die format "the state in $1 is of format '$record', and this Tutti knows format\
+ $format: use the Tutti that deployed there last, or a newer one"
+}
+
 op_lock() {
   keys 'lineage= epoch= seen=0 nonce=- holder=- expect=- others=keep forget=0' "$@"
   word "$k_lineage" && number "$k_epoch" && number "$k_seen" && number "$k_forget" && word_or_none "$k_nonce" &&
@@ -91,7 +99,7 @@ lock() {
   own_pid=$pid own_start=$start
   printf '%s %s %s %s %s .\n' "$pid" "$start" "$boot" "$k_lineage" "$k_epoch" >owner ||
     { refuse state "cannot write $state/site-$site/owner"; return; }
-  raise_fence && make_nonce
+  raise_fence && make_nonce && make_format
 }
 
 baseline() {
@@ -172,6 +180,12 @@ make_nonce() {
   read -r nonce </proc/sys/kernel/random/uuid
   { printf '%s .\n' "$nonce" >nonce.new; } 2>/dev/null &&
     sync nonce.new && mv -f nonce.new nonce && sync . || refuse state "cannot write $state/site-$site/nonce"
+}
+
+make_format() {
+  [ ! -e format ] || return 0
+  { printf '%s .\n' "$format" >format.new; } 2>/dev/null &&
+    sync format.new && mv -f format.new format && sync . || refuse state "cannot write $state/site-$site/format"
 }
 
 unlocked() {                            # says so when it is

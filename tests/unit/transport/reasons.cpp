@@ -56,6 +56,12 @@ TEST_CASE("reasons: root is not told to become root") {
   CHECK(text.ends_with("; is the disk full, or mounted read-only?"));
 }
 
+TEST_CASE("reasons: records of another format are said in the host's own sentence") {
+  const std::string sentence =
+      "the state in /var/lib/tutti/site-shop is of format '2', and this Tutti knows format 1";
+  CHECK(why_unreachable({.name = "h1"}, {.why = "format", .detail = sentence}) == "h1: " + sentence);
+}
+
 TEST_CASE("reasons: who holds a host is said, and how to displace them") {
   CHECK(why_refused(host, {.why = "lineage", .detail = "12ab:7:root@laptop:2"}) ==
         "h3 is held by lineage 12ab (root@laptop:2), epoch 7: deploy --take-over displaces it");

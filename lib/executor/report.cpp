@@ -61,6 +61,15 @@ std::string who(const std::vector<const StepReport*>& steps) {
                         : fmt::format("for {} instances ({})", steps.size(), names);
 }
 
+/// Why the run was halted, without a reason that is told with its instance already.
+std::string why_halted(const Report& report) {
+  for (const StepReport& step : report.steps)
+    if (const std::string reason = ": " + step.message;
+        !step.message.empty() && report.halted.ends_with(reason))
+      return report.halted.substr(0, report.halted.size() - reason.size());
+  return report.halted;
+}
+
 }  // namespace
 
 std::string in_one_line(const std::string& message) {
@@ -151,7 +160,7 @@ std::string Report::to_text() const {
     text += fmt::format("{}: {}\n", those.size() == 1 ? step.service + "@" + step.host : who(those), reason);
   }
   for (const std::string& host : unreachable) text += fmt::format("{} could not be reached\n", host);
-  if (!halted.empty()) text += fmt::format("halted: {}\n", escaped(in_one_line(halted)));
+  if (!halted.empty()) text += fmt::format("halted: {}\n", escaped(in_one_line(why_halted(*this))));
   if (interrupted) text += "interrupted\n";
   if (!not_recorded.empty())
     text += fmt::format("the run stays open, its end could not be recorded: {}\n", escaped(not_recorded));

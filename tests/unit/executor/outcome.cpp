@@ -70,8 +70,10 @@ TEST_CASE("report: one reason of many hosts is told once, with their number and 
     report.steps.push_back(
         rolled_back("app", "h" + std::to_string(n), "validate app 2 failed:\nline 1\nerror: port taken"));
   report.steps.push_back(rolled_back("app", "odd", "start app 2 failed: no such file"));
+  report.halted = "app@h3 is rolled-back: " + report.steps[2].message;
   const std::string text = report.to_text();
   CHECK(times(text, "port taken") == 1);
+  CHECK(times(text, "halted: app@h3 is rolled-back\n") == 1);
   CHECK(times(text, "app on 38 hosts (h1, h2, h3, …): validate app 2 failed:\nline 1\nerror: port taken\n") ==
         1);
   CHECK(times(text, "start app 2 failed: no such file") == 1);  // in its row of the table

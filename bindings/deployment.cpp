@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <iterator>
 
 #include "data.hpp"
 
@@ -151,10 +152,13 @@ SCM read_host(SCM handle, SCM name) {
 
 std::atomic<Deployment*> interrupted{nullptr};
 std::atomic<int> times{0};
-struct sigaction previous[2];
-constexpr int signals[] = {SIGINT, SIGTERM};
+std::atomic<bool> hung_up{false};
+constexpr int signals[] = {SIGINT, SIGTERM, SIGHUP};
+struct sigaction previous[std::size(signals)];
 
 void on_signal(int signal) {
+  // A terminal that dies is told of by the kernel and by the shell: that is one wish to end, not two.
+  if (signal == SIGHUP && hung_up.exchange(true)) return;
   if (times.fetch_add(1) >= 2) {  // it does not react any more
     ::signal(signal, SIG_DFL);
     ::raise(signal);
@@ -168,18 +172,23 @@ SCM catch_signals(SCM handle) {
     Deployment* deployment = &unwrap<DeploymentBox>(handle, 1)->deployment;
     if (interrupted.load()) throw Error(ErrorCode::misuse, "signals are caught already");
     times = 0;
+    hung_up = false;
     interrupted = deployment;
     struct sigaction action {};
     action.sa_handler = on_signal;
     sigemptyset(&action.sa_mask);
-    for (int k = 0; k < 2; ++k) sigaction(signals[k], &action, &previous[k]);
+    for (std::size_t k = 0; k < std::size(signals); ++k) {
+      sigaction(signals[k], nullptr, &previous[k]);
+      const bool is_nohup = signals[k] == SIGHUP && previous[k].sa_handler == SIG_IGN;
+      if (!is_nohup) sigaction(signals[k], &action, nullptr);
+    }
   });
 }
 
 SCM release_signals() {
   return gate("%release-signals!", [&] {
     if (!interrupted.load()) return;
-    for (int k = 0; k < 2; ++k) sigaction(signals[k], &previous[k], nullptr);
+    for (std::size_t k = 0; k < std::size(signals); ++k) sigaction(signals[k], &previous[k], nullptr);
     interrupted = nullptr;
   });
 }
@@ -216,7 +225,8 @@ const Primitive table[] = {
     {"%deployment-read", 2, subr(read_host),
      "Return the manifest of the host NAME: #(SERVICE STATE OLD NEW) for each instance."},
     {"%deployment-interrupt!", 1, subr(interrupt), "Interrupt the run of DEPLOYMENT, as Ctrl-C does."},
-    {"%catch-signals!", 1, subr(catch_signals), "Let SIGINT and SIGTERM interrupt the run of DEPLOYMENT."},
+    {"%catch-signals!", 1, subr(catch_signals),
+     "Let SIGINT, SIGTERM and SIGHUP, unless that is ignored, interrupt the run of DEPLOYMENT."},
     {"%release-signals!", 0, subr(release_signals), "Handle signals as before %catch-signals!."},
     {"%times-interrupted", 0, subr(times_interrupted), "Return how many signals came since %catch-signals!."},
 };

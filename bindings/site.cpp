@@ -120,9 +120,15 @@ SCM check_plan(SCM site, SCM desired) {
   });
 }
 
+SCM decimal_mode(SCM mode) {
+  return gate("%decimal-mode?", [&] { return scm_from_bool(is_decimal_mode(to_unsigned(mode, 1))); });
+}
+
 const Primitive table[] = {
     {"%make-site", 1, subr(make_site),
      "Return a handle on the site that is written in JSON, and its fleet: the site's checks are made."},
+    {"%decimal-mode?", 1, subr(decimal_mode),
+     "Was MODE, a number, meant in octal but written in decimal, as 644 for #o644?"},
     {"%inventory-file", 1, subr(inventory), "Return the hosts in FILE, a hosts.json, as vectors."},
     {"%fleet", 1, subr(fleet), "Return the hosts of OWNER, a site or a deployment, as vectors."},
     {"%elaborate", 1, subr(elaborate), "Begin the elaboration of OWNER, a site or a deployment."},

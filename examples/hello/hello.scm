@@ -1,11 +1,17 @@
 ;;; A front and the application behind it.  1.scm, 2.scm, 3.scm and 0.scm say which version.
 ;;
-;; On this machine by default: two applications and a front, each host a folder of .hello.
+;; On this machine by default: two applications and a front, each host a folder of .hello (or of $HELLO_DIR),
+;; at 127.0.1.1 to .3 (or in $HELLO_NETWORK, as in 127.8.9).
 ;; On real hosts with HELLO_FLEET=DIR, a folder with hosts.json (classes "app" and "front") and
 ;; ssh_config, as tests/fleet/fleet makes it.
 (use-modules (tutti))
 
 (define fleet (getenv "HELLO_FLEET"))
+(define network (getenv "HELLO_NETWORK"))
+(define (numbered n host*)                ; as host N of $HELLO_NETWORK
+  (if network
+      (host (inherit host*) (address (format #f "~a.~a" network n)))
+      host*))
 (define nginx (and (or fleet (search-path (string-split (getenv "PATH") #\:) "nginx")
                        (search-path '("/usr/sbin" "/sbin") "nginx"))
                    "nginx"))
@@ -86,6 +92,6 @@
    (host-class->hosts
     (if fleet
         (inventory-file (string-append fleet "/hosts.json"))
-        (inventory-list `("app" ,(host (name "app1") (labels '((datacenter . "a"))))
-                                ,(host (name "app2") (labels '((datacenter . "b")))))
-                        `("front" ,(host (name "front1") (labels '((datacenter . "a"))))))))))
+        (inventory-list `("app" ,(numbered 1 (host (name "app1") (labels '((datacenter . "a")))))
+                                ,(numbered 2 (host (name "app2") (labels '((datacenter . "b"))))))
+                        `("front" ,(numbered 3 (host (name "front1") (labels '((datacenter . "a")))))))))))

@@ -2,12 +2,17 @@
 ;;; 1.scm to 4.scm and 0.scm say which versions.
 ;;
 ;; On this machine by default: a database, two applications and a front, each host a folder of .webshop
-;; (or of $WEBSHOP_DIR).  On real hosts with WEBSHOP_FLEET=DIR, a folder with hosts.json (classes "db",
+;; (or of $WEBSHOP_DIR), at 127.0.1.1 to .4 (or in $WEBSHOP_NETWORK, as in 127.8.9).  On real hosts with WEBSHOP_FLEET=DIR, a folder with hosts.json (classes "db",
 ;; "app" and "front") and ssh_config, as tests/fleet/fleet makes it.  Those need Debian's packages
 ;; postgresql, python3-psycopg2, nginx and procps.
 (use-modules (tutti))
 
 (define fleet (getenv "WEBSHOP_FLEET"))
+(define network (getenv "WEBSHOP_NETWORK"))
+(define (numbered n host*)                ; as host N of $WEBSHOP_NETWORK
+  (if network
+      (host (inherit host*) (address (format #f "~a.~a" network n)))
+      host*))
 (define address (setting 'address))
 (define* (address-of host #:rest settings)
   `((address . ,(host-address host)) ,@settings))
@@ -156,6 +161,6 @@
    (host-class->hosts
     (if fleet
         (inventory-file (string-append fleet "/hosts.json"))
-        (inventory-list `("db" ,(host (name "db1")))
-                        `("app" ,(host (name "app1")) ,(host (name "app2")))
-                        `("front" ,(host (name "front1"))))))))
+        (inventory-list `("db" ,(numbered 1 (host (name "db1"))))
+                        `("app" ,(numbered 2 (host (name "app1"))) ,(numbered 3 (host (name "app2"))))
+                        `("front" ,(numbered 4 (host (name "front1")))))))))

@@ -4,6 +4,8 @@
 #include <cctype>
 #include <map>
 #include <ostream>
+#include <set>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -35,6 +37,37 @@ bool tells_error(std::string_view line) {
   std::transform(small.begin(), small.end(), small.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return small.find("error") != std::string::npos || small.find("fatal") != std::string::npos;
+}
+
+/// The steps that give each reason, in order.
+std::map<std::string_view, std::vector<const StepReport*>>
+group_reasons(const std::vector<StepReport>& steps) {
+  std::map<std::string_view, std::vector<const StepReport*>> groups;
+  for (const StepReport& step : steps) groups[step.message].push_back(&step);
+  return groups;
+}
+
+/// "on 38 hosts (h1, h2, h3, …)"; of several services each instance: "for 4 instances (a@h1, b@h1, a@h2, …)".
+std::string who(const std::vector<const StepReport*>& steps) {
+  constexpr std::size_t most_names = 3;
+  const bool is_one_service = std::all_of(steps.begin(), steps.end(), [&](const StepReport* step) {
+    return step->service == steps.front()->service;
+  });
+  std::string names;
+  for (std::size_t i = 0; i < steps.size() && i < most_names; ++i)
+    names += (i == 0 ? "" : ", ") + (is_one_service ? "" : steps[i]->service + "@") + steps[i]->host;
+  if (steps.size() > most_names) names += ", …";
+  return is_one_service ? fmt::format("{} on {} hosts ({})", steps.front()->service, steps.size(), names)
+                        : fmt::format("for {} instances ({})", steps.size(), names);
+}
+
+/// Why the run was halted, without a reason that is told with its instance already.
+std::string why_halted(const Report& report) {
+  for (const StepReport& step : report.steps)
+    if (const std::string reason = ": " + step.message;
+        !step.message.empty() && report.halted.ends_with(reason))
+      return report.halted.substr(0, report.halted.size() - reason.size());
+  return report.halted;
 }
 
 }  // namespace
@@ -105,20 +138,29 @@ std::string Report::sums() const {
 
 std::string Report::to_text() const {
   std::string text;
+  const auto reasons = group_reasons(steps);
   if (!steps.empty()) {
     Table table({"instance", "action", "version", "outcome", "seconds", ""});
     for (const StepReport& step : steps)
       table.row({step.service + "@" + step.host, to_string(step.action), versions(step),
                  to_string(step.outcome), step.seconds > 0 ? fmt::format("{:.1f}", step.seconds) : "",
-                 in_one_line(step.message)});
+                 reasons.at(step.message).size() > 1 ? "" : in_one_line(step.message)});
     text += table.to_text();
   }
-  // What failed says why at full length: the table has it in one line.
-  for (const StepReport& step : steps)
-    if (step.message.find('\n') != std::string::npos && step.outcome != Outcome::skipped)
-      text += fmt::format("{}@{}: {}\n", step.service, step.host, escaped(step.message, true));
+  // The table has a reason in one line, if it is of one instance alone. The others, and what is longer,
+  // follow.
+  std::set<std::string_view> told;
+  for (const StepReport& step : steps) {
+    const auto& those = reasons.at(step.message);
+    const bool is_long = step.message.find('\n') != std::string::npos && step.outcome != Outcome::skipped;
+    if (step.message.empty() || (those.size() == 1 && !is_long) || !told.insert(step.message).second)
+      continue;
+    const std::string reason =
+        step.outcome == Outcome::skipped ? in_one_line(step.message) : escaped(step.message, true);
+    text += fmt::format("{}: {}\n", those.size() == 1 ? step.service + "@" + step.host : who(those), reason);
+  }
   for (const std::string& host : unreachable) text += fmt::format("{} could not be reached\n", host);
-  if (!halted.empty()) text += fmt::format("halted: {}\n", escaped(in_one_line(halted)));
+  if (!halted.empty()) text += fmt::format("halted: {}\n", escaped(in_one_line(why_halted(*this))));
   if (interrupted) text += "interrupted\n";
   if (!not_recorded.empty())
     text += fmt::format("the run stays open, its end could not be recorded: {}\n", escaped(not_recorded));
@@ -126,8 +168,9 @@ std::string Report::to_text() const {
   text += fmt::format("{}: run {}: {}\n", site, run, sums());
   if (std::any_of(steps.begin(), steps.end(),
                   [](const StepReport& step) { return step.outcome == Outcome::unknown; }))
-    text += "What is unknown stays open: `tutti abandon` ends the run without touching hosts; the next "
-            "deploy repairs.\n";
+    text +=
+        "What is unknown stays open until the run is abandoned, which touches no host. The next deployment "
+        "repairs it.\n";
   return text;
 }
 

@@ -70,9 +70,9 @@ Layout Platform::layout(const Host& host) const {
 
 std::vector<std::string> Platform::reach(const Host& host, const std::string& script) const {
   if (kind == Kind::local) {
-    // As a login would: services must not depend on, nor see, what the coordinator happens to have.
+    // Only what the runner itself needs: it must not depend on what the coordinator happens to have.
     std::vector<std::string> argv{"env", "-i"};
-    for (const char* name : {"HOME", "USER", "LOGNAME", "SHELL", "PATH", "LANG", "LC_ALL", "TZ", "TMPDIR"})
+    for (const char* name : {"PATH", "TMPDIR"})
       if (const char* value = std::getenv(name)) argv.push_back(std::string(name) + "=" + value);
     argv.insert(argv.end(), {"/bin/sh", "-c", script});
     return argv;

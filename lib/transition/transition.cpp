@@ -46,6 +46,10 @@ Context::Effect<void> Context::validate(const Definition& service) const {
   return {*this, Request{.operation = Operation::validate, .definition = shared(service), .host = host_}};
 }
 Context::Effect<void> Context::put_file(std::string path, std::string content, unsigned mode) const {
+  if (is_decimal_mode(mode))
+    throw Error(ErrorCode::misuse,
+                fmt::format("put_file '{}': mode {} is decimal, which is {:o} in octal: write 0{}",
+                            escaped(path), mode, mode, mode));
   Request undo{.operation = Operation::restore_file, .path = path, .host = host_};
   // The registration takes a sequence number of its own, so the token is that of the effect after it.
   auto token = std::make_shared<std::string>();  // shared: known only once the registration is made

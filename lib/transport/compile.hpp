@@ -15,7 +15,7 @@
 namespace tutti {
 
 inline constexpr std::size_t most_file_bytes = std::size_t{1} << 20;  ///< of get-file
-inline constexpr std::size_t error_bytes = 2048;  ///< of the end of standard error that a result keeps
+inline constexpr std::size_t error_bytes = 2048;  ///< of the end of what a program said that a result keeps
 
 /// What an effect comes to on the wire.
 struct Compiled {
@@ -38,9 +38,12 @@ struct Compiled {
 /// a NUL in an argument, a name that is none.
 [[nodiscard]] std::string encode(Compiled::Frame frame, const std::string& id);
 
-/// `error_tail`: the end of standard error when the reply's preview of it is cut.
+/// Where a program that failed says why: on standard error, or on standard output if it wrote nothing to the
+/// other.
+[[nodiscard]] frames::Stream says_why(const frames::Done& done) noexcept;
+/// `tail`: the end of the stream that says why, when the reply's preview of it is cut.
 [[nodiscard]] Result to_result(const Request& request, const std::string& token, const std::string& host,
-                               const frames::Done& done, const std::string& error_tail = {});
+                               const frames::Done& done, const std::string& tail = {});
 /// A failure of our own, how = error.
 [[nodiscard]] Result failed(std::string why);
 

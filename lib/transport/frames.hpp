@@ -126,9 +126,11 @@
 // daemon's log is only moved away at START, when it has more than 1 MiB: nobody watches a daemon that is up,
 // so one that prints without end must bound its log itself.
 //
-// Programs run in their own session, umask 022, default signals, cwd (`/`), the runner's PATH with the
-// usual directories appended, TUTTI_EFFECT=NONCE/TOKEN/ (a daemon: TUTTI_SERVICE=NONCE/SERVICE/) in the
-// environment, by which they are found again. user= another one than the runner's needs uid 0 there.
+// Programs and daemons run in their own session, umask 022, default signals, cwd (`/`). Their environment has
+// TUTTI_EFFECT=NONCE/TOKEN/ (a daemon: TUTTI_SERVICE=NONCE/SERVICE/), by which they are found again; HOME,
+// USER, LOGNAME and SHELL of their user, as passwd says; PATH, the usual folders; LANG, as /etc/locale.conf
+// or /etc/default/locale says, else C.UTF-8; then what the frame says. Nothing else: not what the login, sudo
+// or the runner had. user= another one than the runner's needs uid 0 there.
 //
 // Before it, from bootstrap(): HAVE, or NEED (then exactly the runner's bytes are to be sent), or
 // REFUSED bootstrap SENTENCE.

@@ -314,18 +314,17 @@ void Link::take_effect(const frames::Answer& answer) {
     if (done->how == frames::How::fenced)
       return complete(Completion::Kind::refused,
                       fmt::format("{}: another deployment took the host over", host_.name));
-    const bool is_cut = done->error.size > done->error.preview.size();
+    const frames::Stream stream = says_why(*done);
+    const auto& said = stream == frames::Stream::err ? done->error : done->output;
+    const bool is_cut = said.size > said.preview.size();
     if (done->succeeded() || !is_cut || !is_connected())
       return complete(to_result(first.request, first.token, host_.name, *done));
     first.done = *done;  // why it failed is at the end of what it said
     const std::string id = next_id();
-    const std::uint64_t offset = done->error.size - std::min<std::uint64_t>(done->error.size, error_bytes);
+    const std::uint64_t offset = said.size - std::min<std::uint64_t>(said.size, error_bytes);
     return ask(Stage::error_tail, id,
-               frames::encode(frames::Out{.id = id,
-                                          .token = first.token,
-                                          .stream = frames::Stream::err,
-                                          .offset = offset,
-                                          .max = error_bytes}),
+               frames::encode(frames::Out{
+                   .id = id, .token = first.token, .stream = stream, .offset = offset, .max = error_bytes}),
                items_seconds);
   }
   if (const auto* got = std::get_if<frames::Got>(&answer)) {

@@ -87,8 +87,17 @@ Result failed(std::string why) {
   return result;
 }
 
+frames::Stream says_why(const frames::Done& done) noexcept {
+  const auto has_text = [](const std::string& text) {
+    return std::any_of(text.begin(), text.end(), [](unsigned char c) { return c > ' '; });
+  };
+  const bool on_error = has_text(done.error.preview) || done.error.size > done.error.preview.size();
+  // What we could not prepare is told on standard error alone.
+  return on_error || done.how == frames::How::error ? frames::Stream::err : frames::Stream::out;
+}
+
 Result to_result(const Request& request, const std::string& token, const std::string& host,
-                 const frames::Done& done, const std::string& error_tail) {
+                 const frames::Done& done, const std::string& tail) {
   Result result;
   result.succeeded = done.succeeded();
   result.status = done.status;
@@ -100,7 +109,8 @@ Result to_result(const Request& request, const std::string& token, const std::st
                    .host = host,
                    .token = token};
   if (!result.succeeded) {
-    result.error = why(request, done, last_lines(error_tail.empty() ? done.error.preview : error_tail));
+    const auto& said = says_why(done) == frames::Stream::err ? done.error : done.output;
+    result.error = why(request, done, last_lines(tail.empty() ? said.preview : tail));
     if (const double limit = limit_of(request); done.how == frames::How::timeout && limit > 0)
       result.error.replace(result.error.find("its limit"), 9, fmt::format("{:g} s", limit));
   }

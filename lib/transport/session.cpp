@@ -45,6 +45,16 @@ std::chrono::steady_clock::duration duration(double seconds) {
       std::chrono::duration<double>(seconds));
 }
 
+/// Makes a folder, and those on the way to it, for every user to go through: whatever the umask, services of
+/// other users find their files below it, and nobody else can write there. What is there already is left as
+/// it is.
+void make_traversable(const std::filesystem::path& folder) {
+  if (std::filesystem::is_directory(folder)) return;
+  if (folder.has_parent_path() && folder.parent_path() != folder) make_traversable(folder.parent_path());
+  constexpr auto mode = static_cast<std::filesystem::perms>(0755);
+  if (std::filesystem::create_directory(folder)) std::filesystem::permissions(folder, mode);
+}
+
 }  // namespace
 
 Session::Session(asio::io_context& io, Host host, Platform platform, std::string site)
@@ -71,7 +81,7 @@ void Session::open(std::function<void(std::string)> opened) {
 
 void Session::start() {
   const Layout layout = platform_.layout(host_);
-  if (platform_.kind == Platform::Kind::local) std::filesystem::create_directories(layout.root);
+  if (platform_.kind == Platform::Kind::local) make_traversable(layout.root);
   child_.emplace(
       platform_.reach(host_, frames::bootstrap(layout.state, runner_sha256(), runner_text.size())));
   input_.assign(asio::local::stream_protocol(), child_->take_input());

@@ -228,8 +228,7 @@ hosts.  If the transition fails they are undrained."
   "Write TEXT to the file PATH on the host.  If the transition fails the file is as it was."
   (unless (and (string? path) (string? text))
     (fail "put-file: a path and a text are wanted, two strings, not ~s and ~s" path text))
-  (unless (and (exact-integer? mode) (<= 0 mode #o7777))
-    (fail "put-file '~a': #:mode must be a number such as #o644, not ~s" path mode))
+  (check-mode (format #f "put-file '~a'" path) mode)
   (match (%context)
     ((? task? task)
      (unless (compensating?)

@@ -14,6 +14,7 @@
   #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tutti errors)
+  #:use-module (tutti private bindings)
   #:use-module (tutti private syntax)
   #:export (program
             script
@@ -49,6 +50,7 @@
             file-path
             file-content
             file-mode
+            check-mode
             file-owner
 
             systemd-unit
@@ -233,6 +235,13 @@
   (for-each (lambda (piece) (check-text "file-append" piece)) suffix)
   (cons item suffix))
 
+(define (check-mode who mode)
+  "Raise an error that begins with WHO unless MODE is one of a file."
+  (when (and (exact-integer? mode) (<= 0 mode 7777) (%decimal-mode? mode))
+    (fail "~a: #:mode ~a is decimal, which is #o~a in octal: write #o~a" who mode (number->string mode 8) mode))
+  (unless (and (exact-integer? mode) (<= 0 mode #o7777))
+    (fail "~a: #:mode must be a number such as #o644, not ~s" who mode)))
+
 (define* (file path content #:key (mode #o644) (owner #f))
   "Return a file of the service: CONTENT, a text, at PATH, a text, on the host, written before the service
 starts."
@@ -243,8 +252,7 @@ starts."
     (unless (text? content)
       (fail "file '~a': the content must be a string, a setting, an item or a list of these, not ~s"
             title content))
-    (unless (and (exact-integer? mode) (<= 0 mode #o7777))
-      (fail "file '~a': #:mode must be a number such as #o644, not ~s" title mode))
+    (check-mode (format #f "file '~a'" title) mode)
     (unless (or (not owner) (string? owner))
       (fail "file '~a': #:owner must be the name of a user or #f, not ~s" title owner)))
   (make-file path content mode owner))

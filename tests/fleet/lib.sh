@@ -1,5 +1,6 @@
-# Sourced by the fleet tests: a fleet below $work that goes when the test ends. Needs root.
-[ "$(id -u)" = 0 ] || { echo "needs root for network namespaces"; exit 77; }
+# shellcheck shell=sh
+# Sourced by the fleet tests: a fleet below $work that goes when the test ends. Skipped where hosts can't be made.
+"$(dirname "$0")/../support/can-have-hosts" || exit
 . "$(dirname "$0")/../support/checks.sh"
 fleet=$here/fleet
 clean_up() {

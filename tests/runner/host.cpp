@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -87,6 +88,12 @@ class Readable {
   std::string folder_;
 };
 
+bool is_installed(const std::string& shell) {
+  for (const auto* folder : {"/bin/", "/usr/bin/", "/usr/local/bin/"})
+    if (access((folder + shell).c_str(), X_OK) == 0) return true;
+  return false;
+}
+
 std::vector<Shell> find_shells() {
   static const Applets applets;
   std::vector<Shell> all = {{"dash", {"dash"}, usual_path},
@@ -96,8 +103,12 @@ std::vector<Shell> find_shells() {
   const char* selected = std::getenv("TUTTI_SHELLS");
   const auto names = words(selected != nullptr ? selected : "dash bash busybox");
   std::erase_if(all, [&](const Shell& shell) {
-    return std::find(names.begin(), names.end(), shell.name) == names.end();
+    if (std::find(names.begin(), names.end(), shell.name) == names.end()) return true;
+    if (is_installed(shell.name == "posix" ? "bash" : shell.name)) return false;
+    std::fprintf(stderr, "skipped: the runner under %s, which is not installed\n", shell.name.c_str());
+    return true;
   });
+  if (all.empty()) throw std::runtime_error("no shell to run the runner under");
   return all;
 }
 
@@ -222,10 +233,17 @@ Host::Host(const Shell& shell) : shell_(shell), folder_(scratch("tutti runner ")
 }
 
 Host::~Host() {
+  // Ours are the runners, and what they started: its environment is clean but for a mark with a site's nonce.
+  std::vector<std::string> marks{"TUTTI_TEST_HOST=" + folder_};
+  std::error_code none;
+  for (const auto& site : fs::directory_iterator(path("state"), none))
+    if (const auto record = words(contents(site.path().string() + "/nonce")); !record.empty())
+      marks.push_back("=" + record[0] + "/");
   for (bool found = true; found;) {
     found = false;
-    for (const auto pid : bearers("TUTTI_TEST_HOST=" + folder_))
-      if (::kill(pid, SIGKILL) == 0) found = true;
+    for (const std::string& mark : marks)
+      for (const auto pid : bearers(mark))
+        if (::kill(pid, SIGKILL) == 0) found = true;
   }
   std::error_code ignored;
   fs::remove_all(folder_, ignored);

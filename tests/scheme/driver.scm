@@ -182,6 +182,8 @@ outcome and message."
   (put-file "a.txt" "hello")
   (fails))
 (test-assert "by restore-file" (find (lambda (text) (string-contains text "a.txt")) (cdr (ran))))
+(test-failed "put-file with a mode in decimal" "put-file 'a.txt': #:mode 600 is decimal, which is #o1130 in octal"
+  (put-file "a.txt" "hello" #:mode 600))
 (test-upgraded "put-file and get-file" 
   (put-file "a.txt" "héllo\n")
   (unless (string=? "héllo\n" (get-file "a.txt")) (error "wrong" (get-file "a.txt"))))

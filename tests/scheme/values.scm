@@ -35,6 +35,13 @@
   (string-contains (sentence (lambda () (local-file "." #:recursive? #t))) "not built yet"))
 (test-equal "a file prints readably" "#<file web.conf 0400>"
   (object->string (file "web.conf" (setting 'x) #:mode #o400)))
+(test-equal "a mode in decimal that reads like one in octal"
+  "file 'x': #:mode 644 is decimal, which is #o1204 in octal: write #o644"
+  (sentence (lambda () (file "x" "y" #:mode 644))))
+(test-equal "modes that are as they read" '(#o644 #o600 #o755 #o1777 #o777)
+  (map (lambda (mode) (file-mode (file "x" "y" #:mode mode))) '(#o644 #o600 #o755 #o1777 #o777)))
+(test-equal "a mode that is none" "file 'x': #:mode must be a number such as #o644, not \"644\""
+  (sentence (lambda () (file "x" "y" #:mode "644"))))
 (test-assert "a file's content must be a text"
   (string-prefix? "file 'x': the content must be" (sentence (lambda () (file "x" 'y)))))
 (test-assert "file-append is the item's path and a suffix"

@@ -9,7 +9,6 @@
 (define-module (local-site)
   #:use-module (ice-9 ftw)
   #:use-module (ice-9 match)
-  #:use-module (ice-9 textual-ports)
   #:use-module (srfi srfi-1)
   #:use-module (tutti)
   #:use-module (tutti errors)
@@ -35,12 +34,9 @@
 
 (define (remove-scratch)
   "Stop what the sites of this test left running, and remove their folders."
-  (define (ours? pid)
+  (define (ours? pid)                   ; services run in the folder of their host
     (false-if-exception
-     (call-with-input-file (string-append "/proc/" pid "/environ")
-       (lambda (port)
-         (string-contains (get-string-all port) (string-append scratch "/")))
-       #:encoding "ISO-8859-1")))
+     (string-prefix? (string-append scratch "/") (readlink (string-append "/proc/" pid "/cwd")))))
   (for-each (lambda (pid)
               (when (ours? pid)
                 (false-if-exception (kill (string->number pid) SIGKILL))))

@@ -67,11 +67,16 @@ struct Endpoint {
 
 /// A file of the service on its host, written before the service starts.
 struct File {
-  Text path;     ///< absolute; on the local platform relative to the host's directory
-  Text content;  ///< one item alone stands for the item's content
-  unsigned mode = 0644;
+  Text path;               ///< absolute; on the local platform relative to the host's directory
+  Text content;            ///< one item alone stands for the item's content
+  unsigned mode = 0644;    ///< refused if is_decimal_mode()
   std::string owner = {};  ///< empty: whom we act as
 };
+
+/// Was this mode meant in octal but written in decimal, as 644 for 0644? So it is when its decimal digits are
+/// those of a usual mode, and it is none itself. A usual mode lets read who may write, and lets others do no
+/// more than the group, and the group no more than the owner.
+[[nodiscard]] TUTTI_EXPORT bool is_decimal_mode(unsigned mode) noexcept;
 
 /// A coroutine `Transition f(Context, Change)`, and the name that plans and manifests call it by.
 struct TUTTI_EXPORT TransitionProcedure {

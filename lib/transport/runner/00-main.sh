@@ -27,7 +27,6 @@
 
 main() {
   state=$1
-  locale=${LC_ALL-unset}
   LC_ALL=C IFS=' ' PATH=${PATH:-/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin}
   export LC_ALL PATH
   umask 077
@@ -43,9 +42,9 @@ main() {
   exec 8>&1 >/dev/null                  # replies, and nothing else, go to descriptor 8
   trap ':' HUP PIPE                     # not '': children must get the default back
   [ -r /proc/self/stat ] && read -r boot </proc/sys/kernel/random/boot_id || die baseline no-proc
-  program_path=$PATH
-  for folder in /usr/local/sbin /usr/local/bin /usr/sbin /usr/bin /sbin /bin; do
-    case :$program_path: in *:$folder:*) ;; *) program_path=$program_path:$folder ;; esac
+  program_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+  for folder in /run/current-system/profile/sbin /run/current-system/profile/bin /run/current-system/sw/bin; do
+    [ ! -d "$folder" ] || program_path=$folder:$program_path     # of Guix and NixOS, which have no other
   done
   hello
   while IFS= read -r header; do

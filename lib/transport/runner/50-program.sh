@@ -1,59 +1,91 @@
 # shellcheck shell=sh
 # Programs.
 
-# ready: how to run programs as user= in cwd= -> $run_as $cwd, or a sentence -> $trouble
+# ready: how to run programs as user= in cwd= -> $run_as $cwd and whose account it is, or a sentence -> $trouble
 ready() {
   cwd=/ run_as=
   [ "$k_cwd" = - ] || { undo "$k_cwd"; cwd=$value; }
   case $cwd in /*) ;; *) trouble="the working directory '$cwd' is no absolute path" ;; esac
-  [ "$k_user" = - ] || identity
+  identity
 }
 
 identity() {
-  if [ "$k_user" != "$known_user" ]; then
-    own_name=${own_name:-$(id -un 2>/dev/null)}
-    [ "$k_user" != "$own_name" ] || return 0
-    [ "$uid" = 0 ] || { trouble="cannot run programs as user $k_user: we are not root"; return; }
-    account || { trouble="there is no user $k_user on this host"; return; }
-    switcher || { trouble="cannot run programs as user $k_user: no setpriv, setuidgid or su"; return; }
-    known_user=$k_user
+  own_account
+  if [ "$k_user" = - ] || [ "$k_user" = "$own_name" ]; then
+    user_name=$own_name user_home=$own_home user_shell=$own_shell
+    return 0
   fi
-  run_as=$known_switch
+  if [ "$k_user" != "$known_user" ]; then
+    [ "$uid" = 0 ] || { trouble="cannot run programs as user $k_user: we are not root"; return; }
+    account "$k_user" || { trouble="there is no user $k_user on this host"; return; }
+    switcher || { trouble="cannot run programs as user $k_user: no setpriv, setuidgid or su"; return; }
+    known_user=$k_user known_home=$user_home known_shell=$user_shell
+  fi
+  run_as=$known_switch user_name=$known_user user_home=$known_home user_shell=$known_shell
 }
 
-account() {                             # the passwd entry of $k_user -> $user_uid $user_gid $user_home
+# own_account: of who we are, asked once -> $own_name $own_home $own_shell, and the host's language -> $language.
+# What the login says of them is not taken: it may come from the coordinator, from sudo, or from anywhere.
+own_account() {
+  [ -z "$own_name" ] || return 0
+  host_language
+  if account "$uid"; then
+    own_name=$user_name own_home=$user_home own_shell=$user_shell
+  else                                  # a container may run as a number that no account has
+    own_name=$uid own_home=/ own_shell=/bin/sh
+  fi
+}
+
+account() {                             # NAME|UID -> $user_name $user_uid $user_gid $user_home $user_shell, of passwd
   entry=
   if command -v getent >/dev/null; then
-    entry=$(getent passwd "$k_user")
+    entry=$(getent passwd "$1")
   else
     while IFS= read -r entry; do
-      case $entry in "$k_user":*) break ;; esac
+      rest=${entry#*:*:}
+      case $1 in "${entry%%:*}" | "${rest%%:*}") break ;; esac
       entry=
     done </etc/passwd
   fi
-  case $entry in "$k_user":*:*:*:*:*:*) ;; *) return 1 ;; esac
+  case $entry in *:*:*:*:*:*:*) ;; *) return 1 ;; esac
   IFS=:
   set -- $entry
   IFS=' '
   entry=${entry#*:*:*:*:*:}             # fields may be empty, so they are not counted
-  user_home=${entry%%:*}
+  user_name=$1 user_home=${entry%%:*} user_shell=${entry#*:}
+  user_home=${user_home:-/} user_shell=${user_shell:-/bin/sh}
   user_uid=$3 user_gid=$4
   number "$user_uid" && number "$user_gid"
 }
 
+host_language() {                       # -> $language, as the host's own configuration says
+  language=C.UTF-8
+  for source in /etc/locale.conf /etc/default/locale; do
+    [ -r "$source" ] || continue
+    while IFS= read -r line || [ -n "$line" ]; do
+      case $line in LANG=?*) ;; *) continue ;; esac
+      line=${line#LANG=}
+      line=${line#[\"\']}
+      line=${line%[\"\']}
+      case $line in '' | *[!A-Za-z0-9._@-]*) ;; *) language=$line; return ;; esac
+    done <"$source"
+  done
+}
+
 switcher() {                            # -> $known_switch
-  tool=$(PATH=$program_path; command -v setpriv) && case $("$tool" --help 2>&1) in
+  tool=$(PATH=$PATH:$program_path; command -v setpriv) && case $("$tool" --help 2>&1) in
     *--reuid*)                          # busybox has a lesser one
       known_switch="$tool --reuid=$user_uid --regid=$user_gid --init-groups --"
       return
       ;;
   esac
-  tool=$(PATH=$program_path; command -v setuidgid) && { known_switch="$tool $k_user"; return; }
-  tool=$(PATH=$program_path; command -v su) && known_switch="su $tool"
+  tool=$(PATH=$PATH:$program_path; command -v setuidgid) && { known_switch="$tool $k_user"; return; }
+  tool=$(PATH=$PATH:$program_path; command -v su) && known_switch="su $tool"
 }
 
 # become MARK FIRST COUNT LINE...: the process becomes a program. Of the lines, the first k_env are its
-# environment, and COUNT from FIRST on its arguments. $wrap: a command to run it under.
+# environment, and COUNT from FIRST on its arguments. $wrap: a command to run it under. Besides what the service
+# says, the environment has the mark and what a user's account and the host give: nothing of how we came here.
 become() {
   mark=$1 first=$2 last=$(($2 + $3))
   shift 3
@@ -66,12 +98,8 @@ become() {
     shift
     i=$((i + 1))
   done
-  [ -z "$run_as" ] || set -- "HOME=$user_home" "USER=$k_user" "LOGNAME=$k_user" "$@"
-  if [ -z "$run_as" ] && [ "$k_env" -eq 0 ]; then
-    export "$mark" "PATH=$program_path"
-  else
-    set -- env "$mark" "PATH=$program_path" "$@"
-  fi
+  set -- env -i "$mark" "HOME=$user_home" "USER=$user_name" "LOGNAME=$user_name" "SHELL=$user_shell" \
+    "PATH=$program_path" "LANG=$language" "$@"
   case $run_as in
     'su '*) set -- "${run_as#su }" -s /bin/sh -c 'exec "$@"' -- "$k_user" sh "$@" ;;
     *) set -- $run_as "$@" ;;
@@ -80,7 +108,6 @@ become() {
   trap - HUP PIPE INT QUIT TERM
   umask 022
   cd "$cwd" || exit 125
-  if [ "$locale" = unset ]; then unset LC_ALL; else LC_ALL=$locale; fi
   exec setsid -- "$@"
 }
 

@@ -99,6 +99,7 @@ judge_all() {
         none) verdict=alive ;;
         daemon) k_service=$service; verdict=dead; daemon_lives && verdict=alive ;;
         run)
+          own_account                   # once for all of them
           ( judge "$file" 3<"$file" ) </dev/null >/dev/null 2>&1 8>&- 9>&- &
           waiting="$waiting $service:$!" judges=$((judges + 1)) verdict=
           ;;

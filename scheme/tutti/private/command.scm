@@ -92,6 +92,39 @@
   ;; BODY prints.  That it can't be written changes nothing about what is done and what came of it.
   (call-printing (lambda () body ...)))
 
+;; Where JSON goes, while all else that is displayed goes to standard error; else #f.
+(define %json-port (make-parameter #f))
+
+(define (print-json text)
+  (let ((port (or (%json-port) (current-output-port))))
+    (format port "~a~%" text)
+    (force-output port)))
+
+(define (call-with-json-apart thunk)
+  "Call THUNK such that standard output gets what `print-json' prints and nothing else: what the site program and
+the programs that it runs display goes to standard error."
+  (define (set-aside port)                  ; programs that are run write to descriptor 1
+    (let ((aside (duplicate-port port "w")))
+      (fcntl aside F_SETFD FD_CLOEXEC)
+      (set-port-encoding! aside (port-encoding port))
+      (set-port-conversion-strategy! aside (port-conversion-strategy port))
+      (force-output port)
+      (dup2 2 1)
+      aside))
+  (let* ((port (current-output-port))
+         (aside (and (file-port? port) (eqv? (fileno port) 1)
+                     (false-if-exception (set-aside port)))))
+    (dynamic-wind
+      (const #f)
+      (lambda ()
+        (parameterize ((%json-port (or aside port))
+                       (current-output-port (current-error-port)))
+          (thunk)))
+      (lambda ()
+        (when aside
+          (dup2 (fileno aside) 1)
+          (false-if-exception (close-port aside)))))))
+
 (define (print-nothing-to-do site plan)
   "Say that PLAN has no step, and what it took to know that."
   (let ((hosts (site-host-count site))
@@ -131,7 +164,7 @@
          (plan (make-plan site)))
     (printing
      (cond
-      ((option-ref options "json") (format #t "~a~%" (%plan-json plan)))
+      ((option-ref options "json") (print-json (%plan-json plan)))
       ((unchanged? plan) (print-nothing-to-do site plan))
       (else (display (%plan-text plan)))))
     (close-site! site)
@@ -173,6 +206,67 @@
            (filter (lambda (host) (not (string-null? host)))
                    (map (lambda (step) (vector-ref step 2)) (%plan-steps plan))))))
 
+;; What a shell takes as it stands.
+(define char-set:plain
+  (char-set-union char-set:letter+digit (string->char-set "_./=+:,@%-")))
+
+(define (shell-word text)
+  (if (and (not (string-null? text)) (string-every char-set:plain text))
+      text
+      (string-append "'" (string-join (string-split text #\') "'\\''") "'")))
+
+(define (again name options arguments . more)
+  "Return what to type for the command NAME about the site that OPTIONS and ARGUMENTS name, with the words MORE."
+  (string-join
+   (map shell-word
+        (append (list "tutti" name)
+                (if (equal? arguments (list %usual-file)) '() arguments)
+                (map object->display more)
+                (append-map (lambda (option)
+                              (match (option-ref options option)
+                                (#f '())
+                                (value (list (string-append "--" option) value))))
+                            '("site" "inventory" "state"))))))
+
+(define (object->display object)
+  (if (string? object) object (object->string object display)))
+
+(define (advice report options arguments)
+  "Return what to type after the run that REPORT is of, as a line, or #f when all of it succeeded."
+  (define steps (%report-steps report))
+  (define (host-of . outcomes)              ; of the first step with one of OUTCOMES, or #f
+    (any (match-lambda
+           (#(_ _ host _ _ outcome _ _) (and (memq outcome outcomes) host)))
+         steps))
+  (match (%report-summary report)
+    (#(_ run _ _ _ _ unreachable)
+     (let ((log (lambda (host) (again "log" options arguments run host)))
+           (deploy (again "deploy" options arguments)))
+       (cond
+        ((zero? (%report-exit-status report)) #f)
+        ((host-of 'unknown 'none)
+         => (lambda (host)
+              (format #f "next: `~a` tells how far it came; `~a` ends the run, then `~a` repairs"
+                      (log host) (again "abandon" options arguments) deploy)))
+        ((host-of 'failed 'roll-back-failed)
+         => (lambda (host)
+              (format #f "next: `~a` tells what failed and what its programs printed; `~a` repairs" (log host) deploy)))
+        ((host-of 'rolled-back 'unchanged)
+         => (lambda (host)
+              (format #f "next: `~a` tells what its programs printed; mend what failed, then `~a`"
+                      (log host) deploy)))
+        ((= (%report-exit-status report) %left-open)
+         (format #f "next: `~a` ends the run, then `~a`" (again "abandon" options arguments) deploy))
+        ((pair? unreachable)
+         (format #f "next: when ~a answer~a, `~a`" (string-join unreachable ", ")
+                 (if (null? (cdr unreachable)) "s" "") deploy))
+        (else (format #f "next: `~a` does the rest" deploy)))))))
+
+(define (print-advice report options arguments)
+  (match (advice report options arguments)
+    (#f #f)
+    (line (format #t "~a~%" line))))
+
 (define (deploy-command options arguments)
   (let* ((site (open-from "deploy" options arguments))
          (plan (make-plan site))
@@ -186,7 +280,7 @@
      ((unchanged? plan)
       (printing
        (if json?
-           (format #t "~a~%" (%plan-json plan))
+           (print-json (%plan-json plan))
            (print-nothing-to-do site plan)))
       (finish (if (null? (unreachable-hosts plan)) %done %unreachable)))
      (else
@@ -195,14 +289,14 @@
          (display (%plan-text plan))
          (newline))
        (when take-over?
-         (for-each (lambda (line) (format (if json? (current-error-port) #t) "displaces: ~a~%" line))
+         (for-each (lambda (line) (format #t "displaces: ~a~%" line))
                    (%deployment-foreign (site-deployment site) plan))))
       (cond
        ((option-ref options "dry-run")
         (let ((report (execute-plan site plan #:take-over? take-over? #:dry-run? #t)))
           (printing
            (if json?
-               (format #t "~a~%" (%report-json report))
+               (print-json (%report-json report))
                (print-dry-run report)))
           (finish (%report-exit-status report))))
        ((or (option-ref options "yes")
@@ -213,8 +307,10 @@
                                     #:on-progress (if json? #f (make-progress)))))
           (printing
            (if json?
-               (format #t "~a~%" (%report-json report))
-               (format #t "~%~a" (%report-text report))))
+               (print-json (%report-json report))
+               (begin
+                 (format #t "~%~a" (%report-text report))
+                 (print-advice report options arguments))))
           (finish (%report-exit-status report))))
        (else
         (format #t "nothing was done~%")
@@ -444,9 +540,11 @@ reader who left, such as `head', has seen what he wanted."
          (lambda (options arguments)
            (if (option-ref options "help")
                (begin (print-command-help command (current-output-port)) %done)
-               ((command-procedure command)
-                options
-                (if (string=? name "run") arguments (delete "--" arguments))))))))))
+               ((if (option-ref options "json") call-with-json-apart (lambda (thunk) (thunk)))
+                (lambda ()
+                  ((command-procedure command)
+                   options
+                   (if (string=? name "run") arguments (delete "--" arguments))))))))))))
 
 (define (main arguments)
   "Do what the command line ARGUMENTS, a list whose first member is the program, asks for, and return the

@@ -1,2 +1,3 @@
+# shellcheck shell=sh
 # The service: a small web server on port $1, with one file that says its version.
 exec python3 -m http.server "$1" --bind 127.0.0.1 --directory "/srv/bench-$1"

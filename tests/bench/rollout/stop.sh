@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Stops the server on port $1, if it was ever started, and waits for its end.
 mkdir -p "/srv/bench-$1"
 if read -r pid <"/run/bench-$1.pid"; then

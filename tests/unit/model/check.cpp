@@ -150,6 +150,10 @@ TEST_CASE(
             }),
             "endpoint 'http' is declared twice"));
   CHECK(has(broken([](Service& s) { s.files = {{"/a", "x", 010000}}; }), "mode 10000 of a file"));
+  CHECK(has(broken([](Service& s) {
+              s.files = {{"/a", "x", 644}};
+            }),
+            "mode 644 of a file is decimal, which is 1204 in octal: write 0644"));
   CHECK(has(broken([](Service& s) { s.files = {{"/a", "x", 0644, "-x"}}; }), "owner '-x' of a file"));
   CHECK(has(broken([](Service& s) { s.switch_to_service = TransitionProcedure(std::string("\xff")); }),
             "transition"));
@@ -158,4 +162,13 @@ TEST_CASE(
   shop.name = "a b";
   CHECK(has(error(shop), "site 'a b'"));
   CHECK(has(error(site({{"a/b", {}, {}}})), "host class 'a/b'"));
+}
+
+TEST_CASE("check: a mode that was written in decimal is told from one in octal") {
+  for (const unsigned mode :
+       {400U, 440U, 444U, 600U, 640U, 644U, 660U, 664U, 700U, 750U, 755U, 775U, 777U, 1777U, 2755U, 4755U})
+    CHECK_MESSAGE(is_decimal_mode(mode), mode);
+  for (const unsigned mode : {0U, 0400U, 0440U, 0444U, 0600U, 0640U, 0644U, 0660U, 0664U, 0700U, 0750U, 0755U,
+                              0775U, 0777U, 01777U, 02755U, 04755U, 0111U, 0007U})
+    CHECK_MESSAGE(!is_decimal_mode(mode), mode);
 }

@@ -315,8 +315,8 @@ TEST_CASE("local-file: keeps the bytes and whether it may be executed; a folder 
   CHECK(self.executable);
   CHECK(self.name == "sh");
   CHECK(code_of([] { (void)local_file("/tmp"); }) == ErrorCode::not_built);
-  CHECK(error_of([] { (void)local_file("/nowhere"); }) ==
-        "local-file '/nowhere' does not exist or can't be reached");
+  CHECK(error_of([] { (void)local_file("/nowhere/at-all"); }) ==
+        "local-file '/nowhere/at-all' does not exist or can't be reached");
   CHECK(has(error_of([] { (void)local_file("/dev/null"); }), "is no regular file"));
 }
 

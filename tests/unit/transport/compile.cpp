@@ -338,6 +338,27 @@ TEST_CASE("result: of a long complaint the last lines are kept, without control 
   CHECK(cut.error == "the end");
 }
 
+TEST_CASE("result: a program that says why on standard output alone is heard there") {
+  const Request request{.operation = Operation::validate, .command = {}, .limit = 5};
+  const auto done = [](frames::How how, std::string out, std::string err) {
+    return frames::Done{.how = how,
+                        .status = 3,
+                        .output = {.size = out.size(), .sha256 = {}, .preview = out},
+                        .error = {.size = err.size(), .sha256 = {}, .preview = err}};
+  };
+  const auto why = [&](const frames::Done& said) { return to_result(request, "t", "h1", said).error; };
+  CHECK(why(done(frames::How::exit, "port taken\n", "")) == "port taken");
+  CHECK(why(done(frames::How::exit, "port taken\n", " \n")) == "port taken");
+  CHECK(why(done(frames::How::exit, "200 lines of page\n", "port taken\n")) == "port taken");
+  CHECK(why(done(frames::How::timeout, "port taken\n", "")) == "it did not succeed within 5 s: port taken");
+  CHECK(why(done(frames::How::error, "of the try before\n", "")) == "the host could not prepare it");
+  // Of a long one the end, which is asked for.
+  frames::Done cut = done(frames::How::exit, "begin", "");
+  cut.output.size = 9999;
+  CHECK(says_why(cut) == frames::Stream::out);
+  CHECK(to_result(request, "t", "h1", cut, "the end").error == "the end");
+}
+
 TEST_CASE("result: an output that is more than its preview stays on the host") {
   const Result result = to_result({}, "t7", "h1",
                                   {.how = frames::How::exit,

@@ -4,6 +4,7 @@
 
 #include "executor/machine.hpp"
 #include "executor/outcome.hpp"
+#include "model/render.hpp"
 
 namespace tutti {
 
@@ -76,7 +77,7 @@ std::string Executor::Impl::address_of(const Step& about, const Definition& give
   const Host& host = plan.fleet.at(about.host);
   const std::string& address = host.address.empty() ? host.name : host.address;
   std::vector<std::string> all;
-  for (const auto& [name, port] : there.endpoints) all.push_back(address + ":" + port);
+  for (const auto& [name, port] : there.endpoints) all.push_back(address + ":" + number_of(port));
   return all.empty() ? address : fmt::format("{}", fmt::join(all, " "));
 }
 

@@ -137,8 +137,9 @@ std::span<Event> Executor::Impl::next(std::size_t limit) {
         continue;
       }
       if (!waits && !not_before) {
-        halt("the policy admits no further host, and nothing is under way that could change that" +
-             scheduler.down());
+        halt(fmt::format(
+            "the policy ({}) admits no further host, and nothing is under way that could change that{}",
+            policy.describe(), scheduler.down()));
         continue;
       }
       if (!std::exchange(said_waiting, true)) {

@@ -229,6 +229,8 @@ std::string encode(const Lock& lock) {
       .option("expect", expect);
   if (lock.end_others) frame.option("others", "end");
   if (lock.forget_before > 0) frame.option("forget", std::to_string(lock.forget_before));
+  if (!lock.name.empty()) frame.option("name", word(lock.name, "name"));
+  if (!lock.was.empty()) frame.option("was", word(lock.was, "name"));
   return frame.end();
 }
 
@@ -444,6 +446,15 @@ class Words {
   void end() const {
     if (!at_end_) bad("with too many words", line_);
   }
+  [[nodiscard]] bool more() const noexcept { return !at_end_; }
+  /// Of KEY=WORD the word.
+  std::string option(std::string_view key) {
+    const auto text = next();
+    const auto value = text.substr(std::min(text.size(), key.size() + 1));
+    if (!text.starts_with(std::string(key) + '=') || !is_word(value))
+      bad("with a key that means nothing here", line_);
+    return std::string(value);
+  }
   /// All that is left: a sentence.
   [[nodiscard]] std::string rest() const { return at_end_ ? std::string() : std::string(rest_); }
 
@@ -525,6 +536,7 @@ Manifest parse_manifest(Words& words, Cursor& cursor, const Limits& limits) {
   manifest.holder = words.text();
   manifest.nonce = words.word_or_none();
   const auto count = words.size(limits.entries, "entries");
+  if (words.more()) manifest.name = words.option("name");
   words.end();
   // First where the entries are, so that nothing is copied before all of it is there.
   std::vector<std::pair<Words, std::string_view>> entries;

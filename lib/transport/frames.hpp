@@ -25,12 +25,13 @@
 // HELLO 2 SITE STORE              first and once. STORE: text, the directory of items, or '-'.
 //   OK 2 BOOT SHELL UID           creates nothing, locks nothing. SHELL is a word or `unknown`.
 // READ ID                         the manifest; needs no lock.
-//   R ID read LINEAGE|- EPOCH HOLDER|- NONCE|- N       HOLDER is text. Never seen us: - 0 - - 0
+//   R ID read LINEAGE|- EPOCH HOLDER|- NONCE|- N [name=NAME]    HOLDER is text. Never seen us: - 0 - - 0
+//     NAME: what the host is called in this site.
 //     then N entries by name: E SERVICE LIVE SIZE, then SIZE bytes, the entry's JSON.
 //     LIVE: alive, dead, unknown, torn (the bytes are what is there, not an entry).
 //     Each is read in one piece, but not all of them at one moment, and LIVE is judged just before.
 //   R ID error WHY                WHY: text.
-// LOCK ID lineage= epoch= seen=0 nonce=- holder=- expect=- others=keep forget=0
+// LOCK ID lineage= epoch= seen=0 nonce=- holder=- expect=- others=keep forget=0 name=- was=-
 //   R ID locked NONCE             and the fence stands at LINEAGE EPOCH HOLDER. holder: text.
 //   R ID refused WHY DETAIL       nothing was changed; LOCK may be tried again. DETAIL: text or '-'.
 //     busy       PID: a living runner with this epoch (or somebody for 5 seconds) holds the lock
@@ -39,6 +40,7 @@
 //     went-back  EPOCH that stands: lower than seen=, so the host was restored from an old image. An
 //                absent fence is taken for a fresh machine where there is no manifest entry either.
 //     nonce      the host's, or `absent`: it is not nonce=
+//     name       the host's in this site: it is neither name= nor was=
 //     state      sentence: the state cannot be read or written
 //     baseline   a command that the host lacks
 //   expect= exactly what stands: a take-over, which may displace a living owner of that lineage.
@@ -46,6 +48,7 @@
 //   others=keep; with others=end what was begun under another lineage or epoch and has not ended is ended
 //   before the answer comes, so that it cannot act beside what follows.
 //   A runner that holds the lock may LOCK again.
+//   name=NAME is kept as what the host is called in this site.
 //   forget=RUN, with others=end: the records and outputs of runs before that one go (the second part of a
 //   token says the run), those of effects outside of a run (i.LINEAGE.EPOCH-N) of other epochs, and logs of
 //   daemons that no manifest entry speaks of any more.
@@ -207,6 +210,8 @@ struct Lock {
   std::optional<Fence> expect = {};
   bool end_others = false;
   int forget_before = 0;  ///< with end_others: the run
+  std::string name = {};  ///< empty: none said
+  std::string was = {};   ///< empty: no other one is replaced
 };
 struct Run {
   std::string id = {};
@@ -376,6 +381,7 @@ struct Manifest {
   std::optional<Fence> fence;  ///< none: it never saw us
   std::string holder;
   std::string nonce;
+  std::string name;                    ///< of the host in this site; empty: none is kept
   std::vector<ManifestEntry> entries;  ///< by name
 };
 struct Locked {

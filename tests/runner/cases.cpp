@@ -271,6 +271,32 @@ RUNNER_CASE("runner: a lower epoch, another lineage and another nonce are refuse
   CHECK(second.run("t2", {"true"}).succeeded());
 }
 
+RUNNER_CASE("runner: a host keeps its name in the site, and another one only takes the place of the one that "
+            "is told") {
+  auto runner = host.connect();
+  host.nonce = runner.call<Locked>(host.authority(1)).nonce;
+  CHECK(runner.call<Manifest>(Read{}).name.empty());  // who says no name leaves none
+  auto frame = host.authority(1);
+  frame.name = "web1";
+  runner.call<Locked>(frame);
+  CHECK(contents(host.state("name")) == "web1 .\n");
+  CHECK(runner.call<Manifest>(Read{}).name == "web1");
+  CHECK(runner.call<Locked>(host.authority(1)).nonce == host.nonce);  // nor asks for one
+  frame.name = "db1";
+  auto refused = runner.call<Refused>(frame);
+  CHECK(refused.why == "name");
+  CHECK(refused.detail == "web1");
+  frame.was = "web2";
+  CHECK(runner.call<Refused>(frame).why == "name");
+  auto other = host.connect();
+  CHECK(other.call<Refused>(frame).why == "name");  // also while the lock is held: it says more than `busy`
+  frame.was = "web1";
+  runner.call<Locked>(frame);
+  CHECK(runner.call<Manifest>(Read{}).name == "db1");
+  runner.call<Locked>(frame);  // once more, after an answer that was lost
+  CHECK(contents(host.state("name")) == "db1 .\n");
+}
+
 RUNNER_CASE("runner: a living holder of the same epoch is left alone, one of a lower epoch is displaced") {
   auto first = host.lock();
   auto second = host.connect();

@@ -37,6 +37,8 @@ TEST_CASE("frames: a frame is a header, lines and bytes") {
   CHECK(encode(Hello{.site = "shop"}) == "HELLO 2 shop -\n");
   CHECK(encode(Lock{.id = "1", .lineage = "L", .epoch = 3, .holder = "a b", .expect = Fence{"M", 2}}) ==
         "LOCK 1 lineage=L epoch=3 seen=0 nonce=- holder=a%20b expect=M:2\n");
+  CHECK(encode(Lock{.id = "1", .lineage = "L", .epoch = 3, .name = "h2", .was = "h1"}) ==
+        "LOCK 1 lineage=L epoch=3 seen=0 nonce=- holder=- expect=- name=h2 was=h1\n");
   const Run run{.id = "1",
                 .token = "t",
                 .program = {.argv = {"a\n", "-"}, .env = {{"X", "%"}}, .user = "bob", .cwd = "/"},
@@ -71,7 +73,7 @@ TEST_CASE("frames: what cannot be sent is refused before anything is") {
 
 TEST_CASE("frames: replies are found however the bytes are cut") {
   const std::string bytes = "NEED\nOK 2 boot dash 1000\n"
-                            "R 1 read L 3 anna@desk n-1 2\nE db alive 3\nR \nE web torn 0\n"
+                            "R 1 read L 3 anna@desk n-1 2 name=h1\nE db alive 3\nR \nE web torn 0\n"
                             "R 2 done exit 7 2 - 5000 " +
                             digest + " 2 4\nohrror" +
                             "R 3 refused lineage L:3:anna%20k\nR 4 started\nR 5 error no%20such\n"
@@ -86,6 +88,7 @@ TEST_CASE("frames: replies are found however the bytes are cut") {
     CHECK(std::get<Greeting>(replies[1].answer).uid == 1000);
     const auto& manifest = std::get<Manifest>(replies[2].answer);
     CHECK(manifest.fence == Fence{"L", 3});
+    CHECK(manifest.name == "h1");
     CHECK(manifest.entries.at(0).bytes == "R \n");
     CHECK(manifest.entries.at(1).life == Life::torn);
     const auto& done = std::get<Done>(replies[3].answer);
@@ -122,6 +125,9 @@ TEST_CASE("frames: what a host must not answer is an error that says so") {
                                "R 1 read L 3 - - 1\nX web alive 0\n",
                                "R 1 read L 3 - - 1\nE web well 0\n",
                                "R 1 read L 3 - - 99999999\n",
+                               "R 1 read L 3 - - 0 nam=h1\n",
+                               "R 1 read L 3 - - 0 name=a/b\n",
+                               "R 1 read L 3 - - 0 name\n",
                                "R 1 items 1\n../x\n",
                                "R 1 error 100%\n",
                                std::string(5000, 'x')};

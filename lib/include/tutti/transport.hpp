@@ -103,6 +103,7 @@ struct HostReading {
   std::string why = {};  ///< when it was not
   Fence fence = {};
   std::string nonce = {};
+  std::string name = {};  ///< what the host is called in this site, as it keeps it; empty: nothing yet
   std::vector<Entry> entries = {};  ///< by service name
   std::string digest = {};          ///< of the entries; a plan is executed on what it was made from
 };
@@ -116,6 +117,8 @@ struct Authority {
   std::optional<Fence> displace = {};  ///< take-over: the fence that must be there
   bool ends_others = false;            ///< what was begun under another epoch, and has not ended, is ended
   int forget_before = 0;               ///< with ends_others: records and outputs of runs before this one go
+  std::string name = {};               ///< what the host is to be called in this site; empty: as it is
+  std::string was = {};                ///< another name that it may have there, and that is replaced
 };
 
 /// What stays on a host.

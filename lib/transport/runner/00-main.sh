@@ -9,6 +9,7 @@
 #   owner             who holds the lock           PID START BOOT LINEAGE EPOCH
 #   fence             the highest that was here    LINEAGE EPOCH HOLDER
 #   nonce             made with this folder
+#   name              what this host is called in the site
 #   e/TOKEN.s         STARTED: its supervisor      PID START BOOT OPERATION LINEAGE EPOCH
 #   e/TOKEN.p         what runs for it             PID START BOOT GRACE TRY
 #   e/TOKEN.x         why that was killed          HOW

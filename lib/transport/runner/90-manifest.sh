@@ -59,12 +59,14 @@ op_read() {
   fi
   nonce_here=-
   record_of nonce && nonce_here=$record
+  name_here=
+  record_of name && name_here=" name=$record"
   set +f
   set -- m/*
   set -f
   [ -e "$1" ] || set --
   judge_all "$@"
-  say "R $id read $fence $nonce_here $#"
+  say "R $id read $fence $nonce_here $#$name_here"
   for file; do
     send_entry "${file#m/}" 3<"$file" || say "E ${file#m/} torn 0"    # it went away, or is not for us to read
   done

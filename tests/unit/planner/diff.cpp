@@ -213,6 +213,6 @@ TEST_CASE("diff: a host that left the fleet with something of ours on it is repo
   const Fleet fleet = look_up(moved);
   const Plan plan =
       make_plan(moved, elaborate(moved, fleet), world.transport.read(fleet.hosts), {{{"web", "h1"}, entry}});
-  CHECK(plan.notes ==
-        Lines{"host 'h1' is in no class any more; when last seen it held web 1: it is left alone"});
+  CHECK(plan.notes == Lines{"host 'h1' is in no class any more; when last seen it held web 1: it is left "
+                            "alone. `tutti forget h1` ends this note"});
 }

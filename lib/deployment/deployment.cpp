@@ -138,9 +138,21 @@ Plan Deployment::plan(const PlanOptions& options) {
   return plan(elaborate(impl_->site, impl_->fleet), options);
 }
 
+namespace {
+
+WantedPaths wanted_paths(const Desired& desired) {
+  WantedPaths wanted;
+  for (const auto& [instance, definition] : desired.definitions)
+    for (const InstalledFile& file : definition->files)
+      wanted[instance.host].push_back({.service = instance.service, .path = file.path});
+  return wanted;
+}
+
+}  // namespace
+
 Plan Deployment::plan(const Desired& desired, const PlanOptions& options) {
   const auto last_known = impl_->state.last_known();
-  std::vector<HostReading> readings = impl_->transport->read(impl_->fleet.hosts);
+  std::vector<HostReading> readings = impl_->transport->read(impl_->fleet.hosts, wanted_paths(desired));
   check_names(impl_->site, impl_->fleet, readings, options.accept_names);
   for (const HostReading& reading : readings) impl_->take_note(reading);
   Plan plan = make_plan(impl_->site, desired, std::move(readings), last_known);

@@ -11,7 +11,8 @@ namespace {
 class DryTransport final : public Transport {
  public:
   explicit DryTransport(const Clock& clock) : clock_(clock) {}
-  std::vector<HostReading> read(const std::vector<Host>& hosts) override {
+  using Transport::read;
+  std::vector<HostReading> read(const std::vector<Host>& hosts, const WantedPaths&) override {
     std::vector<HostReading> readings;
     for (const Host& host : hosts) readings.push_back({.host = host.name, .reached = true});
     return readings;

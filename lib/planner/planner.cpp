@@ -8,6 +8,7 @@
 #include "graph/graph.hpp"
 #include "planner/diff.hpp"
 #include "planner/order.hpp"
+#include "planner/places.hpp"
 #include "support/text.hpp"
 #include <tutti/error.hpp>
 
@@ -173,6 +174,7 @@ Plan make_plan(const Site& site, const Desired& desired, std::vector<HostReading
   lay_out(plan, std::move(steps), order);
   check_labels(plan, site.policy);
   note_what_is_odd(plan, site, desired, last_known);
+  note_places(plan);
   return plan;
 }
 

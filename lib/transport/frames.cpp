@@ -215,7 +215,12 @@ std::string encode(const Hello& hello) {
   return header;
 }
 
-std::string encode(const Read& read) { return Frame("READ", read.id).end(); }
+std::string encode(const Read& read) {
+  Frame frame("READ", read.id);
+  if (read.paths.empty()) return frame.end();
+  for (const auto& [service, path] : read.paths) frame.line(word(service, "service") + ' ' + path, "a path");
+  return frame.number("paths", read.paths.size()).end();
+}
 
 std::string encode(const Lock& lock) {
   std::string expect = "-";
@@ -384,6 +389,8 @@ constexpr std::array<std::string_view, 12> how_names = {"exit",   "timeout", "ki
                                                         "absent", "busy",    "died",   "lingers",
                                                         "fenced", "error",   "flood",  "full"};
 constexpr std::array<std::string_view, 4> life_names = {"alive", "dead", "unknown", "torn"};
+constexpr std::array<std::string_view, 5> stands_names = {"file", "link", "directory", "other",
+                                                          "unreachable"};
 constexpr std::array<std::string_view, 4> state_names = {"started", "orphan", "lost", "absent"};
 
 template <typename Enum>
@@ -528,6 +535,33 @@ Done parse_done(Words& words, Cursor& cursor, const Limits& limits) {
   return done;
 }
 
+/// P INDEX WHAT
+FoundPath parse_path(Words words, const Limits& limits) {
+  if (words.next() != "P") bad("with what should be a path", words.line());
+  FoundPath found{.index = words.size(limits.paths, "paths"), .service = {}, .site = {}};
+  const auto what = words.next();
+  words.end();
+  if (const auto plain = find_name<Stands>(stands_names, what)) {
+    found.what = *plain;
+    return found;
+  }
+  auto colon = what.find(':');
+  auto rest = colon == std::string_view::npos ? std::string_view() : what.substr(colon + 1);
+  if (what.starts_with("site:") && (colon = rest.find(':')) != std::string_view::npos) {
+    found.what = Stands::site;
+    found.site = rest.substr(0, colon);
+    rest = rest.substr(colon + 1);
+  } else if (what.starts_with("service:")) {
+    found.what = Stands::service;
+  } else {
+    bad("with a word that means nothing here", words.line());
+  }
+  found.service = rest;
+  if (!is_word(found.service) || (found.what == Stands::site && !is_word(found.site)))
+    bad("with what should be a word", words.line());
+  return found;
+}
+
 Manifest parse_manifest(Words& words, Cursor& cursor, const Limits& limits) {
   Manifest manifest;
   const auto lineage = words.word_or_none();
@@ -536,6 +570,7 @@ Manifest parse_manifest(Words& words, Cursor& cursor, const Limits& limits) {
   manifest.holder = words.text();
   manifest.nonce = words.word_or_none();
   const auto count = words.size(limits.entries, "entries");
+  const auto found = words.size(limits.paths, "paths");
   if (words.more()) manifest.name = words.option("name");
   words.end();
   // First where the entries are, so that nothing is copied before all of it is there.
@@ -552,12 +587,15 @@ Manifest parse_manifest(Words& words, Cursor& cursor, const Limits& limits) {
     if ((total += size) > limits.manifest) bad("with more than the bound on a manifest", skim.line());
     entries.emplace_back(entry, cursor.take(size));
   }
+  std::vector<std::string_view> paths;
+  for (std::size_t i = 0; i < found; ++i) paths.push_back(cursor.header());
   for (auto& [entry, bytes] : entries) {
     (void)entry.next();
     auto service = entry.word();
     const auto life = entry.one_of<Life>(life_names);
     manifest.entries.push_back({std::move(service), life, std::string(bytes)});
   }
+  for (const auto line : paths) manifest.paths.push_back(parse_path(Words(line), limits));
   return manifest;
 }
 

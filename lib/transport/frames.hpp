@@ -24,12 +24,16 @@
 //
 // HELLO 2 SITE STORE              first and once. STORE: text, the directory of items, or '-'.
 //   OK 2 BOOT SHELL UID           creates nothing, locks nothing. SHELL is a word or `unknown`.
-// READ ID                         the manifest; needs no lock.
-//   R ID read LINEAGE|- EPOCH HOLDER|- NONCE|- N [name=NAME]    HOLDER is text. Never seen us: - 0 - - 0
+// READ ID paths=0                 the manifest, and what stands at paths that the site wants; needs no lock.
+//     lines: paths "SERVICE PATH".
+//   R ID read LINEAGE|- EPOCH HOLDER|- NONCE|- N P [name=NAME]    HOLDER is text. Never seen us: - 0 - - 0 P
 //     NAME: what the host is called in this site.
-//     then N entries by name: E SERVICE LIVE SIZE, then SIZE bytes, the entry's JSON.
-//     LIVE: alive, dead, unknown, torn (the bytes are what is there, not an entry).
-//     Each is read in one piece, but not all of them at one moment, and LIVE is judged just before.
+//     then N entries by name: E SERVICE LIVE SIZE, then SIZE bytes, the entry's JSON;
+//     then P lines: P INDEX WHAT, for paths (counted from 0) that are not SERVICE's own already. WHAT: file,
+//     link, directory, other, unreachable (we may not look there), service:SERVICE (of this site, which has
+//     it now), site:SITE:SERVICE (another site's, which has it). Where nothing stands there is no line. LIVE:
+//     alive, dead, unknown, torn (the bytes are what is there, not an entry). Each is read in one piece, but
+//     not all of them at one moment, and LIVE is judged just before.
 //   R ID error WHY                WHY: text.
 // LOCK ID lineage= epoch= seen=0 nonce=- holder=- expect=- others=keep forget=0 name=- was=-
 //   R ID locked NONCE             and the fence stands at LINEAGE EPOCH HOLDER. holder: text.
@@ -197,8 +201,14 @@ struct Hello {
   std::string site;
   std::string store = {};  ///< empty: no items
 };
+/// A path that a service of the site wants.
+struct WantedPath {
+  std::string service;
+  std::string path;
+};
 struct Read {
   std::string id = {};
+  std::vector<WantedPath> paths = {};
 };
 struct Lock {
   std::string id = {};
@@ -377,12 +387,21 @@ struct ManifestEntry {
   Life life = Life::unknown;
   std::string bytes;
 };
+enum class Stands : std::uint8_t { file, link, directory, other, unreachable, service, site };
+/// What stands at a path.
+struct FoundPath {
+  std::size_t index = 0;  ///< of the paths asked about
+  Stands what = Stands::file;
+  std::string service;  ///< service, site: whose it is
+  std::string site;     ///< site
+};
 struct Manifest {
   std::optional<Fence> fence;  ///< none: it never saw us
   std::string holder;
   std::string nonce;
   std::string name;                    ///< of the host in this site; empty: none is kept
   std::vector<ManifestEntry> entries;  ///< by name
+  std::vector<FoundPath> paths;
 };
 struct Locked {
   std::string nonce;
@@ -455,6 +474,7 @@ struct Limits {
   std::size_t entry = std::size_t{1} << 22;     ///< one manifest entry
   std::size_t manifest = std::size_t{1} << 26;  ///< all entries of a READ
   std::size_t entries = 10'000;
+  std::size_t paths = 100'000;                ///< of a READ
   std::size_t file = std::size_t{1} << 28;    ///< GET
   std::size_t output = std::size_t{1} << 26;  ///< OUT, LOG
   std::size_t items = 1'000'000;              ///< missing names

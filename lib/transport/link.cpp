@@ -47,14 +47,18 @@ void Link::authorise(Authority authority) {
   present_.clear();
 }
 
-void Link::read(std::function<void(HostReading)> then) {
+void Link::read(const std::vector<WantedPath>& paths, std::function<void(HostReading)> then) {
+  std::vector<frames::WantedPath> asked;
+  for (const auto& [service, path] : paths)
+    if (path.find('\0') == std::string::npos) asked.push_back({.service = service, .path = path});
   queue_.emplace_back(Question{
-      .frame = [](const std::string& id) { return frames::encode(frames::Read{.id = id}); },
+      .frame =
+          [asked](const std::string& id) { return frames::encode(frames::Read{.id = id, .paths = asked}); },
       .seconds = read_seconds,
       .then =
-          [this, then = std::move(then)](const frames::Answer* answer, const std::string& why) {
+          [this, asked, then = std::move(then)](const frames::Answer* answer, const std::string& why) {
             if (const auto* manifest = answer ? std::get_if<frames::Manifest>(answer) : nullptr)
-              return then(to_reading(host_.name, *manifest));
+              return then(to_reading(host_.name, *manifest, asked));
             const auto* failed = answer ? std::get_if<frames::Failed>(answer) : nullptr;
             then({.host = host_.name,
                   .why = !answer ? why

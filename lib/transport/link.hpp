@@ -64,7 +64,7 @@ class Link {
   /// The host is (still) there. Its connection is given up when it is to be reached otherwise.
   void locate(const Host& host);
   void authorise(Authority authority);
-  void read(std::function<void(HostReading)> then);
+  void read(const std::vector<WantedPath>& paths, std::function<void(HostReading)> then);
   void fetch(const Kept& what, std::uint64_t offset, std::uint64_t most, std::function<void(Piece)> then);
   void send(std::string token, Request request, Compiled compiled);
 
@@ -130,6 +130,8 @@ class Link {
 };
 
 /// What READ answered. An entry that can't be read becomes one in state failed: it is never lost.
-[[nodiscard]] HostReading to_reading(const std::string& host, const frames::Manifest& manifest);
+/// `asked`: the paths that READ was about.
+[[nodiscard]] HostReading to_reading(const std::string& host, const frames::Manifest& manifest,
+                                     const std::vector<frames::WantedPath>& asked);
 
 }  // namespace tutti

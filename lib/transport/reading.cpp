@@ -20,6 +20,20 @@ HostReading::Life life(frames::Life life) {
   return HostReading::Life::unknown;
 }
 
+Found::What what(frames::Stands stands) {
+  using Stands = frames::Stands;
+  switch (stands) {
+    case Stands::file: return Found::What::file;
+    case Stands::link: return Found::What::link;
+    case Stands::directory: return Found::What::directory;
+    case Stands::other: return Found::What::other;
+    case Stands::unreachable: break;
+    case Stands::service: return Found::What::service;
+    case Stands::site: return Found::What::site;
+  }
+  return Found::What::unreachable;
+}
+
 ManifestEntry entry(const frames::ManifestEntry& raw) {
   if (raw.life != frames::Life::torn) {
     try {
@@ -34,7 +48,8 @@ ManifestEntry entry(const frames::ManifestEntry& raw) {
 
 }  // namespace
 
-HostReading to_reading(const std::string& host, const frames::Manifest& manifest) {
+HostReading to_reading(const std::string& host, const frames::Manifest& manifest,
+                       const std::vector<frames::WantedPath>& asked) {
   HostReading reading{.host = host, .reached = true};
   if (manifest.fence)
     reading.fence = {.lineage = manifest.fence->lineage,
@@ -53,6 +68,10 @@ HostReading to_reading(const std::string& host, const frames::Manifest& manifest
     all += one->bytes;
   }
   reading.digest = sha256(all);
+  for (const frames::FoundPath& found : manifest.paths)
+    if (found.index < asked.size())
+      reading.paths[asked[found.index].path] = {
+          .what = what(found.what), .service = found.service, .site = found.site};
   return reading;
 }
 

@@ -56,7 +56,8 @@ class HostTransport final : public Transport {
     for (auto& [name, link] : links_) link.reap(0);
   }
 
-  std::vector<HostReading> read(const std::vector<Host>& hosts) override {
+  using Transport::read;
+  std::vector<HostReading> read(const std::vector<Host>& hosts, const WantedPaths& wanted) override {
     struct Pending {
       std::vector<HostReading> readings;
       std::size_t open;
@@ -65,7 +66,9 @@ class HostTransport final : public Transport {
     const auto pending =
         std::make_shared<Pending>(Pending{std::vector<HostReading>(hosts.size()), hosts.size()});
     for (std::size_t i = 0; i < hosts.size(); ++i) {
-      link(hosts[i]).read([pending, i](HostReading reading) {
+      const auto paths = wanted.find(hosts[i].name);
+      const auto& there = paths == wanted.end() ? std::vector<WantedPath>() : paths->second;
+      link(hosts[i]).read(there, [pending, i](HostReading reading) {
         pending->readings[i] = std::move(reading);
         --pending->open;
       });

@@ -15,7 +15,9 @@ namespace {
 /// Hosts that have done an effect when it is sent; a program prints a line.
 class InstantTransport final : public Transport {
  public:
-  [[nodiscard]] std::vector<HostReading> read(const std::vector<Host>&) override { return {}; }
+  [[nodiscard]] std::vector<HostReading> read(const std::vector<Host>&, const WantedPaths&) override {
+    return {};
+  }
   [[nodiscard]] Piece fetch(const Host&, const Kept&, std::uint64_t, std::uint64_t) override { return {}; }
   void authorise(const Host&, Authority) override {}
   void offer(const Items&) override {}

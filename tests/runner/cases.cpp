@@ -170,6 +170,36 @@ RUNNER_CASE("runner: reading the manifest needs no lock, and sees what its holde
   CHECK(holder.call<Done>(entry_of("e4", "db", Probe::drop)).succeeded());
 }
 
+RUNNER_CASE("runner: reading tells what stands at paths that the site wants") {
+  fs::create_directory(host.path("a folder"));
+  write(host.path("a folder/a %20 file\n"), "x");
+  fs::create_symlink("/nowhere", host.path("a folder/a link"));
+  fs::create_symlink("a file", host.path("link"));
+  REQUIRE(mkfifo(host.path("fifo").c_str(), 0644) == 0);
+  Read read;
+  for (const char* name : {"not there", "a folder/a %20 file\n", "a folder/a link", "a folder", "fifo",
+                           "not/there/either", "fifo/below", "a folder/not there"})
+    read.paths.push_back({"web", host.path(name)});
+  read.paths.push_back({"web", "not absolute"});
+  const auto check = [&](Runner& runner) {
+    const auto manifest = runner.call<Manifest>(read);
+    std::string all;
+    for (const auto& found : manifest.paths)
+      all += fmt::format("{}:{} ", found.index, static_cast<int>(found.what));
+    using enum Stands;
+    CHECK(all == fmt::format("1:{} 2:{} 3:{} 4:{} 6:{} 8:{} ", static_cast<int>(file), static_cast<int>(link),
+                             static_cast<int>(directory), static_cast<int>(other),
+                             static_cast<int>(unreachable), static_cast<int>(unreachable)));
+    return manifest.entries.size();
+  };
+  auto stranger = host.connect();
+  CHECK(check(stranger) == 0);
+  CHECK_FALSE(exists(host.path("state")));
+  auto runner = host.lock();
+  CHECK(runner.call<Done>(entry_of("e1", "web", Probe::none)).succeeded());
+  CHECK(check(runner) == 1);
+}
+
 RUNNER_CASE("runner: an entry's probe tells whether it lives") {
   auto runner = host.lock();
   const auto shell = [](const std::string& script) { return std::vector<std::string>{"sh", "-c", script}; };

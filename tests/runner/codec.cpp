@@ -35,6 +35,8 @@ TEST_CASE("frames: lines come back as they were") {
 TEST_CASE("frames: a frame is a header, lines and bytes") {
   CHECK(encode(Hello{.site = "shop", .store = "/my store"}) == "HELLO 2 shop /my%20store\n");
   CHECK(encode(Hello{.site = "shop"}) == "HELLO 2 shop -\n");
+  CHECK(encode(Read{.id = "1"}) == "READ 1\n");
+  CHECK(encode(Read{.id = "1", .paths = {{"web", "/a b\n"}}}) == "READ 1 paths=1\nweb /a b%0A\n");
   CHECK(encode(Lock{.id = "1", .lineage = "L", .epoch = 3, .holder = "a b", .expect = Fence{"M", 2}}) ==
         "LOCK 1 lineage=L epoch=3 seen=0 nonce=- holder=a%20b expect=M:2\n");
   CHECK(encode(Lock{.id = "1", .lineage = "L", .epoch = 3, .name = "h2", .was = "h1"}) ==
@@ -73,7 +75,8 @@ TEST_CASE("frames: what cannot be sent is refused before anything is") {
 
 TEST_CASE("frames: replies are found however the bytes are cut") {
   const std::string bytes = "NEED\nOK 2 boot dash 1000\n"
-                            "R 1 read L 3 anna@desk n-1 2 name=h1\nE db alive 3\nR \nE web torn 0\n"
+                            "R 1 read L 3 anna@desk n-1 2 3 name=h1\nE db alive 3\nR \nE web torn 0\n"
+                            "P 0 link\nP 7 service:db\nP 8 site:other:web\n"
                             "R 2 done exit 7 2 - 5000 " +
                             digest + " 2 4\nohrror" +
                             "R 3 refused lineage L:3:anna%20k\nR 4 started\nR 5 error no%20such\n"
@@ -91,6 +94,12 @@ TEST_CASE("frames: replies are found however the bytes are cut") {
     CHECK(manifest.name == "h1");
     CHECK(manifest.entries.at(0).bytes == "R \n");
     CHECK(manifest.entries.at(1).life == Life::torn);
+    REQUIRE(manifest.paths.size() == 3);
+    CHECK(manifest.paths[0].what == Stands::link);
+    CHECK(manifest.paths[1].index == 7);
+    CHECK(manifest.paths[1].service == "db");
+    CHECK(manifest.paths[2].site == "other");
+    CHECK(manifest.paths[2].service == "web");
     const auto& done = std::get<Done>(replies[3].answer);
     CHECK(done.status == 7);
     CHECK(done.output.preview == "oh");
@@ -122,12 +131,16 @@ TEST_CASE("frames: what a host must not answer is an error that says so") {
                                "R 1 got 1 nothash\n",
                                "R 1 done exit 0 99999999 - 0 - 99999999 0\n",
                                "R 1 got 99999999999999999999 " + digest + "\n",
-                               "R 1 read L 3 - - 1\nX web alive 0\n",
-                               "R 1 read L 3 - - 1\nE web well 0\n",
-                               "R 1 read L 3 - - 99999999\n",
-                               "R 1 read L 3 - - 0 nam=h1\n",
-                               "R 1 read L 3 - - 0 name=a/b\n",
-                               "R 1 read L 3 - - 0 name\n",
+                               "R 1 read L 3 - - 1 0\nX web alive 0\n",
+                               "R 1 read L 3 - - 1 0\nE web well 0\n",
+                               "R 1 read L 3 - - 99999999 0\n",
+                               "R 1 read L 3 - - 0 99999999\n",
+                               "R 1 read - 0 - - 0 1\nP 0 sings\n",
+                               "R 1 read - 0 - - 0 1\nP 0 service:\n",
+                               "R 1 read - 0 - - 0 1\nP 0 site:web\n",
+                               "R 1 read L 3 - - 0 0 nam=h1\n",
+                               "R 1 read L 3 - - 0 0 name=a/b\n",
+                               "R 1 read L 3 - - 0 0 name\n",
                                "R 1 items 1\n../x\n",
                                "R 1 error 100%\n",
                                std::string(5000, 'x')};

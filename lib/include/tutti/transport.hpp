@@ -91,6 +91,30 @@ struct Fence {
   bool operator==(const Fence&) const = default;
 };
 
+/// A path that a service of the site is to have on a host.
+struct WantedPath {
+  std::string service;
+  std::string path;
+};
+using WantedPaths = std::map<std::string, std::vector<WantedPath>>;  ///< by host
+
+/// What stands at a path that a service is to have and does not have yet.
+struct Found {
+  enum class What {
+    file,
+    link,
+    directory,
+    other,        ///< a device, a socket, a FIFO
+    unreachable,  ///< the host may not look there
+    service,      ///< a file of another service of this site
+    site,         ///< a file of a service of another site
+  };
+  What what = What::file;
+  std::string service = {};  ///< service, site: whose it is
+  std::string site = {};     ///< site: that one's name
+  bool operator==(const Found&) const = default;
+};
+
 /// A host's manifest and the state of its instances, read without lock or fence.
 struct HostReading {
   enum class Life { alive, dead, unknown };
@@ -104,8 +128,9 @@ struct HostReading {
   Fence fence = {};
   std::string nonce = {};
   std::string name = {};  ///< what the host is called in this site, as it keeps it; empty: nothing yet
-  std::vector<Entry> entries = {};  ///< by service name
-  std::string digest = {};          ///< of the entries; a plan is executed on what it was made from
+  std::vector<Entry> entries = {};          ///< by service name
+  std::string digest = {};                  ///< of the entries; a plan is executed on what it was made from
+  std::map<std::string, Found> paths = {};  ///< of those asked about, where something stands
 };
 
 /// With whose authority effects act on a host.
@@ -154,8 +179,11 @@ class TUTTI_EXPORT Transport {
  public:
   virtual ~Transport() = default;
 
-  /// Manifests and liveness of these hosts; blocks. Never throws for a host that does not answer.
-  [[nodiscard]] virtual std::vector<HostReading> read(const std::vector<Host>& hosts) = 0;
+  /// Manifests and liveness of these hosts, and what stands at the paths wanted there; blocks. Never throws
+  /// for a host that does not answer.
+  [[nodiscard]] virtual std::vector<HostReading> read(const std::vector<Host>& hosts,
+                                                      const WantedPaths& wanted) = 0;
+  [[nodiscard]] std::vector<HostReading> read(const std::vector<Host>& hosts) { return read(hosts, {}); }
   /// At most `most` bytes (64 MiB at once) of what stays on a host: from `offset`, of a log the end. Needs
   /// no lock; blocks; never throws for a host that does not answer.
   [[nodiscard]] virtual Piece fetch(const Host& host, const Kept& what, std::uint64_t offset,

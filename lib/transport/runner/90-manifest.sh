@@ -47,9 +47,22 @@ entry_head() {
 }
 
 op_read() {
-  [ $# -eq 0 ] || die protocol read
+  keys 'paths=0' "$@"
+  number "$k_paths" || die protocol read
+  with_lines "$k_paths" plain read_lines
+}
+
+read_lines() {
+  if [ -z "$entered" ] && [ -d "$state/site-$site" ]; then
+    fail "cannot enter $state/site-$site"
+    return
+  fi
+  places_of "$@"
+  set -- $places
+  places_count=$#
   if [ -z "$entered" ]; then
-    if [ -d "$state/site-$site" ]; then fail "cannot enter $state/site-$site"; else say "R $id read - 0 - - 0"; fi
+    say "R $id read - 0 - - 0 $places_count"
+    send_places
     return
   fi
   fence='- 0 -'
@@ -66,10 +79,15 @@ op_read() {
   set -f
   [ -e "$1" ] || set --
   judge_all "$@"
-  say "R $id read $fence $nonce_here $#$name_here"
+  say "R $id read $fence $nonce_here $# $places_count$name_here"
   for file; do
     send_entry "${file#m/}" 3<"$file" || say "E ${file#m/} torn 0"    # it went away, or is not for us to read
   done
+  send_places
+}
+
+send_places() {
+  for place in $places; do say "P ${place%%=*} ${place#*=}"; done
 }
 
 # judge_all FILE...: which of these live -> $verdicts: " SERVICE:LIVE ..." Programs run at the same time, as

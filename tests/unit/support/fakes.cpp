@@ -54,7 +54,7 @@ Piece FakeTransport::fetch(const Host& host, const Kept& what, std::uint64_t off
   return {.found = true, .size = all.size(), .bytes = offset < all.size() ? all.substr(offset, most) : ""};
 }
 
-std::vector<HostReading> FakeTransport::read(const std::vector<Host>& hosts) {
+std::vector<HostReading> FakeTransport::read(const std::vector<Host>& hosts, const WantedPaths&) {
   std::vector<HostReading> all;
   for (const Host& host : hosts) {
     Machine& machine = machines[host.name];

@@ -83,7 +83,8 @@ class FakeTransport final : public Transport {
   int most_at_once = 0;                                        // effects under way
   std::vector<std::string> of(const std::string& host) const;  // its part of the log, without "h1: "
 
-  [[nodiscard]] std::vector<HostReading> read(const std::vector<Host>& hosts) override;
+  using Transport::read;
+  [[nodiscard]] std::vector<HostReading> read(const std::vector<Host>& hosts, const WantedPaths&) override;
   [[nodiscard]] Piece fetch(const Host& host, const Kept& what, std::uint64_t offset,
                             std::uint64_t most) override;
   std::map<std::string, std::string> kept;  // "h1: TOKEN", "h1: TOKEN error" or "h1: SERVICE log" → all of it

@@ -82,7 +82,7 @@
 
 (define deployment (%open-deployment (%make-site json) (string-append folder "/state/test.db")))
 (gc)
-(define plan (%deployment-plan deployment (desired-of deployment)))
+(define plan (%deployment-plan deployment (desired-of deployment) #f))
 (test-equal "a plan's steps" '((install "web" "h1"))
   (map (lambda (step) (list-head (vector->list step) 3)) (%plan-steps plan)))
 (test-equal "its waves" '((0)) (%plan-waves plan))

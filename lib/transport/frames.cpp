@@ -253,6 +253,7 @@ std::string encode(const Run& run) {
 std::string encode(const Start& start) {
   Frame frame("START", start.id, start.token);
   frame.seconds("limit", start.limit).seconds("grace", start.grace);
+  if (!start.check.empty()) frame.seconds("check_limit", start.check_limit);
   frame.option("service", word(start.service, "service"))
       .option("def", word_or_none(start.definition, "definition"))
       .flag("daemon", start.daemon)
@@ -270,6 +271,7 @@ std::string encode(const Start& start) {
 std::string encode(const Stop& stop) {
   Frame frame("STOP", stop.id, stop.token);
   frame.seconds("limit", stop.limit).seconds("grace", stop.grace);
+  if (!stop.check.empty()) frame.seconds("check_limit", stop.check_limit);
   frame.option("service", word(stop.service, "service")).flag("daemon", stop.daemon).flag("gone", stop.gone);
   return frame.program(stop.program).argument_lines("check", stop.check).end();
 }

@@ -254,6 +254,7 @@ struct Start {
   std::vector<InstalledFile> files = {};
   Program program = {};
   std::vector<std::string> check = {};
+  Seconds check_limit = 10;
   Seconds limit = 60;
   Seconds grace = 2;
 };
@@ -265,6 +266,7 @@ struct Stop {
   bool gone = false;
   Program program = {};
   std::vector<std::string> check = {};
+  Seconds check_limit = 10;  ///< of each time that the check is run
   Seconds limit = 60;
   Seconds grace = 10;
 };

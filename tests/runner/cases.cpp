@@ -1170,6 +1170,50 @@ RUNNER_CASE("runner: a service that is a program is stopped, and seen to be gone
   CHECK(runner.call<Done>(stop).how == How::exit);
 }
 
+RUNNER_CASE(
+    "runner: a check that gives no answer ends a stop at its own limit, and nothing is said to be gone") {
+  auto runner = host.lock();
+  Stop stop{.token = "t1",
+            .service = "db",
+            .gone = true,
+            .program = {.argv = {"true"}},
+            .check = {"sleep", "300"},
+            .check_limit = 0.5,
+            .limit = 300};
+  auto done = runner.call<Done>(stop);
+  CHECK(done.how == How::error);
+  CHECK(done.error.preview ==
+        "whether db lives is not known: its alive? (or validate) did not end within 0.50 s\n");
+  stop.token = "t2";
+  stop.program.argv = {"false"};
+  done = runner.call<Done>(stop);
+  CHECK_FALSE(done.succeeded());
+  CHECK(done.error.preview.find("whether db lives is not known") != std::string::npos);
+  stop.check_limit = 10;
+  int n = 2;
+  for (const char* script : {"kill -9 $$", "exit 127", "exit 126"}) {
+    stop.token = "t" + std::to_string(++n);
+    stop.check = {"sh", "-c", script};
+    done = runner.call<Done>(stop);
+    CHECK_FALSE(done.succeeded());
+    CHECK(done.error.preview.find("whether db lives is not known") != std::string::npos);
+  }
+}
+
+RUNNER_CASE("runner: what may run already is not started beside it when its check gives no answer") {
+  auto runner = host.lock();
+  Start start{.token = "t1",
+              .service = "db",
+              .already = true,
+              .program = {.argv = {"touch", host.path("started")}},
+              .check = {"sleep", "300"},
+              .check_limit = 0.5};
+  const auto done = runner.call<Done>(start);
+  CHECK(done.how == How::error);
+  CHECK(done.error.preview.find("whether db lives is not known") != std::string::npos);
+  CHECK_FALSE(exists(host.path("started")));
+}
+
 // ------------------------------------------------------------------ files and items
 
 RUNNER_CASE("runner: a file is put in one step and fetched again") {

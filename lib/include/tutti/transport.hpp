@@ -63,6 +63,7 @@ struct TUTTI_EXPORT Request {
   double limit = 0;                     ///< seconds; 0: the command's or the definition's
   double every = 0;                     ///< seconds between tries of wait_until; also of sleep: how long
   bool idempotent = false;              ///< a compensation: being so already is success
+  bool untried = false;                 ///< stop: it may never have validated, so that says nothing now
   std::vector<std::string> paths = {};  ///< sweep: files to remove
 
   /// One line for people and for the journal: `run db 2 migrate`, `put-file /etc/motd`.

@@ -141,8 +141,11 @@ judge() {
   wait $leader
   status=$?
   kill -KILL "-$leader"                 # what it left behind in its session
-  [ $status -eq 0 ] || exit 1
-  exit 0
+  case $status in
+    0) exit 0 ;;
+    126 | 127 | 129 | 1[3-8]? | 19[0-2]) exit 2 ;;    # it can't be run, was killed or took too long
+    *) exit 1 ;;
+  esac
 }
 
 send_entry() {                          # SERVICE, on descriptor 3

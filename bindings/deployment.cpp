@@ -36,13 +36,30 @@ SCM close_deployment(SCM handle) {
   });
 }
 
-SCM plan(SCM handle, SCM desired) {
+SCM plan(SCM handle, SCM desired, SCM accept_names) {
   return gate("%deployment-plan", [&] {
     const auto box = unwrap<DeploymentBox>(handle, 1);
     const auto wanted = unwrap<DesiredBox>(desired, 2);
+    const PlanOptions options{.accept_names = scm_is_true(accept_names)};
     std::shared_ptr<PlanBox> made;
-    without_guile([&] { made = std::make_shared<PlanBox>(PlanBox{box->deployment.plan(wanted->desired)}); });
+    without_guile(
+        [&] { made = std::make_shared<PlanBox>(PlanBox{box->deployment.plan(wanted->desired, options)}); });
     return wrap(std::move(made));
+  });
+}
+
+SCM take_names(SCM handle, SCM plan, SCM take_over) {
+  return gate("%deployment-take-names!", [&] {
+    const auto box = unwrap<DeploymentBox>(handle, 1);
+    const auto made = unwrap<PlanBox>(plan, 2);
+    const ExecuteOptions options{.take_over = scm_is_true(take_over)};
+    without_guile([&] { box->deployment.take_names(made->plan, options); });
+  });
+}
+
+SCM forget(SCM handle, SCM host) {
+  return gate("%deployment-forget!", [&] {
+    return list(unwrap<DeploymentBox>(handle, 1)->deployment.forget(to_string(host, 2)), text);
   });
 }
 
@@ -204,7 +221,16 @@ SCM interrupt(SCM handle) {
 const Primitive table[] = {
     {"%open-deployment", 2, subr(open), "Open the deployment of SITE, a site handle, with STATE-FILE."},
     {"%close-deployment!", 1, subr(close_deployment), "Close DEPLOYMENT: its connections and its state."},
-    {"%deployment-plan", 2, subr(plan), "Read the hosts' manifests and return the plan for DESIRED."},
+    {"%deployment-plan", 3, subr(plan),
+     "Read the hosts' manifests and return the plan for DESIRED, hosts getting other names than they have in "
+     "the "
+     "site only if ACCEPT-NAMES? is true."},
+    {"%deployment-take-names!", 3, subr(take_names),
+     "Give the hosts of PLAN that have other names in the site those of the inventory, displacing other "
+     "lineages if "
+     "TAKE-OVER? is true."},
+    {"%deployment-forget!", 2, subr(forget),
+     "Forget what is known of HOST, a name, which has left the site; return what it held."},
     {"%deployment-foreign", 2, subr(foreign),
      "Return which hosts of PLAN other lineages hold, as sentences."},
     {"%deployment-begin!", 5, subr(begin),

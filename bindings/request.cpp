@@ -7,7 +7,6 @@
 //   drain undrain               definition
 //   put-file      path                     content  mode
 //   get-file      path
-//   restore-file  path                     token of the put-file
 //   sleep         seconds
 //   now
 //
@@ -27,19 +26,12 @@ struct Name {
   SCM symbol = SCM_UNDEFINED;  // interned for good by define_requests
 };
 Name names[] = {
-    {"run", Operation::run},
-    {"start", Operation::start},
-    {"stop", Operation::stop},
-    {"validate", Operation::validate},
-    {"put-file", Operation::put_file},
-    {"reload", Operation::reload},
-    {"now", Operation::now},
-    {"sleep", Operation::sleep},
-    {"get-file", Operation::get_file},
-    {"wait-until", Operation::wait_until},
-    {"restore-file", Operation::restore_file},
-    {"drain", Operation::drain},
-    {"undrain", Operation::undrain},
+    {"run", Operation::run},           {"start", Operation::start},
+    {"stop", Operation::stop},         {"validate", Operation::validate},
+    {"put-file", Operation::put_file}, {"reload", Operation::reload},
+    {"now", Operation::now},           {"sleep", Operation::sleep},
+    {"get-file", Operation::get_file}, {"wait-until", Operation::wait_until},
+    {"drain", Operation::drain},       {"undrain", Operation::undrain},
 };
 
 SCM s_resume, s_exit;
@@ -129,11 +121,6 @@ Request to_request(SCM operation, SCM subject, SCM a, SCM b, SCM c, SCM host, in
       request.mode = scm_is_false(b) ? 0644 : to_unsigned(b, at + 2);
       break;
     case Operation::get_file: request.path = to_string(subject, at); break;
-    case Operation::restore_file:
-      request.path = to_string(subject, at);
-      request.of = to_string(a, at + 1);
-      request.idempotent = true;
-      break;
     case Operation::sleep: request.every = to_double(subject, at); break;
     default: break;
   }

@@ -9,7 +9,7 @@
 namespace tutti::guile {
 namespace {
 
-SCM s_start, s_drop, s_ask, s_progress, s_finished, s_transition, s_compensation, s_verify;
+SCM s_start, s_drop, s_ask, s_progress, s_finished, s_transition, s_compensation;
 SCM kind_symbols[4], outcome_symbols[9];  // of progress, by value
 
 SCM text(const std::string& value) { return from_string(value); }
@@ -20,7 +20,6 @@ SCM kind_symbol(TaskKind kind) {
   switch (kind) {
     case TaskKind::transition: return s_transition;
     case TaskKind::compensation: return s_compensation;
-    case TaskKind::verify: return s_verify;
   }
   return s_transition;
 }
@@ -70,10 +69,6 @@ SCM on_roll_back(SCM run, SCM task) {
   });
 }
 
-SCM next_token(SCM run, SCM task) {
-  return gate("%next-token", [&] { return text(executor(run).next_token(to_task(task))); });
-}
-
 SCM done(SCM run, SCM task) {
   return gate("%done!", [&] { executor(run).done(to_task(task)); });
 }
@@ -100,7 +95,6 @@ const Primitive table[] = {
      "Answer for TASK of RUN: perform OPERATION on SUBJECT with A, B, C and HOST, then resume the task."},
     {"%on-roll-back!", 2, subr(on_roll_back),
      "Register a compensation of TASK; return its serial, or #f when the task was dropped."},
-    {"%next-token", 2, subr(next_token), "Return the token that the next effect of TASK will have."},
     {"%done!", 2, subr(done), "Answer that TASK has come to its end."},
     {"%raised!", 3, subr(raised), "Answer that TASK has ended by an error, which MESSAGE describes."},
     {"%policy-failed!", 2, subr(policy_failed),
@@ -121,7 +115,6 @@ void define_runs() {
   s_finished = intern("finished");
   s_transition = intern("transition");
   s_compensation = intern("compensation");
-  s_verify = intern("verify");
   const char* const kinds[] = {"effect", "outcome", "host", "run"};
   for (std::size_t k = 0; k < std::size(kinds); ++k) kind_symbols[k] = intern(kinds[k]);
   for (std::size_t k = 0; k < std::size(outcome_symbols); ++k)

@@ -20,6 +20,20 @@ SCM inventory(SCM file) {
   return gate("%inventory-file", [&] { return list(hosts_in_file(to_string(file, 1)), from_host); });
 }
 
+SCM notes_on_classes(SCM file, SCM hosts, SCM classes) {
+  return gate("%notes-on-classes", [&] {
+    std::vector<Host> all;
+    each(hosts, 2, [&](SCM pair) {
+      if (!scm_is_pair(pair)) throw WrongType{2, hosts, "association list of strings"};
+      all.push_back({.name = to_string(SCM_CAR(pair), 2), .host_class = to_string(SCM_CDR(pair), 2)});
+    });
+    std::vector<std::string> names;
+    each(classes, 3, [&](SCM name) { names.push_back(to_string(name, 3)); });
+    return list(tutti::notes_on_classes(to_string(file, 1), all, names),
+                [](const std::string& text) { return from_string(text); });
+  });
+}
+
 SCM fleet(SCM owner) {
   return gate("%fleet", [&] {
     if (is<SiteBox>(owner)) return list(unwrap<SiteBox>(owner, 1)->fleet.hosts, from_host);
@@ -130,6 +144,9 @@ const Primitive table[] = {
     {"%decimal-mode?", 1, subr(decimal_mode),
      "Was MODE, a number, meant in octal but written in decimal, as 644 for #o644?"},
     {"%inventory-file", 1, subr(inventory), "Return the hosts in FILE, a hosts.json, as vectors."},
+    {"%notes-on-classes", 3, subr(notes_on_classes),
+     "Return a sentence for each class in HOSTS, pairs of names and classes that FILE holds, that is none of "
+     "CLASSES."},
     {"%fleet", 1, subr(fleet), "Return the hosts of OWNER, a site or a deployment, as vectors."},
     {"%elaborate", 1, subr(elaborate), "Begin the elaboration of OWNER, a site or a deployment."},
     {"%elaboration-elsewhere", 1, subr(elsewhere),

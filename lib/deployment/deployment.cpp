@@ -1,10 +1,12 @@
 #include <tutti/deployment.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <set>
 
 #include <fmt/format.h>
 
+#include "deployment/names.hpp"
 #include "support/text.hpp"
 #include <tutti/error.hpp>
 
@@ -74,6 +76,38 @@ struct Deployment::Impl {
       state.saw(reading.host, reading.fence.epoch);
   }
 
+  /// With what authority the run with this epoch acts on a host.
+  Authority authority(const Host& host, const HostReading& reading, std::int64_t epoch) const {
+    const Fence& fence = reading.fence;
+    const std::string lineage = state.lineage();
+    const bool is_foreign = !fence.lineage.empty() && fence.lineage != lineage;
+    // Whom we displace by intent, we may know to have had a later epoch of ours.
+    return {.lineage = lineage,
+            .epoch = epoch,
+            .holder = whoami(),
+            .seen = is_foreign ? 0 : state.seen(host.name),
+            .displace = is_foreign && options.take_over ? std::optional(fence) : std::nullopt,
+            .name = host.name,
+            .was = reading.name};
+  }
+
+  /// Hosts that have another name in this site than the plan says get that one.
+  void rename(const Plan& wanted) {
+    for (const Host& host : wanted.fleet.hosts) {
+      const HostReading& reading = wanted.readings.at(host.name);
+      if (!has_other_name(reading)) continue;
+      const std::int64_t epoch = state.next_epoch();
+      transport->authorise(host, authority(host, reading, epoch));
+      // The name is kept when the lock is taken, and that is taken with the first effect.
+      transport->send(fmt::format("i.{}.{}-1", state.lineage().substr(0, 12), epoch), host.name,
+                      {.operation = Operation::run, .command = command("true")});
+      std::vector<Completion> came;
+      while (came.empty()) transport->wait(came, std::nullopt);
+      if (came.front().kind != Completion::Kind::answered) throw Error(ErrorCode::locked, came.front().why);
+      if (!fleet.find(reading.name)) state.forget_host(reading.name);
+    }
+  }
+
   /// All hosts: those without a step may be drained.
   void refuse_if_moved(const Plan& plan_) {
     std::vector<Host> hosts;
@@ -100,7 +134,9 @@ const Fleet& Deployment::fleet() const noexcept { return impl_->fleet; }
 State& Deployment::state() noexcept { return impl_->state; }
 Transport& Deployment::transport() noexcept { return *impl_->transport; }
 
-Plan Deployment::plan() { return plan(elaborate(impl_->site, impl_->fleet)); }
+Plan Deployment::plan(const PlanOptions& options) {
+  return plan(elaborate(impl_->site, impl_->fleet), options);
+}
 
 namespace {
 
@@ -114,11 +150,14 @@ WantedPaths wanted_paths(const Desired& desired) {
 
 }  // namespace
 
-Plan Deployment::plan(const Desired& desired) {
+Plan Deployment::plan(const Desired& desired, const PlanOptions& options) {
   const auto last_known = impl_->state.last_known();
   std::vector<HostReading> readings = impl_->transport->read(impl_->fleet.hosts, wanted_paths(desired));
+  check_names(impl_->site, impl_->fleet, readings, options.accept_names);
   for (const HostReading& reading : readings) impl_->take_note(reading);
   Plan plan = make_plan(impl_->site, desired, std::move(readings), last_known);
+  if (const std::string& why = impl_->state.why_read_only(); !why.empty())
+    plan.notes.push_back(why + ", to deploy; what the hosts say is not kept");
   if (!impl_->site.policy.asks_driver()) {
     Preview preview(plan, impl_->site.policy, impl_->clock);
     (void)preview.next();
@@ -140,6 +179,21 @@ std::vector<std::string> Deployment::foreign(const Plan& plan) const {
   return lines;
 }
 
+void Deployment::take_names(const Plan& plan, const ExecuteOptions& options) {
+  if (std::none_of(plan.readings.begin(), plan.readings.end(),
+                   [](const auto& one) { return has_other_name(one.second); }))
+    return;
+  impl_->options = options;
+  impl_->state.hold("renaming hosts");
+  try {
+    impl_->rename(plan);
+  } catch (...) {
+    impl_->state.release();
+    throw;
+  }
+  impl_->state.release();
+}
+
 Executor& Deployment::begin(const Plan& plan, const ExecuteOptions& options) {
   Impl& d = *impl_;
   if (d.executor) throw Error(ErrorCode::misuse, "this deployment executes a plan already");
@@ -153,8 +207,10 @@ Executor& Deployment::begin(const Plan& plan, const ExecuteOptions& options) {
               "run {} of {} was not finished: `tutti abandon` ends it without touching hosts, the next "
               "deploy repairs what it left",
               open->number, open->by));
+    // A dry run touches nobody, and who can't read the state file can't know what is his.
+    const bool knows_lineage = !options.dry_run || d.state.why_read_only().empty();
     const std::vector<std::string> others = foreign(plan);
-    if (!others.empty() && !options.take_over)
+    if (!others.empty() && !options.take_over && knows_lineage)
       throw Error(
           ErrorCode::locked,
           fmt::format(
@@ -171,21 +227,15 @@ Executor& Deployment::begin(const Plan& plan, const ExecuteOptions& options) {
       return *d.executor;
     }
     d.refuse_if_moved(plan);
+    d.rename(plan);
     const std::int64_t epoch = d.state.next_epoch();
     d.run = d.state.begin_run(plan.to_json(), plan.source, summary(plan), plan.generation);
     const int first_kept = d.state.first_kept(options.keep);
     for (const Host& host : plan.fleet.hosts) {
-      const Fence& fence = plan.readings.at(host.name).fence;
-      const bool is_foreign = !fence.lineage.empty() && fence.lineage != lineage;
-      // Whom we displace by intent, we may know to have had a later epoch of ours.
-      d.transport->authorise(
-          host, {.lineage = lineage,
-                 .epoch = epoch,
-                 .holder = whoami(),
-                 .seen = is_foreign ? 0 : d.state.seen(host.name),
-                 .displace = is_foreign && options.take_over ? std::optional(fence) : std::nullopt,
-                 .ends_others = true,
-                 .forget_before = first_kept});
+      Authority authority = d.authority(host, plan.readings.at(host.name), epoch);
+      authority.ends_others = true;
+      authority.forget_before = first_kept;
+      d.transport->authorise(host, std::move(authority));
     }
     d.transport->offer(d.plan->items);
     d.journal = d.state.journal(d.run);
@@ -242,6 +292,7 @@ Report Deployment::execute(const Plan& plan, const std::function<void(const Prog
   for (const Step& step : plan.steps)
     if (!step.transition.empty()) (void)impl_->transition_of(step);
   if (plan.empty()) {
+    if (!options.dry_run) take_names(plan, options);
     Report report{.site = plan.site, .generation = plan.generation, .unreachable = plan.unreachable()};
     report.frames = impl_->transport->frames_sent();
     return report;
@@ -282,7 +333,36 @@ Status Deployment::status() {
                 .fleet = impl_->fleet};
   for (const HostReading& reading : status.hosts) impl_->take_note(reading);
   if (status.unfinished) status.holder = impl_->state.holder();
+  status.notes = notes_on_names(impl_->fleet, status.hosts);
+  if (const std::string& why = impl_->state.why_read_only(); !why.empty())
+    status.notes.push_back(why + ", to deploy; what the hosts say is not kept");
   return status;
+}
+
+std::vector<std::string> Deployment::forget(const std::string& host) {
+  Impl& d = *impl_;
+  if (const Host* there = d.fleet.find(host))
+    throw Error(
+        ErrorCode::misuse,
+        fmt::format("host '{}' is of class '{}': take it out of the inventory first, then what it held is "
+                    "forgotten",
+                    host, there->host_class));
+  std::set<std::string> known;
+  std::vector<std::string> held;
+  for (const auto& [instance, entry] : d.state.last_known()) {
+    if (!d.fleet.find(instance.host)) known.insert(instance.host);
+    if (instance.host != host) continue;
+    const DefinitionPtr& any = entry.new_definition ? entry.new_definition : entry.old_definition;
+    held.push_back(any ? any->title() : instance.service);
+  }
+  if (!known.contains(host))
+    throw Error(ErrorCode::misuse,
+                fmt::format("nothing is known of a host '{}' that has left.{}", escaped(host),
+                            suggestion(host, {known.begin(), known.end()})));
+  d.state.hold("forgetting a host");
+  d.state.forget_host(host);
+  d.state.release();
+  return held;
 }
 
 RunLog Deployment::log(int run, LogOptions options) {

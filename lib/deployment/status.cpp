@@ -49,6 +49,12 @@ std::string Status::to_text() const {
     }
   }
   std::string text = table.to_text();
+  for (const HostReading& reading : hosts)
+    for (const HostReading::Entry& one : reading.entries)
+      for (const auto& [about, address] : one.entry.drained)
+        text += fmt::format("{}@{} holds back for {} ({})\n", one.entry.service, reading.host, escaped(about),
+                            escaped(address));
+  for (const std::string& note : notes) text += fmt::format("note: {}\n", escaped(note));
   if (unfinished && !holder.empty())
     text += fmt::format("run {} is under way: {}\n", unfinished->number, holder);
   else if (unfinished)

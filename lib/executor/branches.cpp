@@ -4,6 +4,7 @@
 
 #include "executor/machine.hpp"
 #include "executor/outcome.hpp"
+#include "model/render.hpp"
 
 namespace tutti {
 
@@ -14,6 +15,11 @@ void Executor::Impl::take_apart(TaskId id, std::unique_ptr<Request> request) {
   const std::string about = request->definition->service + "@" + about_step.host;
   const std::vector<Instance> consumers =
       is_drain ? entries.consumers(request->definition->service) : entries.holding(about);
+  if (!consumers.empty() && interrupts > 0)
+    return park(task.step, fmt::format("interrupted before: {}", request->describe()));
+  if (!consumers.empty()) at(task.step).touched = true;
+  if (is_drain && task.kind == Task::Kind::body && task.body == TaskKind::transition)
+    (void)register_undo(id, Request{.operation = Operation::undrain, .definition = request->definition});
   const std::string address = address_of(about_step, *request->definition);
   std::vector<std::string> names;
   for (const Instance& one : consumers) names.push_back(one.service + "@" + one.host);
@@ -53,8 +59,10 @@ bool Executor::Impl::must_stop_left_over(const Task& task, const Request& reques
 
 void Executor::Impl::stop_left_over(TaskId id, std::unique_ptr<Request> then) {
   Task& task = at(id);
-  at(task.step).left_over_is_stopped = true;
-  Request request{.operation = Operation::stop, .definition = step(task.step).left_over, .idempotent = true};
+  Request request{.operation = Operation::stop,
+                  .definition = step(task.step).left_over,
+                  .idempotent = true,
+                  .untried = true};
   task.text = request.describe() + " (left over)";
   task.waiting = true;
   task.failures.clear();
@@ -65,6 +73,8 @@ void Executor::Impl::stop_left_over(TaskId id, std::unique_ptr<Request> then) {
               .kind = Task::Kind::branch,
               .path = fmt::format("{}.{}.0", task.path, task.sequence),
               .parent = id};
+  // Only then does the entry name what is started next, instead of what was left over.
+  branch.own.emplace_back([this, step_id = task.step] { return entries.go_on(step_id, clock.now()); });
   branch.own.emplace_back([request] { return request; });
   at(task.step).branches.clear();
   next_own(spawn(std::move(branch)));
@@ -76,12 +86,17 @@ std::string Executor::Impl::address_of(const Step& about, const Definition& give
   const Host& host = plan.fleet.at(about.host);
   const std::string& address = host.address.empty() ? host.name : host.address;
   std::vector<std::string> all;
-  for (const auto& [name, port] : there.endpoints) all.push_back(address + ":" + port);
+  for (const auto& [name, port] : there.endpoints) all.push_back(address + ":" + number_of(port));
   return all.empty() ? address : fmt::format("{}", fmt::join(all, " "));
 }
 
 void Executor::Impl::branch_answered(TaskId id, const Request& request, const Result& result) {
   Task& task = at(id);
+  if (result.succeeded && request.operation == Operation::stop) {
+    Running& running = at(task.step);
+    running.left_over_is_stopped = true;
+    running.runs = Runs::nothing;
+  }
   if (!result.succeeded)
     return branch_over(id, fmt::format("{}: {}: {}", request.host, task.text,
                                        result.error.empty() ? result.how : result.error));
@@ -112,10 +127,12 @@ void Executor::Impl::branches_over(TaskId id) {
     at(task.step).effects.push_back(task.text + (result.succeeded ? "" : " ✗"));
     tell(Progress::Kind::effect, task.step, at(task.step).effects.back());
   }
-  if (task.then && result.succeeded) return send(id, std::move(task.then));
-  const std::unique_ptr<const Request> asked_for = task.then ? std::move(task.then) : std::move(task.request);
-  ready.emplace_back(ResumeTask{id, std::move(result), result.succeeded ? "" : asked_for->describe()});
-  ++unanswered;
+  if (task.then && result.succeeded) return dispatch(id, std::move(task.then));
+  // What was left over failed, and what should come after it was not sent.
+  std::string failed = result.succeeded ? "" : task.then ? task.text : task.request->describe();
+  task.then.reset();
+  task.request.reset();
+  resume(id, std::move(result), std::move(failed));
 }
 
 }  // namespace tutti

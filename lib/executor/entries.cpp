@@ -60,7 +60,8 @@ ManifestEntry Entries::entry(StepId id, ManifestEntry::State state, double now) 
   const Step& step = plan_.at(id);
   ManifestEntry entry{.state = state,
                       .service = step.service,
-                      .new_definition = step.new_definition,
+                      .new_definition =
+                          state == ManifestEntry::State::deployed ? step.new_definition : may_run(id),
                       .transition = step.transition,
                       .lineage = lineage_,
                       .run = run_,
@@ -69,6 +70,23 @@ ManifestEntry Entries::entry(StepId id, ManifestEntry::State state, double now) 
   if (state != ManifestEntry::State::deployed) entry.old_definition = step.old_definition;
   if (const ManifestEntry* before = current(id)) entry.drained = before->drained;
   return entry;
+}
+
+/// What there may be besides the old service.
+DefinitionPtr Entries::may_run(StepId id) const {
+  const Step& step = plan_.at(id);
+  if (step.left_over && !gone_on_.contains(id)) return step.left_over;
+  if (step.old_definition && step.new_definition && nothing_left_.contains(id)) return step.old_definition;
+  return step.new_definition;
+}
+
+Request Entries::go_on(StepId id, double now) {
+  const Step& step = plan_.at(id);
+  gone_on_.insert(id);
+  begun(id, now);
+  return {.operation = Operation::begin,
+          .definition = step.new_definition ? step.new_definition : step.old_definition,
+          .content = json(entry(id, ManifestEntry::State::changing, now))};
 }
 
 std::vector<Request> Entries::begin(StepId id, double now) const {

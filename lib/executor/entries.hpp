@@ -19,7 +19,12 @@ class Entries {
   Entries(const Plan&, int run, std::string lineage, CanonicalForms&);
 
   /// The executor's own effects before a transition: the entry says `changing`; data directories are made.
+  /// Until `go_on` the entry names what an ended run left over, if anything, as what may run besides the old.
   [[nodiscard]] std::vector<Request> begin(StepId, double now) const;
+  /// What was left over is stopped: from now on the entry names what is started next.
+  [[nodiscard]] Request go_on(StepId, double now);
+  /// Nothing of the new service can be there: if going back fails, the entry does not name it.
+  void nothing_left(StepId id) { nothing_left_.insert(id); }
   /// Those after it: files that nobody has any more go, the entry says what is.
   [[nodiscard]] std::optional<Request> sweep(StepId, Outcome) const;
   [[nodiscard]] Request end(StepId, Outcome, double now) const;
@@ -71,7 +76,10 @@ class Entries {
   };
   [[nodiscard]] Known& host_of(StepId id) const { return *of_step_[static_cast<std::size_t>(id)]; }
 
+  [[nodiscard]] DefinitionPtr may_run(StepId) const;
+
   const Plan& plan_;
+  std::set<StepId> gone_on_, nothing_left_;
   int run_;
   std::string lineage_;
   CanonicalForms& forms_;

@@ -137,8 +137,9 @@ std::span<Event> Executor::Impl::next(std::size_t limit) {
         continue;
       }
       if (!waits && !not_before) {
-        halt("the policy admits no further host, and nothing is under way that could change that" +
-             scheduler.down());
+        halt(fmt::format(
+            "the policy ({}) admits no further host, and nothing is under way that could change that{}",
+            policy.describe(), scheduler.down()));
         continue;
       }
       if (!std::exchange(said_waiting, true)) {
@@ -198,17 +199,9 @@ void Executor::done(TaskId task) { impl_->task_over(task, true, {}); }
 void Executor::raised(TaskId task, std::string message) { impl_->task_over(task, false, std::move(message)); }
 
 std::optional<std::uint32_t> Executor::on_roll_back(TaskId id) {
-  Task& task = impl_->at(id);
-  if (!task.live) return {};
-  Running& running = impl_->at(task.step);
-  if (task.body != TaskKind::transition) return ++running.serials;  // of a body that is not undone itself
-  const std::uint32_t serial = ++running.serials;
-  impl_->write(Record::Type::registered, task.step, task.path, task.sequence++, "", serial);
-  running.compensations.push_back(serial);
-  return serial;
+  if (!impl_->at(id).live) return {};
+  return impl_->register_undo(id, {});
 }
-
-std::string Executor::next_token(TaskId task) const { return impl_->token(impl_->at(task)); }
 
 void Executor::answer(Answer answer) {
   if (!impl_->asked) throw std::logic_error("Executor::answer: no host was asked about");

@@ -13,7 +13,6 @@ namespace tutti {
 namespace {
 
 constexpr std::size_t flush_after = 512;  // intents gathered before a commit is forced
-constexpr double proof_seconds = 10;      // for an `alive` program to succeed once more
 
 }  // namespace
 
@@ -143,6 +142,10 @@ void Executor::Impl::begin(StepId id) {
   running.begun = true;
   running.started = clock.now();
   phase(id, Phase::beginning);
+  if (step(id).old_definition && step(id).was_alive)
+    running.runs = Runs::former;
+  else if (step(id).action == Action::install)
+    running.runs = Runs::nothing;
   const double now = running.started;
   std::vector<Request> requests;
   switch (step(id).action) {
@@ -164,57 +167,11 @@ void Executor::Impl::begun(StepId id) {
   start_body(id, TaskKind::transition, 0, "t");
 }
 
-void Executor::Impl::compensate(StepId id) {
-  Running& running = at(id);
-  if (!running.compensations.empty()) {
-    const std::uint32_t serial = running.compensations.back();
-    running.compensations.pop_back();
-    phase(id, Phase::compensating);
-    return start_body(id, TaskKind::compensation, serial, fmt::format("c{}", serial));
-  }
-  // What an ended run left may still be what answers: nothing can be verified beside it.
-  if (step(id).left_over && !running.left_over_is_stopped) {
-    running.message += fmt::format("; {}, which run {} may have left running, was not stopped",
-                                   step(id).left_over->title(), entries.run_before(id));
-    return finish(id, Outcome::failed);
-  }
-  if (!running.touched) return finish(id, Outcome::unchanged);
-  phase(id, Phase::verifying);
-  start_body(id, TaskKind::verify, 0, "v");
-}
-
-void Executor::Impl::prove(StepId id) {
-  const DefinitionPtr& d = step(id).new_definition;
-  if (at(id).proven || !d || d->one_shot || !(d->is_daemon() || d->has_hook("alive")))
-    return finish(id, Outcome::upgraded);
-  if (!at(id).touched && step(id).old_definition)
-    return roll_back(
-        id, fmt::format("the transition did nothing: it neither started {} nor validated it", d->title()));
-  // Its own validation may be slow, and was not asked for: only whether it lives.
-  auto bare = std::make_shared<Definition>(*d);
-  bare->programs.erase("validate");
-  Task task{.step = id, .kind = Task::Kind::proof, .path = "p"};
-  task.own.emplace_back([bare] {
-    return Request{.operation = Operation::validate, .definition = bare, .limit = proof_seconds};
-  });
-  next_own(spawn(std::move(task)));
-}
-
-void Executor::Impl::roll_back(StepId id, std::string message) {
-  if (is_dry()) return end(id, Outcome::unchanged, std::move(message));
-  Running& running = at(id);
-  running.message = std::move(message);
-  tell(Progress::Kind::effect, id, "rolling back: " + running.message);
-  if (halted.empty()) {
-    halt(fmt::format("{}@{} failed: {}", step(id).service, step(id).host, running.message));
-    culprit = id;
-  }
-  if (interrupts > 0) return park(id, "interrupted before it was rolled back");
-  compensate(id);
-}
-
 void Executor::Impl::finish(StepId id, Outcome outcome) {
+  // The entry that names what is left over stays until that was stopped.
+  if (outcome == Outcome::roll_back_failed && left_over_may_run(id)) outcome = Outcome::failed;
   at(id).ending = outcome;
+  if (!at(id).may_be_left) entries.nothing_left(id);
   phase(id, Phase::ending);
   Task task{.step = id, .kind = Task::Kind::end, .path = "e"};
   task.own.emplace_back([this, id, outcome] {
@@ -328,20 +285,30 @@ void Executor::Impl::answered(Completion& completion, TaskId id) {
   write_outcome(task, result);
   ++task.sequence;
   if (task.kind == Task::Kind::branch) return branch_answered(id, *request, result);
-  if (task.kind != Task::Kind::body) return own_answered(id, *request, result);
+  if (task.kind == Task::Kind::begin || task.kind == Task::Kind::end)
+    return own_answered(id, *request, result);
+  observe(task, *request, result);
+  if (task.kind == Task::Kind::proof) return proof_answered(id, *request, result);
   running.effects.push_back(result.succeeded ? task.text : task.text + " ✗");
   tell(Progress::Kind::effect, step_id, running.effects.back());
-  if (request->host == step(step_id).host && request->definition &&
-      request->definition->service == step(step_id).service) {
-    const Operation done = request->operation;
-    const DefinitionPtr& fresh = step(step_id).new_definition;
-    const bool is_new = fresh && (request->definition == fresh || *request->definition == *fresh);
-    if (result.succeeded && is_new && (done == Operation::start || done == Operation::validate))
-      running.proven = true;
-    if (done == Operation::stop) running.proven = false;
-  }
+  if (task.kind == Task::Kind::verify) return verify_answered(id, *request, result);
+  for (Undo& undo : running.undos)
+    if (undo.serial == task.undone_by) undo.has_failed = !result.succeeded;
+  // Who was refused because another daemon runs has started nothing: that daemon is not stopped for it.
+  if (result.how == "busy" && request->operation == Operation::start)
+    std::erase_if(running.undos, [&](const Undo& undo) { return undo.serial == task.undone_by; });
+  task.undone_by = 0;
   std::string failed = result.succeeded ? std::string() : task.text;
-  ready.emplace_back(ResumeTask{id, std::move(result), std::move(failed)});
+  resume(id, std::move(result), std::move(failed));
+}
+
+void Executor::Impl::resume(TaskId id, Result result, std::string request) {
+  Task& task = at(id);
+  if (task.kind == Task::Kind::undo) {
+    task.live = false;
+    return compensated(task.step, result.succeeded ? "" : failure_text(request, result));
+  }
+  ready.emplace_back(ResumeTask{id, std::move(result), std::move(request)});
   ++unanswered;
 }
 
@@ -367,14 +334,9 @@ void Executor::Impl::own_answered(TaskId id, const Request& request, const Resul
     task.live = false;
     return begun(step_id);
   }
-  if (task.kind == Task::Kind::proof) {
-    task.live = false;
-    if (result.succeeded) return finish(step_id, Outcome::upgraded);
-    return roll_back(step_id, fmt::format("the transition ended, but {} does not live: {}",
-                                          step(step_id).new_definition->title(), why()));
-  }
   const bool is_entry = request.operation == Operation::end;
   if (!result.succeeded) {
+    if (is_entry) entries.begun(step_id, running.started);
     if (is_entry) return park(step_id, why());  // the host says `changing`: nobody may call it more than that
     running.message += (running.message.empty() ? "" : "; ") + why();
   }
@@ -387,22 +349,20 @@ void Executor::Impl::perform(TaskId id, std::unique_ptr<Request> request) {
   Task& task = at(id);
   if (!task.live) return;
   --unanswered;
-  if (interrupts > 0) return park(task.step, fmt::format("interrupted before: {}", request->describe()));
   if (!request->host.empty() && !plan.fleet.find(request->host)) {
     Result result{.succeeded = false,
                   .status = 1,
                   .how = "error",
                   .error = fmt::format("no host '{}' in the fleet", escaped(request->host))};
-    ready.emplace_back(ResumeTask{id, std::move(result), request->describe()});
-    ++unanswered;
-    return;
+    return resume(id, std::move(result), request->describe());
   }
-  at(task.step).touched = true;
   if (request->operation == Operation::drain || request->operation == Operation::undrain)
     return take_apart(id, std::move(request));
-  if (task.kind == Task::Kind::body && task.body == TaskKind::compensation) request->idempotent = true;
+  if (interrupts > 0) return park(task.step, fmt::format("interrupted before: {}", request->describe()));
+  at(task.step).touched = true;
+  if (task.body == TaskKind::compensation) request->idempotent = true;
   if (must_stop_left_over(task, *request)) return stop_left_over(id, std::move(request));
-  send(id, std::move(request));
+  dispatch(id, std::move(request));
 }
 
 void Executor::Impl::task_over(TaskId id, bool succeeded, std::string message) {
@@ -410,24 +370,9 @@ void Executor::Impl::task_over(TaskId id, bool succeeded, std::string message) {
   if (!task.live) return;
   --unanswered;
   task.live = false;
-  Running& running = at(task.step);
-  switch (task.body) {
-    case TaskKind::transition: return succeeded ? prove(task.step) : roll_back(task.step, std::move(message));
-    case TaskKind::compensation:
-      if (succeeded)
-        return interrupts > 0 ? park(task.step, "interrupted while it was rolled back")
-                              : compensate(task.step);
-      running.message += fmt::format("; rolling back failed: {}", message);
-      return finish(task.step, Outcome::roll_back_failed);
-    case TaskKind::verify:
-      if (succeeded) return finish(task.step, Outcome::rolled_back);
-      running.message += step(task.step).old_definition
-                             ? fmt::format("; after rolling back, {} does not validate: {}",
-                                           step(task.step).old_definition->title(), message)
-                             : fmt::format("; after rolling back, something of {} is left: {}",
-                                           step(task.step).new_definition->title(), message);
-      return finish(task.step, Outcome::roll_back_failed);
-  }
+  if (task.body == TaskKind::compensation) return compensated(task.step, succeeded ? "" : message);
+  if (succeeded) return prove(task.step);
+  roll_back(task.step, std::move(message));
 }
 
 }  // namespace tutti

@@ -4,8 +4,8 @@
 // compensations (`cN`, last first) → verification (`v`) → end. A lost connection parks it: nothing
 // more is sent, nothing ends.
 //
-// machine.cpp has the way of one step, branches.cpp effects that are several on other hosts,
-// executor.cpp admission and the loop.
+// machine.cpp has the way of one step, rollback.cpp the way back, proof.cpp what is taken for proven,
+// branches.cpp effects that are several on other hosts, executor.cpp admission and the loop.
 
 #include <atomic>
 #include <deque>
@@ -88,12 +88,31 @@ struct Executor::Impl {
   // -- one step
   void begin(StepId id);
   void begun(StepId id);
-  /// Next compensation, or the verification, or the end.
-  void compensate(StepId id);
-  /// A transition that ended well without starting or validating the new service last: does it live?
+  /// The transition ended well. If that does not prove that the new service lives (in a removal, that the
+  /// old one is gone), the host is asked.
   void prove(StepId id);
+  void prove_gone(StepId id);
+  void proof_answered(TaskId id, const Request& request, const Result& result);
+  /// What the answer of the step's own host says about what runs there.
+  void observe(const Task& task, const Request& request, const Result& result);
+  /// Which of the step's services the definition is.
+  [[nodiscard]] Runs which(StepId id, const DefinitionPtr& definition) const;
+  /// The old and the new service run the same: what is one is the other.
+  [[nodiscard]] bool same_running(StepId id) const;
+  [[nodiscard]] bool left_over_may_run(StepId id) const;
+
+  // -- the way back
   /// The transition failed: nothing new starts while it is rolled back, nor when its host is lost meanwhile.
   void roll_back(StepId id, std::string message);
+  /// Registers what undoes the request, if anything does; then sends it.
+  void dispatch(TaskId id, std::unique_ptr<Request> request);
+  std::uint32_t register_undo(TaskId id, std::optional<Request> request);
+  /// Next compensation, or the verification, or the end.
+  void compensate(StepId id);
+  void compensated(StepId id, const std::string& failure);
+  /// Whether what should run after a rollback does: the old service; on an install, nothing.
+  void verify(StepId id);
+  void verify_answered(TaskId id, const Request& request, const Result& result);
   /// Writes what is into the manifest; then the step ends so.
   void finish(StepId id, Outcome outcome);
   void end(StepId id, Outcome outcome, std::string message);
@@ -110,6 +129,8 @@ struct Executor::Impl {
   // -- answers of hosts
   void answered(Completion& completion, TaskId id);
   void own_answered(TaskId id, const Request& request, const Result& result);
+  /// A body goes on with the result; what the executor undoes itself is over.
+  void resume(TaskId id, Result result, std::string request);
 
   // -- effects on many hosts: one branch for each consumer
   void take_apart(TaskId id, std::unique_ptr<Request> request);

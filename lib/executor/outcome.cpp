@@ -64,4 +64,17 @@ Result outcome_from_json(const std::string& text) {
   }
 }
 
+std::string failure_text(const std::string& request, const Result& result) {
+  return fmt::format("{} failed: {}", request,
+                     result.error.empty() ? fmt::format("{} {}", result.how, result.status)
+                                          : escaped(result.error, true));
+}
+
+bool says_no(const Result& result) {
+  constexpr int cannot_run = 126, not_found = 127, first_signal = 129, last_signal = 192;
+  const int status = result.status;
+  return !result.succeeded && result.how == "exit" && status != 0 && status != cannot_run &&
+         status != not_found && !(status >= first_signal && status <= last_signal);
+}
+
 }  // namespace tutti

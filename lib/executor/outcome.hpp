@@ -18,4 +18,10 @@ namespace tutti {
 /// The same back; host and token of the output are the caller's to fill in. Throws Error(system).
 [[nodiscard]] Result outcome_from_json(const std::string&);
 
+/// "stop web 2 failed: it lingers": the request, as `describe` has it, and why.
+[[nodiscard]] std::string failure_text(const std::string& request, const Result&);
+/// A program that is asked a question answered it with "no". One that was killed, timed out, or could not be
+/// run (exit status 126, 127, or 128 and a signal) has said nothing.
+[[nodiscard]] bool says_no(const Result&);
+
 }  // namespace tutti

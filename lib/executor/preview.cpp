@@ -57,7 +57,8 @@ struct Preview::Impl {
         stuck = scheduler.simulated() && policy.asks_driver()
                     ? "the policy admits no further host as things are now; it is decided while the plan is "
                       "executed"
-                    : "the policy can never admit the rest" + scheduler.down();
+                    : fmt::format("the policy ({}) can never admit the rest{}", policy.describe(),
+                                  scheduler.down());
         return false;
       }
       scheduler.at(time = *not_before);

@@ -108,8 +108,9 @@ const char* to_string(Outcome outcome) noexcept {
 }
 
 int Report::exit_status() const noexcept {
-  bool is_unknown = !not_recorded.empty(), is_unreachable = !unreachable.empty(),
-       something = interrupted || !halted.empty();
+  // An interrupt that came when nothing was left to do changed nothing: what it kept from beginning is
+  // skipped.
+  bool is_unknown = !not_recorded.empty(), is_unreachable = !unreachable.empty(), something = !halted.empty();
   for (const StepReport& step : steps) {
     switch (step.outcome) {
       case Outcome::none:

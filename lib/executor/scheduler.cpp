@@ -86,20 +86,32 @@ std::vector<std::string> Scheduler::candidates() const {
 }
 
 std::string Scheduler::down() const {
-  constexpr std::size_t most = 5;
-  std::vector<std::string> hosts;
-  for (const Host& host : plan_.fleet.hosts)
-    if (const Slot& slot = slots_.at(host.name); !slot.down.empty())
-      hosts.push_back(fmt::format("{} ({})", host.name, fmt::join(slot.down, ", ")));
-  if (hosts.empty()) return "";
-  const std::size_t others = hosts.size() - std::min(hosts.size(), most);
-  hosts.resize(hosts.size() - others);
-  return fmt::format(": down, and counted, {} {}{}. Bring {} up first, by deploying the versions that are "
-                     "there now, or let the policy "
-                     "have more at once",
-                     hosts.size() + others == 1 ? "is" : "are", fmt::join(hosts, ", "),
-                     others > 0 ? fmt::format(" and {} more", others) : "",
-                     hosts.size() + others == 1 ? "that" : "them");
+  std::vector<std::string> down, unreachable;
+  for (const Host& host : plan_.fleet.hosts) {
+    const Slot& slot = slots_.at(host.name);
+    if (slot.unreachable)
+      unreachable.push_back(host.name);
+    else if (!slot.down.empty())
+      down.push_back(fmt::format("{} ({})", host.name, fmt::join(slot.down, ", ")));
+  }
+  if (down.empty() && unreachable.empty()) return "";
+  std::vector<std::string> what, help;
+  const auto tell = [&](const std::vector<std::string>& hosts, const char* state, const char* remedy) {
+    if (hosts.empty()) return;
+    constexpr std::size_t most = 5;
+    const std::size_t shown = std::min(hosts.size(), most);
+    what.push_back(
+        fmt::format("{} {} {}{}", state, hosts.size() == 1 ? "is" : "are",
+                    fmt::join(hosts.begin(), hosts.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
+                    hosts.size() > shown ? fmt::format(" and {} more", hosts.size() - shown) : ""));
+    help.emplace_back(remedy);
+  };
+  tell(down, "down, and counted,",
+       "bring what is down up first, by deploying the versions that are there now");
+  tell(unreachable, "unreachable, and counted,",
+       "make who is unreachable reachable, or take it out of the inventory");
+  return fmt::format(": {}. What helps: {}; or let the policy have more at once", fmt::join(what, "; "),
+                     fmt::join(help, "; "));
 }
 
 bool Scheduler::is_candidate(const std::string& host) const {

@@ -20,7 +20,8 @@ class Scheduler final : public Rollout {
 
   /// Hosts with a step that is ready and that are not in transition, in the plan's order.
   [[nodiscard]] std::vector<std::string> candidates() const;
-  /// What a policy that admits nobody counts, and what to do about it: "" or ": down are h2 (app). …".
+  /// Whom a policy that admits nobody counts, and what to do about it: "" or ": down, and counted, is h2
+  /// (app). …".
   [[nodiscard]] std::string down() const;
   [[nodiscard]] bool is_candidate(const std::string& host) const;
   /// The host enters transition, in the phase of its first ready step.

@@ -1,9 +1,11 @@
 // Inventories that hold their hosts themselves: a list in the program, a data file.
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <iterator>
+#include <map>
 #include <memory>
 
 #include <fmt/format.h>
@@ -12,6 +14,7 @@
 #include "model/site_json.hpp"
 #include "support/json.hpp"
 #include "support/text.hpp"
+#include <tutti/error.hpp>
 #include <tutti/site.hpp>
 
 namespace tutti {
@@ -65,30 +68,44 @@ Inventory inventory_list(std::map<std::string, std::vector<Host>> hosts) {
 }
 
 Inventory inventory_append(std::vector<Inventory> inventories) {
-  return [inventories = std::move(inventories)](const std::string& host_class) {
-    std::vector<Host> all;
+  return Inventory([inventories = std::move(inventories)](const std::vector<std::string>& classes) {
+    Inventory::Answer all;
     for (const Inventory& inventory : inventories) {
-      std::vector<Host> some = inventory(host_class);
-      all.insert(all.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
+      Inventory::Answer some = inventory.ask(classes);
+      std::move(some.hosts.begin(), some.hosts.end(), std::back_inserter(all.hosts));
+      std::move(some.notes.begin(), some.notes.end(), std::back_inserter(all.notes));
     }
     return all;
-  };
+  });
 }
 
 Inventory inventory_file(std::string path) {
-  // Read once, when first asked: one fleet is one answer.
-  auto hosts = std::make_shared<std::vector<Host>>();  // shared: an Inventory is copied with its Site
-  auto is_read = std::make_shared<bool>(false);
-  return [path = std::move(path), hosts, is_read](const std::string& host_class) {
-    if (!*is_read) {
-      *hosts = hosts_in_file(path);
-      *is_read = true;
-    }
-    std::vector<Host> answer;
-    for (const Host& host : *hosts)
-      if (host.host_class == host_class) answer.push_back(host);
+  return Inventory([path = std::move(path)](const std::vector<std::string>& classes) {
+    Inventory::Answer answer{.hosts = hosts_in_file(path)};
+    answer.notes = notes_on_classes(path, answer.hosts, classes);
     return answer;
-  };
+  });
+}
+
+std::vector<std::string> notes_on_classes(const std::string& where, const std::vector<Host>& hosts,
+                                          const std::vector<std::string>& classes) {
+  std::vector<std::string> foreign;  // in the order of their first hosts
+  std::map<std::string, std::vector<std::string>> names;
+  for (const Host& host : hosts) {
+    if (std::find(classes.begin(), classes.end(), host.host_class) != classes.end()) continue;
+    if (names[host.host_class].empty()) foreign.push_back(host.host_class);
+    names[host.host_class].push_back(host.name);
+  }
+  std::vector<std::string> notes;
+  for (const std::string& host_class : foreign) {
+    const std::vector<std::string>& of_class = names[host_class];
+    const std::string near = nearest(host_class, classes);
+    notes.push_back(fmt::format("{}: host '{}'{} is of class '{}', which this site does not have{}", where,
+                                of_class.front(),
+                                of_class.size() == 1 ? "" : fmt::format(" and {} more", of_class.size() - 1),
+                                host_class, near.empty() ? "" : fmt::format("; did you mean '{}'?", near)));
+  }
+  return notes;
 }
 
 }  // namespace tutti

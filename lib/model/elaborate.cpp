@@ -132,7 +132,53 @@ struct Elaboration::Impl {
     const std::string& address = host.address.empty() ? host.name : host.address;
     const bool is_ipv6 = address.find(':') != std::string::npos && address[0] != '[';
     return fmt::format("{}{}{}:{}", is_ipv6 ? "[" : "", address, is_ipv6 ? "]" : "",
-                       render_port(service, endpoint, host, known));
+                       number_of(render_port(service, endpoint, host, known)));
+  }
+
+  /// What only one service of a host can have: files, and ports. Throws Error that names both.
+  class Claims {
+   public:
+    void add(const Host& host, const Definition& definition) {
+      for (const InstalledFile& file : definition.files)
+        claim(host, definition.service, file.path, "both write the file '{}': give it to one of them");
+      for (const auto& [name, port] : definition.endpoints)
+        claim(host, definition.service, port,
+              "both have an endpoint at port {}: give one of them another port");
+    }
+
+   private:
+    void claim(const Host& host, const std::string& service, const std::string& what, const char* remedy) {
+      const auto [other, fresh] = owners_.emplace(std::pair(host.name, what), service);
+      if (fresh || other->second == service) return;
+      throw Error(ErrorCode::misuse,
+                  fmt::format("host '{}' of class '{}': '{}' and '{}' {}", host.name, host.host_class,
+                              other->second, service, fmt::format(fmt::runtime(remedy), what)));
+    }
+    std::map<std::pair<std::string, std::string>, std::string>
+        owners_;  // a path begins with '/', a port never does
+  };
+
+  /// The same for classes that have no host yet, as far as it stands there without settings.
+  void check_empty_classes() const {
+    for (const HostClass& host_class : site.host_classes) {
+      const auto is_of_class = [&](const Host& host) { return host.host_class == host_class.name; };
+      if (std::any_of(fleet.hosts.begin(), fleet.hosts.end(), is_of_class)) continue;
+      std::map<std::string, std::string> owners;  // of ports
+      for (const Service& service : host_class.services)
+        for (const Endpoint& endpoint : service.endpoints) {
+          if (reads_settings(endpoint)) continue;
+          const std::string port =
+              render_port(service, endpoint, Host{.name = "of class " + host_class.name}, {});
+          const auto [other, fresh] = owners.emplace(port, service.name);
+          if (!fresh && other->second != service.name)
+            throw Error(
+                ErrorCode::misuse,
+                fmt::format(
+                    "host class '{}': '{}' and '{}' both have an endpoint at port {}: give one of them "
+                    "another port",
+                    host_class.name, other->second, service.name, port));
+        }
+    }
   }
 };
 
@@ -192,24 +238,19 @@ std::vector<std::string> Elaboration::endpoints_of(const std::string& reader, co
 
 Desired Elaboration::finish() {
   Desired desired{.site = impl_->site.name, .fleet = impl_->fleet};
-  std::map<std::pair<std::string, std::string>, std::string> owners;  // of files, by host and path
+  Impl::Claims claims;
   DefinitionPtr last;
   for (auto& [instance, late] : impl_->instances) {
     const Settings& settings = impl_->settings(*this, instance);
     DefinitionPtr definition = std::make_shared<const Definition>(
         render(impl_->site, *late.service, *late.host, settings, desired.items));
-    for (const InstalledFile& file : definition->files) {
-      const auto [other, fresh] = owners.emplace(std::pair(instance.host, file.path), instance.service);
-      if (!fresh)
-        throw Error(ErrorCode::misuse,
-                    fmt::format("host '{}': '{}' and '{}' both write the file '{}': give it to one of them",
-                                instance.host, other->second, instance.service, file.path));
-    }
+    claims.add(*late.host, *definition);
     // Hosts where a service is the same share its definition: instances come by service.
     if (last && *last == *definition) definition = last;
     last = definition;
     desired.definitions.emplace(instance, std::move(definition));
   }
+  impl_->check_empty_classes();
   for (const auto& [name, entry] : impl_->index.services) desired.services.emplace(name, entry.service);
   return desired;
 }

@@ -16,6 +16,8 @@
 namespace tutti {
 namespace {
 
+constexpr std::string_view udp = "/udp";
+
 std::string item_name(const std::string& name, const ItemContent& content) {
   std::string hashed = content.executable ? "file\nx\n" : "file\n\n";
   hashed += content.bytes;
@@ -141,13 +143,19 @@ std::string render_port(const Service& service, const Endpoint& endpoint, const 
   Items none;
   Renderer renderer("", "", service, host, settings, none);
   renderer.field(fmt::format("endpoint '{}'", endpoint.name));
-  std::string port = renderer.line(endpoint.port);
+  const std::string given = renderer.line(endpoint.port);
+  const std::string_view protocol = std::string_view(given).substr(std::min(given.find('/'), given.size()));
+  const std::string port = given.substr(0, given.size() - protocol.size());
   int number = 0;
   const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), number);
-  if (error != std::errc() || end != port.data() + port.size() || number < 1 || number > 65535)
-    renderer.wrong(fmt::format("'{}' is no port: give 1 to 65535", escaped(port)));
-  return port;
+  if (error != std::errc() || end != port.data() + port.size() || number < 1 || number > 65535 ||
+      !(protocol.empty() || protocol == "/tcp" || protocol == udp))
+    renderer.wrong(fmt::format(
+        "'{}' is no port: give 1 to 65535, and \"/udp\" after it where it is one of UDP", escaped(given)));
+  return protocol == udp ? port + std::string(udp) : port;
 }
+
+std::string number_of(const std::string& port) { return port.substr(0, port.find('/')); }
 
 Definition render(const Site& site, const Service& s, const Host& host, const Settings& settings,
                   Items& items) {

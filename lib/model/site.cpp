@@ -1,5 +1,7 @@
 #include <tutti/site.hpp>
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <map>
 
@@ -10,6 +12,45 @@
 #include <tutti/error.hpp>
 
 namespace tutti {
+namespace {
+
+constexpr int ssh_port = 22;
+
+/// One spelling of an address: `[::1]`, `0:0::1` and `::1` are one, and so are `DB1.example.` and
+/// `db1.example`.
+std::string in_one_spelling(std::string address) {
+  if (address.size() > 2 && address.front() == '[' && address.back() == ']')
+    address = address.substr(1, address.size() - 2);
+  in6_addr bytes{};
+  char text[INET6_ADDRSTRLEN] = {};
+  if (::inet_pton(AF_INET6, address.c_str(), &bytes) == 1 &&
+      ::inet_ntop(AF_INET6, &bytes, text, sizeof text) != nullptr)
+    return text;
+  if (address.ends_with('.')) address.pop_back();
+  for (char& c : address)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return address;
+}
+
+/// Two names for one machine would each take away what the other one installed.
+void check_addresses(const Fleet& fleet, const Platform& platform) {
+  const bool is_local = platform.kind == Platform::Kind::local;
+  std::map<std::pair<std::string, int>, const Host*> at;
+  for (const Host& host : fleet.hosts) {
+    const std::string& address = host.address.empty() ? host.name : host.address;
+    const int port = host.port == 0 ? ssh_port : host.port;
+    const auto [other, is_new] = at.emplace(std::pair(in_one_spelling(address), port), &host);
+    if (is_new) continue;
+    throw Error(
+        ErrorCode::misuse,
+        fmt::format("host '{}' of class '{}' and host '{}' of class '{}' have one address, {}{}: one "
+                    "machine has one name and one class. Take one of them out, or correct its address",
+                    other->second->name, other->second->host_class, host.name, host.host_class, address,
+                    is_local ? "" : fmt::format(", and one port, {}", port)));
+  }
+}
+
+}  // namespace
 
 void check(const Host& host, const std::string& where) {
   const auto wrong = [&](const std::string& what) {
@@ -58,10 +99,14 @@ Fleet look_up(const Site& site) {
         fmt::format(
             "site '{}' has no inventory: give host-class->hosts, e.g. (inventory-file \"hosts.json\")",
             escaped(site.name)));
-  Fleet fleet;
+  std::vector<std::string> classes;
+  for (const HostClass& host_class : site.host_classes) classes.push_back(host_class.name);
+  Inventory::Answer answer = site.host_class_to_hosts.ask(classes);
+  Fleet fleet{.notes = std::move(answer.notes)};
   std::map<std::string, std::string> class_of;
   for (const HostClass& host_class : site.host_classes) {
-    for (Host host : site.host_class_to_hosts(host_class.name)) {
+    for (Host& host : answer.hosts) {
+      if (host.host_class != host_class.name) continue;
       check(host, fmt::format("host '{}' of class '{}'", escaped(host.name), host_class.name));
       const auto [before, is_new] = class_of.emplace(host.name, host_class.name);
       if (!is_new && before->second == host_class.name)
@@ -73,9 +118,8 @@ Fleet look_up(const Site& site) {
             fmt::format("host '{}' is in two classes, '{}' and '{}': a host has exactly one. Make one class "
                         "of both roles, or take the host out of one",
                         host.name, before->second, host_class.name));
-      host.host_class = host_class.name;
       host.labels.insert(host_class.labels.begin(), host_class.labels.end());
-      fleet.hosts.push_back(std::move(host));
+      fleet.hosts.push_back(host);
     }
   }
   if (site.platform.kind == Platform::Kind::local) {
@@ -86,6 +130,7 @@ Fleet look_up(const Site& site) {
         host.address = fmt::format("127.0.{}.{}", 1 + (n - 1) / 254, 1 + (n - 1) % 254);
     }
   }
+  check_addresses(fleet, site.platform);
   return fleet;
 }
 

@@ -236,9 +236,9 @@ Host host_from_json(const Json& json, const std::string& where) {
 
 Site site_from_json(std::string_view text) {
   const Json json = parse_json(text, "site");
-  const Reader reader(
-      json, "site",
-      {"name", "host_classes", "services", "hosts", "platform", "policy", "source", "store", "state"});
+  const Reader reader(json, "site",
+                      {"name", "host_classes", "services", "hosts", "inventory_notes", "platform", "policy",
+                       "source", "store", "state"});
   Site site{.name = reader.text("name")};
   const std::string where = fmt::format("site '{}'", escaped(site.name));
   if (!reader.array("services").empty()) not_built(where, "a service that is listed in no class (placement)");
@@ -247,12 +247,11 @@ Site site_from_json(std::string_view text) {
   try {
     for (const Json& host_class : reader.array("host_classes"))
       site.host_classes.push_back(host_class_from_json(host_class));
-    std::map<std::string, std::vector<Host>> hosts;
-    for (const Json& one : reader.array("hosts")) {
-      const Host host = host_from_json(one, "the inventory");
-      hosts[host.host_class].push_back(host);
-    }
-    site.host_class_to_hosts = inventory_list(std::move(hosts));
+    Inventory::Answer answer;
+    for (const Json& one : reader.array("hosts"))
+      answer.hosts.push_back(host_from_json(one, "the inventory"));
+    for (const Json& note : reader.array("inventory_notes")) answer.notes.push_back(note.get<std::string>());
+    site.host_class_to_hosts = Inventory([answer = std::move(answer)](const auto&) { return answer; });
     if (reader.has("platform")) site.platform = platform_from_json(reader.at("platform"));
     if (reader.has("policy")) site.policy = policy_from_json(reader.array("policy"));
   } catch (Error& error) { throw error.in(where); }

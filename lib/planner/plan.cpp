@@ -201,10 +201,13 @@ std::string Plan::to_json() const {
     json["steps"].push_back(std::move(one));
   }
   json["edges"] = Json::array();
-  for (const Edge& edge : edges)
-    json["edges"].push_back({{"before", static_cast<std::uint32_t>(edge.before)},
-                             {"after", static_cast<std::uint32_t>(edge.after)},
-                             {"why", edge.why}});
+  for (const Edge& edge : edges) {
+    Json one{{"before", static_cast<std::uint32_t>(edge.before)},
+             {"after", static_cast<std::uint32_t>(edge.after)},
+             {"why", edge.why}};
+    if (edge.makes_room) one["makes_room"] = true;
+    json["edges"].push_back(std::move(one));
+  }
   json["waves"] = Json::array();
   for (const auto& wave : waves) {
     Json ids = Json::array();

@@ -1,6 +1,4 @@
-// Order. For `A requires B`: B changes before A changes; and what required B, by the definitions that
-// are deployed, changes or goes before B goes. Order between services runs through joins, so steps
-// and edges stay linear in instances and requirements.
+// From the steps that the diff found, and their order, to a plan.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -9,129 +7,37 @@
 
 #include "graph/graph.hpp"
 #include "planner/diff.hpp"
+#include "planner/order.hpp"
+#include "planner/places.hpp"
 #include "support/text.hpp"
 #include <tutti/error.hpp>
 
 namespace tutti {
 namespace {
 
-/// What joins stand between: all changes of a service, all its removals, all that of it is let go.
-enum class Part { change, removal, undrain };
-struct Group {
-  std::string service;
-  Part part = Part::change;
-  std::vector<std::uint32_t> steps = {};                          // index into the diff
-  std::vector<std::pair<std::uint32_t, std::string>> after = {};  // groups before this one, and why
-  bool is_live = false;   // has steps, or comes after a group that is live
-  bool has_join = false;  // a live group comes after it
-};
-
-/// The groups of a plan and the order among them.
-class Order {
- public:
-  Order(const Desired& desired, const std::vector<Step>& steps, std::vector<std::string>& notes) {
-    for (const auto& [name, service] : desired.services) (void)group(name, Part::change);
-    for (std::uint32_t i = 0; i < steps.size(); ++i) {
-      const Action action = steps[i].action;
-      if (action == Action::record) continue;
-      const Part part = action == Action::remove    ? Part::removal
-                        : action == Action::undrain ? Part::undrain
-                                                    : Part::change;
-      groups_[group(steps[i].service, part)].steps.push_back(i);
+/// Lays steps and joins out: ids follow phase, then fleet, then what makes room, then name.
+void lay_out(Plan& plan, std::vector<Step> steps, const Order& order_of) {
+  struct Raw {
+    std::uint32_t before, after;
+    std::string why;
+    bool makes_room = false;
+  };
+  std::vector<Raw> edges;
+  // Between the steps of one host there is a join where that makes fewer edges. It begins no phase.
+  for (const Room& room : order_of.rooms()) {
+    if (room.before.size() * room.after.size() <= room.before.size() + room.after.size()) {
+      for (const std::uint32_t before : room.before)
+        for (const std::uint32_t after : room.after) edges.push_back({before, after, room.why, true});
+      continue;
     }
-    // Who was held back is let go once it is changed itself, and all that it uses are.
-    for (const Group& one : std::vector<Group>(groups_)) {
-      if (one.part != Part::undrain) continue;
-      const std::uint32_t self = group(one.service, Part::undrain);
-      edge(group(one.service, Part::change), self,
-           fmt::format("'{}' is let go once it is as it should be", one.service));
-      const auto found = desired.services.find(one.service);
-      if (found == desired.services.end()) continue;
-      for (const auto* relations : {&found->second->requirements, &found->second->connections})
-        for (const Requirement& used : *relations)
-          edge(group(used.service, Part::change), self,
-               fmt::format("'{}' uses '{}'", one.service, used.service));
-    }
-
-    for (const auto& [name, service] : desired.services)
-      for (const Requirement& one : service->requirements)
-        if (one.service != name)
-          edge(group(one.service, Part::change), group(name, Part::change),
-               fmt::format("'{}' requires '{}'{}", name, one.service,
-                           one.declared.at.empty() ? "" : fmt::format(" ({})", one.declared.at)));
-    recorded(steps, notes);
-    live();
+    const auto join = static_cast<std::uint32_t>(steps.size());
+    steps.push_back({.action = Action::join, .host = room.host, .why = "there is room"});
+    for (const std::uint32_t before : room.before)
+      edges.push_back({before, join, "it is one of those", true});
+    for (const std::uint32_t after : room.after) edges.push_back({join, after, room.why, true});
   }
-
-  std::vector<Group>& groups() noexcept { return groups_; }
-
- private:
-  std::uint32_t group(const std::string& service, Part part) {
-    const auto [found, fresh] =
-        index_.emplace(std::pair(service, part), static_cast<std::uint32_t>(groups_.size()));
-    if (fresh) groups_.push_back({.service = service, .part = part});
-    return found->second;
-  }
-
-  void edge(std::uint32_t before, std::uint32_t after, std::string why) {
-    auto& list = groups_[after].after;
-    if (std::none_of(list.begin(), list.end(), [&](const auto& one) { return one.first == before; }))
-      list.emplace_back(before, std::move(why));
-  }
-
-  /// Removals, by what the definitions that are deployed say.
-  void recorded(const std::vector<Step>& steps, std::vector<std::string>& notes) {
-    std::set<std::pair<std::string, std::string>> relations;
-    std::map<std::string, std::string> seen_on;
-    for (const Step& step : steps) {
-      if (!step.old_definition) continue;
-      for (const std::string& required : step.old_definition->requirements)
-        if (required != step.service && relations.emplace(step.service, required).second)
-          seen_on.emplace(step.service + " " + required, step.host);
-    }
-    std::set<std::string> removed;
-    for (const Group& one : std::vector<Group>(groups_))
-      if (one.part == Part::removal) removed.insert(one.service);
-    for (const std::string& service : removed)
-      edge(group(service, Part::change), group(service, Part::removal),
-           fmt::format("'{}' goes where it is not wanted once it is where it is", service));
-    for (const auto& [from, to] : relations) {
-      if (!removed.contains(to)) continue;
-      const std::string why =
-          fmt::format("'{}' required '{}', as recorded on {}", from, to, seen_on.at(from + " " + to));
-      edge(group(from, Part::change), group(to, Part::removal), why);
-      if (!removed.contains(from)) continue;
-      Graph graph(groups_.size());  // hosts at different versions may have required each other both ways
-      for (std::uint32_t g = 0; g < groups_.size(); ++g)
-        for (const auto& [before, ignored] : groups_[g].after) graph.add_edge(before, g);
-      if (graph.reaches(group(to, Part::removal), group(from, Part::removal)))
-        notes.push_back(fmt::format("{}; but that would close a loop of removals: left out", why));
-      else
-        edge(group(from, Part::removal), group(to, Part::removal), why);
-    }
-  }
-
-  void live() {
-    Graph graph(groups_.size());
-    for (std::uint32_t g = 0; g < groups_.size(); ++g)
-      for (const auto& [before, why] : groups_[g].after) graph.add_edge(before, g);
-    for (const std::uint32_t g : graph.order()) {
-      groups_[g].is_live = !groups_[g].steps.empty();
-      for (const auto& [before, why] : groups_[g].after)
-        groups_[g].is_live = groups_[g].is_live || groups_[before].is_live;
-    }
-    for (Group& one : groups_)
-      for (const auto& [before, why] : one.after)
-        if (one.is_live && groups_[before].is_live) groups_[before].has_join = true;
-  }
-
-  std::vector<Group> groups_;
-  std::map<std::pair<std::string, Part>, std::uint32_t> index_;
-};
-
-/// Lays steps and joins out: ids follow phase, then fleet, then name.
-void lay_out(Plan& plan, std::vector<Step> steps, std::vector<Group>& groups) {
-  const auto instances = static_cast<std::uint32_t>(steps.size());
+  const auto first_join = static_cast<std::uint32_t>(steps.size());
+  const std::vector<Group>& groups = order_of.groups();
   std::vector<std::uint32_t> join_of(groups.size());
   for (std::size_t g = 0; g < groups.size(); ++g) {
     if (!groups[g].has_join) continue;
@@ -141,12 +47,6 @@ void lay_out(Plan& plan, std::vector<Step> steps, std::vector<Group>& groups) {
          .service = groups[g].service,
          .why = groups[g].part == Part::removal ? "all that go are gone" : "all that change are ready"});
   }
-
-  struct Raw {
-    std::uint32_t before, after;
-    std::string why;
-  };
-  std::vector<Raw> edges;
   for (std::size_t g = 0; g < groups.size(); ++g) {
     const Group& one = groups[g];
     if (!one.is_live) continue;
@@ -164,9 +64,14 @@ void lay_out(Plan& plan, std::vector<Step> steps, std::vector<Group>& groups) {
   for (const Raw& edge : edges) graph.add_edge(edge.before, edge.after);
   std::vector<std::vector<std::uint32_t>> after(steps.size());
   for (const Raw& edge : edges) after[edge.before].push_back(edge.after);
-  for (const std::uint32_t node : graph.order())
+  const std::vector<std::uint32_t> sorted = graph.order();
+  for (const std::uint32_t node : sorted)
     for (const std::uint32_t next : after[node])
-      steps[next].phase = std::max(steps[next].phase, steps[node].phase + (node >= instances ? 1 : 0));
+      steps[next].phase = std::max(steps[next].phase, steps[node].phase + (node >= first_join ? 1 : 0));
+  std::vector<std::size_t> turn(steps.size());  // on its host, in its phase
+  for (const std::uint32_t node : sorted)
+    for (const std::uint32_t next : after[node])
+      if (steps[next].phase == steps[node].phase) turn[next] = std::max(turn[next], turn[node] + 1);
 
   std::map<std::string, std::size_t> rank;
   for (std::size_t i = 0; i < plan.fleet.hosts.size(); ++i) rank.emplace(plan.fleet.hosts[i].name, i);
@@ -174,8 +79,9 @@ void lay_out(Plan& plan, std::vector<Step> steps, std::vector<Group>& groups) {
   for (std::uint32_t i = 0; i < order.size(); ++i) order[i] = i;
   const auto key = [&](std::uint32_t i) {
     const Step& step = steps[i];
-    const bool is_join = step.action == Action::join;
-    return std::tuple(step.phase, is_join, is_join ? 0 : rank.at(step.host), step.service, i);
+    const bool is_join = i >= first_join;
+    return std::tuple(step.phase, is_join, is_join ? 0 : rank.at(step.host), is_join ? 0 : turn[i],
+                      step.service, i);
   };
   std::sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return key(a) < key(b); });
   std::vector<std::uint32_t> place(steps.size());
@@ -183,7 +89,8 @@ void lay_out(Plan& plan, std::vector<Step> steps, std::vector<Group>& groups) {
 
   for (const std::uint32_t i : order) plan.steps.push_back(std::move(steps[i]));
   for (Raw& edge : edges)
-    plan.edges.push_back({StepId{place[edge.before]}, StepId{place[edge.after]}, std::move(edge.why)});
+    plan.edges.push_back(
+        {StepId{place[edge.before]}, StepId{place[edge.after]}, std::move(edge.why), edge.makes_room});
   std::sort(plan.edges.begin(), plan.edges.end(), [](const Edge& a, const Edge& b) {
     return std::pair(a.after, a.before) < std::pair(b.after, b.before);
   });
@@ -226,14 +133,22 @@ void note_what_is_odd(Plan& plan, const Site& site, const Desired& desired,
     for (const Requirement& one : service->requirements)
       if (placed.contains(name) && !placed.contains(one.service))
         plan.notes.push_back(fmt::format("'{}' requires '{}', which is on no host", name, one.service));
+  std::set<std::string> renamed;
+  for (const auto& [host, reading] : plan.readings) {
+    if (!reading.reached || reading.name.empty() || reading.name == host) continue;
+    renamed.insert(reading.name);
+    plan.notes.push_back(fmt::format("host '{}' was called '{}' in this site until now: it gets the new name",
+                                     host, reading.name));
+  }
   std::map<std::string, std::vector<std::string>> gone;
   for (const auto& [instance, entry] : last_known)
-    if (!plan.fleet.find(instance.host) && entry.new_definition)
+    if (!plan.fleet.find(instance.host) && entry.new_definition && !renamed.contains(instance.host))
       gone[instance.host].push_back(entry.new_definition->title());
   for (const auto& [host, held] : gone)
-    plan.notes.push_back(
-        fmt::format("host '{}' is in no class any more; when last seen it held {}: it is left alone", host,
-                    fmt::join(held, ", ")));
+    plan.notes.push_back(fmt::format(
+        "host '{}' is in no class any more; when last seen it held {}: it is left alone. `tutti forget "
+        "{}` ends this note",
+        host, fmt::join(held, ", "), host));
 }
 
 }  // namespace
@@ -253,11 +168,13 @@ Plan make_plan(const Site& site, const Desired& desired, std::vector<HostReading
   plan.items = desired.items;
   plan.policy = site.policy.describe();
   plan.source = site.source;
+  plan.notes = plan.fleet.notes;
   std::vector<Step> steps = diff(desired, plan.readings, last_known, plan.notes);
-  Order order(desired, steps, plan.notes);
-  lay_out(plan, std::move(steps), order.groups());
+  const Order order(desired, steps, plan.notes);
+  lay_out(plan, std::move(steps), order);
   check_labels(plan, site.policy);
   note_what_is_odd(plan, site, desired, last_known);
+  note_places(plan);
   return plan;
 }
 

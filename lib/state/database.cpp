@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -52,10 +53,33 @@ std::string Statement::text(int column) const {
                : std::string();
 }
 
-Database::Database(const std::filesystem::path& file) : file_(file) {
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+namespace {
+
+/// The name to open a file by that is only read. Readers of a WAL need its index beside the file, which can't
+/// be made here; where there is no WAL, nobody writes, and the file is all there is.
+std::string name_to_read(const std::filesystem::path& file) {
+  std::string uri = "file:";
+  for (const char c : file.string())
+    if (c == '?' || c == '#' || c == '%')
+      uri += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    else
+      uri += c;
+  std::error_code error;
+  const bool has_wal = std::filesystem::file_size(file.string() + "-wal", error) > 0 && !error;
+  return uri + (has_wal ? "?mode=ro" : "?immutable=1");
+}
+
+}  // namespace
+
+Database::Database(const std::filesystem::path& file, Access access) : file_(file) {
+  const int flags =
+      SQLITE_OPEN_NOMUTEX | (access == Access::read ? SQLITE_OPEN_READONLY | SQLITE_OPEN_URI
+                                                    : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  const std::string name = access == Access::write  ? file.string()
+                           : access == Access::read ? name_to_read(file)
+                                                    : ":memory:";
   sqlite3* opened = nullptr;
-  const int code = sqlite3_open_v2(file.c_str(), &opened, flags, nullptr);
+  const int code = sqlite3_open_v2(name.c_str(), &opened, flags, nullptr);
   handle_.reset(opened);
   if (code != SQLITE_OK) {
     std::string why = opened ? sqlite3_errmsg(opened) : "no memory";
@@ -67,6 +91,7 @@ Database::Database(const std::filesystem::path& file) : file_(file) {
         fmt::format("the state file {} can't be opened: {}. Give another with --state", file.string(), why));
   }
   sqlite3_busy_timeout(handle(), 5000);  // milliseconds; another process that reads history
+  if (access != Access::write) return;
   execute("PRAGMA journal_mode=WAL");
   execute("PRAGMA synchronous=FULL");
   execute("PRAGMA foreign_keys=ON");

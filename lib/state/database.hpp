@@ -39,8 +39,13 @@ class Statement {
 
 class Database {
  public:
-  /// WAL, synchronous=FULL. Throws Error(system) that names the file.
-  explicit Database(const std::filesystem::path& file);
+  enum class Access : std::uint8_t {
+    write,      ///< WAL, synchronous=FULL; made when it is not there
+    read,       ///< of a file in a folder that we may not write
+    in_memory,  ///< empty, and gone with the object; the file is only named in errors
+  };
+  /// Throws Error(system) that names the file.
+  explicit Database(const std::filesystem::path& file, Access access = Access::write);
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 

@@ -46,6 +46,33 @@ double now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
+/// Why we have no right to write the file, or to make it; empty when we have it, or when that is not what is
+/// wrong.
+std::string forbidden(const std::filesystem::path& file) {
+  const auto denied = [](const std::filesystem::path& path, int what) {
+    return ::faccessat(AT_FDCWD, path.c_str(), what, AT_EACCESS) != 0 &&
+           (errno == EACCES || errno == EPERM || errno == EROFS);
+  };
+  const auto because = [](const std::string& what, const std::string& remedy) {
+    return fmt::format("{}: {}. {} with --state", what, std::strerror(errno), remedy);
+  };
+  const std::string sentence = fmt::format("the state file {} can't be written", file.string());
+  if (denied(file, W_OK)) return because(sentence, "Give another");
+  const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : ".";
+  std::error_code error;
+  if (std::filesystem::exists(folder, error))
+    return std::filesystem::is_directory(folder, error) && denied(folder, W_OK | X_OK)
+               ? because(sentence, "Give another")
+               : "";
+  std::filesystem::path above = std::filesystem::absolute(folder);
+  while (above.has_relative_path() && ::faccessat(AT_FDCWD, above.c_str(), F_OK, AT_EACCESS) != 0)
+    above = above.parent_path();
+  return std::filesystem::is_directory(above, error) && denied(above, W_OK | X_OK)
+             ? because(fmt::format("the folder {} for the state can't be made", folder.string()),
+                       "Give another file")
+             : "";
+}
+
 /// The folder of the file, made 0700 when it is ours to make.
 void make_folder(const std::filesystem::path& file) {
   const std::filesystem::path folder = file.parent_path();
@@ -123,6 +150,7 @@ std::string written_in(int fd) {
 struct State::Impl {
   std::filesystem::path file;
   std::unique_ptr<Database> database;
+  std::string why_read_only;
   int lock = -1;
 
   std::string meta(const char* key) {
@@ -166,11 +194,26 @@ struct State::Impl {
           fmt::format("the state file {} has schema {}, this version knows {}: was it made by a newer Tutti?",
                       file.string(), version, schema_version));
   }
+  /// What can be known without writing anything.
+  void open_to_read() {
+    try {
+      database = std::make_unique<Database>(file, Database::Access::read);
+      if (meta("schema") == std::to_string(schema_version)) return;
+    } catch (const Error&) {  // not there, or not for us to read
+    }
+    database = std::make_unique<Database>(file, Database::Access::in_memory);
+    prepare();
+  }
   std::filesystem::path lock_file() const { return file.string() + ".lock"; }
 };
 
 State::State(std::filesystem::path file) : impl_(std::make_unique<Impl>()) {
   impl_->file = std::move(file);
+  impl_->why_read_only = forbidden(impl_->file);
+  if (!impl_->why_read_only.empty()) {
+    impl_->open_to_read();
+    return;
+  }
   make_folder(impl_->file);
   const mode_t before = ::umask(0077);
   try {
@@ -190,6 +233,7 @@ void State::close() noexcept {
 }
 
 const std::filesystem::path& State::file() const noexcept { return impl_->file; }
+const std::string& State::why_read_only() const noexcept { return impl_->why_read_only; }
 std::string State::lineage() const { return impl_->meta("lineage"); }
 
 std::int64_t State::next_epoch() {
@@ -207,6 +251,7 @@ std::int64_t State::seen(const std::string& host) const {
 }
 
 void State::saw(const std::string& host, std::int64_t epoch) {
+  if (!impl_->why_read_only.empty()) return;
   Statement(*impl_->database,
             "INSERT INTO host VALUES(?,?) ON CONFLICT(name) DO UPDATE SET epoch=max(epoch,excluded.epoch)")
       .bind(1, host)
@@ -224,6 +269,7 @@ std::string State::holder() const {
 
 void State::hold(const std::string& why) {
   if (impl_->lock >= 0) return;
+  if (!impl_->why_read_only.empty()) throw Error(ErrorCode::system, impl_->why_read_only);
   const std::string file = impl_->lock_file().string();
   const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0)
@@ -381,13 +427,21 @@ void State::forget_before(int run) {
 }
 
 void State::remember(const HostReading& reading) {
-  if (!reading.reached) return;
+  if (!reading.reached || !impl_->why_read_only.empty()) return;
   Database& db = *impl_->database;
   Transaction transaction(db);
   Statement(db, "DELETE FROM instance WHERE host=?").bind(1, reading.host).run();
   Statement insert(db, "INSERT OR REPLACE INTO instance VALUES(?,?,?)");
   for (const HostReading::Entry& one : reading.entries)
     insert.bind(1, reading.host).bind(2, one.entry.service).bind(3, one.entry.to_json()).run();
+  transaction.commit();
+}
+
+void State::forget_host(const std::string& host) {
+  if (!impl_->why_read_only.empty()) throw Error(ErrorCode::system, impl_->why_read_only);
+  Transaction transaction(*impl_->database);
+  for (const char* sql : {"DELETE FROM instance WHERE host=?", "DELETE FROM host WHERE name=?"})
+    Statement(*impl_->database, sql).bind(1, host).run();
   transaction.commit();
 }
 

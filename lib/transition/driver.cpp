@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "support/describe.hpp"
-#include "transition/bodies.hpp"
 #include <tutti/error.hpp>
 
 namespace tutti {
@@ -43,12 +42,6 @@ struct Driver::Impl {
   Body body(const StartTask& start) {
     const Step& step = plan.at(start.step);
     if (start.kind == TaskKind::compensation) return compensations_of(start.step).at(start.serial - 1);
-    if (start.kind == TaskKind::verify) {
-      // On an install there is no old service to validate: nothing of the new one may be left.
-      if (step.old_definition)
-        return [old = step.old_definition](Context c) { return verify_service(std::move(c), old); };
-      return [fresh = step.new_definition](Context c) { return verify_gone(std::move(c), fresh); };
-    }
     return
         [procedure = transition_of(step), &step](Context c) { return procedure(std::move(c), change(step)); };
   }
@@ -152,8 +145,6 @@ DefinitionPtr Context::shared(const Definition& service) const {
     if (known && (known.get() == &service || *known == service)) return known;
   return std::make_shared<const Definition>(service);
 }
-
-std::string Context::next_token() const { return driver_->impl_->executor.next_token(task_); }
 
 const Host& Context::current_host() const {
   const Driver::Impl& driver = *driver_->impl_;

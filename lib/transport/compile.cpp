@@ -176,7 +176,7 @@ class Compiler {
     return start;
   }
   static Compiled started(frames::Start start, const Definition& d) {
-    const double seconds = start.limit + start.grace + (start.check.empty() ? 0 : probe_seconds);
+    const double seconds = start.limit + start.grace + (start.check.empty() ? 0 : start.check_limit);
     Compiled compiled = frame(std::move(start), seconds);
     compiled.items = d.items();
     return compiled;
@@ -196,8 +196,10 @@ class Compiler {
       start.daemon = found->second.is_daemon;
       start.program = program(found->second);
       start.limit = limit(found->second.limit);
-      if (const Command* how = request_.idempotent && !start.daemon ? check(d) : nullptr)
+      if (const Command* how = request_.idempotent && !start.daemon ? check(d) : nullptr) {
         start.check = how->argv;
+        start.check_limit = how->limit;
+      }
     }
     return started(std::move(start), d);
   }
@@ -230,13 +232,17 @@ class Compiler {
     } else if (const auto found = d.programs.find("stop"); found != d.programs.end()) {
       stop.program = program(found->second);
       stop.limit = limit(found->second.limit);
-      if (const Command* how = check(d)) stop.check = how->argv;
-      // A `validate` that fails does not say that nothing runs; `alive` is there to say it.
+      // A `validate` that fails does not say that nothing runs: `alive` is there to say it. Only of what was
+      // well before, and whose `stop` fails, is it taken for that.
       stop.gone = d.has_hook("alive");
+      if (const Command* how = stop.gone || !request_.untried ? check(d) : nullptr) {
+        stop.check = how->argv;
+        stop.check_limit = how->limit;
+      }
     } else {
       return nothing_to_do();
     }
-    const double seconds = stop.limit + stop.grace + probe_seconds;
+    const double seconds = stop.limit + stop.grace + (stop.check.empty() ? 0 : stop.check_limit);
     return frame(std::move(stop), seconds);
   }
 
@@ -262,10 +268,16 @@ class Compiler {
     if (const DefinitionPtr d = manifest.new_definition ? manifest.new_definition : manifest.old_definition)
       set_probe(entry, *d);
     Compiled compiled = frame(std::move(entry), 0);
-    if (manifest.new_definition) compiled.items = manifest.new_definition->items();
     // A first entry promises what is to come. A last one may bring hooks that changed alone, or take
-    // back what was there: then it must be written even if the store has lost something.
-    compiled.items_required = request_.operation == Operation::begin;
+    // back what was there: then it must be written even if the store has lost something. So must one that
+    // names what an ended run left over.
+    if (manifest.new_definition) {
+      const bool is_first = request_.operation == Operation::begin;
+      const Definition& promised =
+          is_first && request_.definition ? *request_.definition : *manifest.new_definition;
+      compiled.items = promised.items();
+      compiled.items_required = is_first && promised == *manifest.new_definition;
+    }
     return compiled;
   }
 

@@ -234,6 +234,8 @@ std::string encode(const Lock& lock) {
       .option("expect", expect);
   if (lock.end_others) frame.option("others", "end");
   if (lock.forget_before > 0) frame.option("forget", std::to_string(lock.forget_before));
+  if (!lock.name.empty()) frame.option("name", word(lock.name, "name"));
+  if (!lock.was.empty()) frame.option("was", word(lock.was, "name"));
   return frame.end();
 }
 
@@ -251,6 +253,7 @@ std::string encode(const Run& run) {
 std::string encode(const Start& start) {
   Frame frame("START", start.id, start.token);
   frame.seconds("limit", start.limit).seconds("grace", start.grace);
+  if (!start.check.empty()) frame.seconds("check_limit", start.check_limit);
   frame.option("service", word(start.service, "service"))
       .option("def", word_or_none(start.definition, "definition"))
       .flag("daemon", start.daemon)
@@ -268,6 +271,7 @@ std::string encode(const Start& start) {
 std::string encode(const Stop& stop) {
   Frame frame("STOP", stop.id, stop.token);
   frame.seconds("limit", stop.limit).seconds("grace", stop.grace);
+  if (!stop.check.empty()) frame.seconds("check_limit", stop.check_limit);
   frame.option("service", word(stop.service, "service")).flag("daemon", stop.daemon).flag("gone", stop.gone);
   return frame.program(stop.program).argument_lines("check", stop.check).end();
 }
@@ -451,6 +455,15 @@ class Words {
   void end() const {
     if (!at_end_) bad("with too many words", line_);
   }
+  [[nodiscard]] bool more() const noexcept { return !at_end_; }
+  /// Of KEY=WORD the word.
+  std::string option(std::string_view key) {
+    const auto text = next();
+    const auto value = text.substr(std::min(text.size(), key.size() + 1));
+    if (!text.starts_with(std::string(key) + '=') || !is_word(value))
+      bad("with a key that means nothing here", line_);
+    return std::string(value);
+  }
   /// All that is left: a sentence.
   [[nodiscard]] std::string rest() const { return at_end_ ? std::string() : std::string(rest_); }
 
@@ -560,6 +573,7 @@ Manifest parse_manifest(Words& words, Cursor& cursor, const Limits& limits) {
   manifest.nonce = words.word_or_none();
   const auto count = words.size(limits.entries, "entries");
   const auto found = words.size(limits.paths, "paths");
+  if (words.more()) manifest.name = words.option("name");
   words.end();
   // First where the entries are, so that nothing is copied before all of it is there.
   std::vector<std::pair<Words, std::string_view>> entries;

@@ -26,7 +26,8 @@
 //   OK 2 BOOT SHELL UID           creates nothing, locks nothing. SHELL is a word or `unknown`.
 // READ ID paths=0                 the manifest, and what stands at paths that the site wants; needs no lock.
 //     lines: paths "SERVICE PATH".
-//   R ID read LINEAGE|- EPOCH HOLDER|- NONCE|- N P     HOLDER is text. Never seen us: - 0 - - 0 P
+//   R ID read LINEAGE|- EPOCH HOLDER|- NONCE|- N P [name=NAME]    HOLDER is text. Never seen us: - 0 - - 0 P
+//     NAME: what the host is called in this site.
 //     then N entries by name: E SERVICE LIVE SIZE, then SIZE bytes, the entry's JSON;
 //     then P lines: P INDEX WHAT, for paths (counted from 0) that are not SERVICE's own already. WHAT: file,
 //     link, directory, other, unreachable (we may not look there), service:SERVICE (of this site, which has
@@ -34,7 +35,7 @@
 //     alive, dead, unknown, torn (the bytes are what is there, not an entry). Each is read in one piece, but
 //     not all of them at one moment, and LIVE is judged just before.
 //   R ID error WHY                WHY: text.
-// LOCK ID lineage= epoch= seen=0 nonce=- holder=- expect=- others=keep forget=0
+// LOCK ID lineage= epoch= seen=0 nonce=- holder=- expect=- others=keep forget=0 name=- was=-
 //   R ID locked NONCE             and the fence stands at LINEAGE EPOCH HOLDER. holder: text.
 //   R ID refused WHY DETAIL       nothing was changed; LOCK may be tried again. DETAIL: text or '-'.
 //     busy       PID: a living runner with this epoch (or somebody for 5 seconds) holds the lock
@@ -43,6 +44,7 @@
 //     went-back  EPOCH that stands: lower than seen=, so the host was restored from an old image. An
 //                absent fence is taken for a fresh machine where there is no manifest entry either.
 //     nonce      the host's, or `absent`: it is not nonce=
+//     name       the host's in this site: it is neither name= nor was=
 //     state      sentence: the state cannot be read or written
 //     baseline   a command that the host lacks
 //   expect= exactly what stands: a take-over, which may displace a living owner of that lineage.
@@ -50,6 +52,7 @@
 //   others=keep; with others=end what was begun under another lineage or epoch and has not ended is ended
 //   before the answer comes, so that it cannot act beside what follows.
 //   A runner that holds the lock may LOCK again.
+//   name=NAME is kept as what the host is called in this site.
 //   forget=RUN, with others=end: the records and outputs of runs before that one go (the second part of a
 //   token says the run), those of effects outside of a run (i.LINEAGE.EPOCH-N) of other epochs, and logs of
 //   daemons that no manifest entry speaks of any more.
@@ -220,6 +223,8 @@ struct Lock {
   std::optional<Fence> expect = {};
   bool end_others = false;
   int forget_before = 0;  ///< with end_others: the run
+  std::string name = {};  ///< empty: none said
+  std::string was = {};   ///< empty: no other one is replaced
 };
 struct Run {
   std::string id = {};
@@ -252,6 +257,7 @@ struct Start {
   std::vector<InstalledFile> files = {};
   Program program = {};
   std::vector<std::string> check = {};
+  Seconds check_limit = 10;
   Seconds limit = 60;
   Seconds grace = 2;
 };
@@ -263,6 +269,7 @@ struct Stop {
   bool gone = false;
   Program program = {};
   std::vector<std::string> check = {};
+  Seconds check_limit = 10;  ///< of each time that the check is run
   Seconds limit = 60;
   Seconds grace = 10;
 };
@@ -397,6 +404,7 @@ struct Manifest {
   std::optional<Fence> fence;  ///< none: it never saw us
   std::string holder;
   std::string nonce;
+  std::string name;                    ///< of the host in this site; empty: none is kept
   std::vector<ManifestEntry> entries;  ///< by name
   std::vector<FoundPath> paths;
 };

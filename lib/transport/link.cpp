@@ -173,6 +173,8 @@ void Link::ask_next(Effect& effect) {
                         .holder = authority_->holder};
       lock.end_others = authority_->ends_others;
       lock.forget_before = authority_->ends_others ? authority_->forget_before : 0;
+      lock.name = authority_->name;
+      lock.was = authority_->was;
       if (authority_->displace && !authority_->displace->lineage.empty())
         lock.expect = frames::Fence{authority_->displace->lineage, authority_->displace->epoch};
       return ask(Stage::lock, id, frames::encode(lock), lock_seconds);

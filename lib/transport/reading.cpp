@@ -56,6 +56,7 @@ HostReading to_reading(const std::string& host, const frames::Manifest& manifest
                      .epoch = manifest.fence->epoch,
                      .holder = to_utf8(manifest.holder)};
   reading.nonce = manifest.nonce;
+  reading.name = manifest.name;
   std::vector<const frames::ManifestEntry*> sorted;
   for (const frames::ManifestEntry& one : manifest.entries) sorted.push_back(&one);
   std::sort(sorted.begin(), sorted.end(),

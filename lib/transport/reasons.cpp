@@ -148,6 +148,11 @@ std::string why_refused(const Host& host, const frames::Refused& refused) {
         "{} was restored from an old image: its records are those of epoch {}, older than what this site "
         "did there; what it holds must be looked at before anything is deployed to it",
         host.name, escaped(refused.detail));
+  if (why == "name")
+    return fmt::format(
+        "{} is called '{}' in this site: deploy with --accept-name if it is the same machine under a "
+        "new name, else correct its address",
+        whereabouts(host), escaped(refused.detail));
   if (why == "nonce")
     return fmt::format("{}: its records are not those that this run wrote: they were lost or replaced",
                        host.name);

@@ -156,6 +156,7 @@ std::string Request::hash(const std::string& canonical_definition) const {
   all.number("limit", limit);
   all.number("every", every);
   if (idempotent) all.text("idempotent", "yes");
+  if (untried) all.text("untried", "yes");
   all.texts("paths", paths);
   return all.digest();
 }

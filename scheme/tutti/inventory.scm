@@ -21,8 +21,26 @@
             inventory-ansible
             inventory-ec2
             file-inventory
+            call-with-one-answer
             strangers
             class-name))
+
+;; What files held when they were read, by name: a hash table while the hosts of a site are asked for, else #f.
+(define %answers (make-parameter #f))
+
+(define (call-with-one-answer thunk)
+  "Call THUNK, which asks an inventory class by class.  Each file is read once meanwhile: a fleet is one answer."
+  (parameterize ((%answers (make-hash-table)))
+    (thunk)))
+
+(define (once file read)
+  "Return what the thunk READ returns for FILE, which is not called again while a fleet is asked for."
+  (match (and (%answers) (hash-ref (%answers) file))
+    ((answer) answer)
+    (#f (let ((answer (read)))
+          (when (%answers)
+            (hash-set! (%answers) file (list answer)))
+          answer))))
 
 (define (class-name class)
   "Return the name of CLASS, a host class or a string."
@@ -104,9 +122,11 @@
 (define (file-inventory file)
   "Return the inventory that the file called FILE holds, as JSON or, named *.scm, as Scheme data."
   (define (all)
-    (if (string-suffix? ".scm" file)
-        (read-scheme-file file)
-        (map vector->host (%inventory-file file))))
+    (once file
+          (lambda ()
+            (if (string-suffix? ".scm" file)
+                (read-scheme-file file)
+                (map vector->host (%inventory-file file))))))
   (let ((inventory (lambda (class)
                      (filter (lambda (host) (equal? (host-class-of host) (class-name class)))
                              (all)))))
@@ -116,17 +136,9 @@
 
 (define (strangers-in file hosts classes)
   "Return a sentence for each class of HOSTS, which FILE holds, that is none of CLASSES."
-  (map (lambda (class)
-         (let ((names (filter-map (lambda (host)
-                                    (and (equal? (host-class-of host) class) (host-name host)))
-                                  hosts)))
-           (format #f "~a: ~a is of class '~a', which this site does not have~@[; did you mean '~a'?~]"
-                   file
-                   (match names
-                     ((one) (format #f "host '~a'" one))
-                     ((first . rest) (format #f "host '~a' and ~a more" first (length rest))))
-                   class (nearest class classes))))
-       (lset-difference string=? (delete-duplicates (map host-class-of hosts)) classes)))
+  (%notes-on-classes file
+                     (map (lambda (host) (cons (host-name host) (host-class-of host))) hosts)
+                     classes))
 
 (define (strangers inventory classes)
   "Return a sentence for each class, none of CLASSES, of which INVENTORY is known to have hosts."

@@ -42,12 +42,13 @@
             site-view-of
             check-site
             make-plan
+            take-names!
             execute-plan
             frames-sent))
 
 ;; A site in use.
 (define-record-type <site>
-  (make-site-in-use configuration file files state-file handle hosts notes deployment view)
+  (make-site-in-use configuration file files state-file handle hosts deployment view)
   site?
   (configuration site-configuration-of)
   (file          site-file)                 ; of the program, or #f
@@ -55,7 +56,6 @@
   (state-file    site-state-file)
   (handle        site-handle)               ; on the site and its fleet
   (hosts         site-hosts)                ; hash table from names to hosts
-  (notes         site-notes)                ; sentences about its inventory
   (deployment    %site-deployment set-site-deployment!)  ; handle, once opened
   (view          %site-site-view set-site-site-view!))    ; site view, once elaborated
 
@@ -153,12 +153,7 @@ is the name of the file in which its state is kept."
       (make-site-in-use configuration (and loaded program) files
                         (or state
                             (string-append folder "/.tutti/" site-name ".db"))
-                        handle (host-table handle)
-                        (strangers (if inventory
-                                       (file-inventory inventory)
-                                       (site-configuration-host-class->hosts configuration))
-                                   (map host-class-name (site-configuration-host-classes configuration)))
-                        #f #f))))
+                        handle (host-table handle) #f #f))))
 
 (define (site-deployment site)
   "Return the handle on the deployment of SITE, opened when this is first called."
@@ -254,11 +249,6 @@ is the name of the file in which its state is kept."
 ;;; Planning and executing.
 ;;;
 
-(define (with-notes plan site)
-  "Return PLAN, with what is to be said about the inventory of SITE."
-  (for-each (lambda (note) (%plan-add-note! plan note)) (site-notes site))
-  plan)
-
 (define (with-waves owner plan site)
   "Return PLAN, with its waves if the policy of SITE must be asked here for them."
   (let ((predicate (policy-predicate (site-configuration-policy (site-configuration-of site)))))
@@ -275,16 +265,17 @@ is the name of the file in which its state is kept."
     (lambda (elaboration desired)
       (let ((plan (call-with-program-named (site-file site) (site-files site)
                     (lambda () (%check-plan (site-handle site) desired)))))
-        (with-waves (site-handle site) (with-notes plan site) site)))))
+        (with-waves (site-handle site) plan site)))))
 
-(define (make-plan site)
-  "Return a plan for SITE: the manifests of its hosts are read, and nothing is changed."
+(define* (make-plan site #:key (accept-names? #f))
+  "Return a plan for SITE: the manifests of its hosts are read, and nothing is changed.  A host that has another
+name in the site is refused unless ACCEPT-NAMES? is true."
   (let ((deployment (site-deployment site)))
     (call-with-values (lambda () (elaborated site deployment))
       (lambda (elaboration desired)
-        (let ((plan (%deployment-plan deployment desired)))
+        (let ((plan (%deployment-plan deployment desired accept-names?)))
           (set-site-site-view! site (site-view site elaboration))
-          (with-waves deployment (with-notes plan site) site))))))
+          (with-waves deployment plan site))))))
 
 (define (transition-body site)
   "Return a procedure from a step to the thunk that is its transition."
@@ -346,6 +337,10 @@ whole, here and on the hosts."
         (unless finished?                   ; the run stays open; the next plan says how to go on
           (false-if-exception (%deployment-finish! deployment)))))
     (%deployment-finish! deployment)))
+
+(define* (take-names! site plan #:key (take-over? #f))
+  "Give the hosts of PLAN that have other names in SITE those of the inventory.  Executing PLAN does this too."
+  (%deployment-take-names! (site-deployment site) plan take-over?))
 
 (define (frames-sent site)
   "Return how many request frames were sent to the hosts of SITE so far."

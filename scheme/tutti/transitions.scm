@@ -3,7 +3,8 @@
 ;;; Commentary:
 ;;;
 ;;; The operations of transitions.  A transition is straight-line code that holds the old and the new service
-;;; at once; each operation suspends it until its effect on the host has come back.  `start', `stop' and `put-file' are undone when the transition fails.
+;;; at once; each operation suspends it until its effect on the host has come back.  `start', `stop', `put-file' and
+;;; `drain' are undone when the transition fails: the library decides how, and in which order.
 ;;;
 ;;; Code:
 
@@ -174,25 +175,17 @@ INPUT is a string or an output."
            (environment->alist "wait-until" environment))
   #t)
 
-(define (undone-by thunk)
-  "Let THUNK undo what comes next, if the transition fails; outside of transitions nothing is undone."
-  (unless (or (compensating?) (not (%context)) (immediate? (%context)))
-    (register-compensation thunk)))
-
 (define (start service)
   "Start SERVICE on the host.  If the transition fails it is stopped."
   (check-service "start" service)
-  (undone-by (lambda () (perform 'stop service #t #f #f)))
-  (perform 'start service (compensating?) #f #f)
+  (perform 'start service #f #f #f)
   *unspecified*)
 
 (define (stop service)
   "Stop SERVICE on the host.  If the transition fails it is started again, unless it is a one-shot: that ran to
 its end."
   (check-service "stop" service)
-  (unless (%definition-one-shot? service)
-    (undone-by (lambda () (perform 'start service #t #f #f))))
-  (perform 'stop service (compensating?) #f #f)
+  (perform 'stop service #f #f #f)
   *unspecified*)
 
 (define (reload service)
@@ -211,7 +204,6 @@ its end."
 (define (drain service)
   "Let all that require or connect to SERVICE hold back from it here: run their 'drain' programs, on their
 hosts.  If the transition fails they are undrained."
-  (undone-by (lambda () (perform 'undrain service #f #f #f)))
   (on-consumers 'drain "drain" service))
 
 (define (undrain service)
@@ -229,14 +221,6 @@ hosts.  If the transition fails they are undrained."
   (unless (and (string? path) (string? text))
     (fail "put-file: a path and a text are wanted, two strings, not ~s and ~s" path text))
   (check-mode (format #f "put-file '~a'" path) mode)
-  (match (%context)
-    ((? task? task)
-     (unless (compensating?)
-       ;; The registration takes a number of its own, so the token is that of the effect after it.
-       (let ((token #f))
-         (register-compensation (lambda () (perform 'restore-file path token #f #f)))
-         (set! token (%next-token (task-run task) (task-id task))))))
-    (_ #f))
   (perform 'put-file path text mode #f)
   *unspecified*)
 

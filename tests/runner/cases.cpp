@@ -309,6 +309,32 @@ RUNNER_CASE("runner: a lower epoch, another lineage and another nonce are refuse
   CHECK(second.run("t2", {"true"}).succeeded());
 }
 
+RUNNER_CASE("runner: a host keeps its name in the site, and another one only takes the place of the one that "
+            "is told") {
+  auto runner = host.connect();
+  host.nonce = runner.call<Locked>(host.authority(1)).nonce;
+  CHECK(runner.call<Manifest>(Read{}).name.empty());  // who says no name leaves none
+  auto frame = host.authority(1);
+  frame.name = "web1";
+  runner.call<Locked>(frame);
+  CHECK(contents(host.state("name")) == "web1 .\n");
+  CHECK(runner.call<Manifest>(Read{}).name == "web1");
+  CHECK(runner.call<Locked>(host.authority(1)).nonce == host.nonce);  // nor asks for one
+  frame.name = "db1";
+  auto refused = runner.call<Refused>(frame);
+  CHECK(refused.why == "name");
+  CHECK(refused.detail == "web1");
+  frame.was = "web2";
+  CHECK(runner.call<Refused>(frame).why == "name");
+  auto other = host.connect();
+  CHECK(other.call<Refused>(frame).why == "name");  // also while the lock is held: it says more than `busy`
+  frame.was = "web1";
+  runner.call<Locked>(frame);
+  CHECK(runner.call<Manifest>(Read{}).name == "db1");
+  runner.call<Locked>(frame);  // once more, after an answer that was lost
+  CHECK(contents(host.state("name")) == "db1 .\n");
+}
+
 RUNNER_CASE("runner: a living holder of the same epoch is left alone, one of a lower epoch is displaced") {
   auto first = host.lock();
   auto second = host.connect();
@@ -1333,6 +1359,50 @@ RUNNER_CASE("runner: a service that is a program is stopped, and seen to be gone
   stop.token = "t7";
   stop.program.argv.clear();
   CHECK(runner.call<Done>(stop).how == How::exit);
+}
+
+RUNNER_CASE(
+    "runner: a check that gives no answer ends a stop at its own limit, and nothing is said to be gone") {
+  auto runner = host.lock();
+  Stop stop{.token = "t1",
+            .service = "db",
+            .gone = true,
+            .program = {.argv = {"true"}},
+            .check = {"sleep", "300"},
+            .check_limit = 0.5,
+            .limit = 300};
+  auto done = runner.call<Done>(stop);
+  CHECK(done.how == How::error);
+  CHECK(done.error.preview ==
+        "whether db lives is not known: its alive? (or validate) did not end within 0.50 s\n");
+  stop.token = "t2";
+  stop.program.argv = {"false"};
+  done = runner.call<Done>(stop);
+  CHECK_FALSE(done.succeeded());
+  CHECK(done.error.preview.find("whether db lives is not known") != std::string::npos);
+  stop.check_limit = 10;
+  int n = 2;
+  for (const char* script : {"kill -9 $$", "exit 127", "exit 126"}) {
+    stop.token = "t" + std::to_string(++n);
+    stop.check = {"sh", "-c", script};
+    done = runner.call<Done>(stop);
+    CHECK_FALSE(done.succeeded());
+    CHECK(done.error.preview.find("whether db lives is not known") != std::string::npos);
+  }
+}
+
+RUNNER_CASE("runner: what may run already is not started beside it when its check gives no answer") {
+  auto runner = host.lock();
+  Start start{.token = "t1",
+              .service = "db",
+              .already = true,
+              .program = {.argv = {"touch", host.path("started")}},
+              .check = {"sleep", "300"},
+              .check_limit = 0.5};
+  const auto done = runner.call<Done>(start);
+  CHECK(done.how == How::error);
+  CHECK(done.error.preview.find("whether db lives is not known") != std::string::npos);
+  CHECK_FALSE(exists(host.path("started")));
 }
 
 // ------------------------------------------------------------------ files and items

@@ -39,6 +39,8 @@ TEST_CASE("frames: a frame is a header, lines and bytes") {
   CHECK(encode(Read{.id = "1", .paths = {{"web", "/a b\n"}}}) == "READ 1 paths=1\nweb /a b%0A\n");
   CHECK(encode(Lock{.id = "1", .lineage = "L", .epoch = 3, .holder = "a b", .expect = Fence{"M", 2}}) ==
         "LOCK 1 lineage=L epoch=3 seen=0 nonce=- holder=a%20b expect=M:2\n");
+  CHECK(encode(Lock{.id = "1", .lineage = "L", .epoch = 3, .name = "h2", .was = "h1"}) ==
+        "LOCK 1 lineage=L epoch=3 seen=0 nonce=- holder=- expect=- name=h2 was=h1\n");
   const Run run{.id = "1",
                 .token = "t",
                 .program = {.argv = {"a\n", "-"}, .env = {{"X", "%"}}, .user = "bob", .cwd = "/"},
@@ -73,7 +75,7 @@ TEST_CASE("frames: what cannot be sent is refused before anything is") {
 
 TEST_CASE("frames: replies are found however the bytes are cut") {
   const std::string bytes = "NEED\nOK 2 boot dash 1000\n"
-                            "R 1 read L 3 anna@desk n-1 2 3\nE db alive 3\nR \nE web torn 0\n"
+                            "R 1 read L 3 anna@desk n-1 2 3 name=h1\nE db alive 3\nR \nE web torn 0\n"
                             "P 0 link\nP 7 service:db\nP 8 site:other:web\n"
                             "R 2 done exit 7 2 - 5000 " +
                             digest + " 2 4\nohrror" +
@@ -89,6 +91,7 @@ TEST_CASE("frames: replies are found however the bytes are cut") {
     CHECK(std::get<Greeting>(replies[1].answer).uid == 1000);
     const auto& manifest = std::get<Manifest>(replies[2].answer);
     CHECK(manifest.fence == Fence{"L", 3});
+    CHECK(manifest.name == "h1");
     CHECK(manifest.entries.at(0).bytes == "R \n");
     CHECK(manifest.entries.at(1).life == Life::torn);
     REQUIRE(manifest.paths.size() == 3);
@@ -135,6 +138,9 @@ TEST_CASE("frames: what a host must not answer is an error that says so") {
                                "R 1 read - 0 - - 0 1\nP 0 sings\n",
                                "R 1 read - 0 - - 0 1\nP 0 service:\n",
                                "R 1 read - 0 - - 0 1\nP 0 site:web\n",
+                               "R 1 read L 3 - - 0 0 nam=h1\n",
+                               "R 1 read L 3 - - 0 0 name=a/b\n",
+                               "R 1 read L 3 - - 0 0 name\n",
                                "R 1 items 1\n../x\n",
                                "R 1 error 100%\n",
                                std::string(5000, 'x')};

@@ -70,7 +70,7 @@ struct TUTTI_EXPORT Definition {
   std::map<std::string, std::string> environment = {};
   std::string user = {};
   std::string directory = {};                         ///< working directory of its programs
-  std::map<std::string, std::string> endpoints = {};  ///< name → port
+  std::map<std::string, std::string> endpoints = {};  ///< name → port: "53", "53/udp"
   bool one_shot = false;
   // handling; "start" and "stop" are running data
   std::map<std::string, Command> programs = {};  ///< by hook name: start, stop, validate, …

@@ -17,6 +17,10 @@
 
 namespace tutti {
 
+struct PlanOptions {
+  bool accept_names = false;  ///< a host that has another name in this site gets the one of the inventory
+};
+
 struct ExecuteOptions {
   bool take_over = false;  ///< displace the lineages that hold the hosts, as the plan read them
   bool dry_run = false;  ///< run the transitions with every effect taken to succeed; touch and record nothing
@@ -30,6 +34,7 @@ struct Status {
   std::optional<Generation> unfinished;
   std::string holder = {};  ///< of other processes, who executes that one now; empty: nobody
   Fleet fleet;
+  std::vector<std::string> notes = {};  ///< what a person should know besides
   [[nodiscard]] TUTTI_EXPORT std::string to_text() const;
 };
 
@@ -46,13 +51,17 @@ class TUTTI_EXPORT Deployment {
   [[nodiscard]] State& state() noexcept;
   [[nodiscard]] Transport& transport() noexcept;
 
-  /// Elaborates, reads the manifests, plans. Changes nothing anywhere.
-  [[nodiscard]] Plan plan();
+  /// Elaborates, reads the manifests, plans. Changes nothing anywhere. Throws Error: also when a host has
+  /// another name in this site than the inventory says, and when two hosts turn out to be one machine.
+  [[nodiscard]] Plan plan(const PlanOptions& = {});
   /// The same for a site whose settings were computed elsewhere.
-  [[nodiscard]] Plan plan(const Desired&);
+  [[nodiscard]] Plan plan(const Desired&, const PlanOptions& = {});
   /// Foreign lineages that hold hosts of the plan: "h1 is held by lineage 12ab… of root@laptop, epoch 7".
   [[nodiscard]] std::vector<std::string> foreign(const Plan&) const;
 
+  /// Hosts of the plan that have another name in this site get theirs; executing it does this too. Nothing
+  /// when there is none. Throws Error: locked, or what the host said.
+  void take_names(const Plan&, const ExecuteOptions& = {});
   /// Executes; a generation is recorded. A dry run says what each transition would do if nothing failed and
   /// programs printed nothing, whatever the policy. Throws Error before anything is touched: locked (an
   /// unfinished run, another process, a foreign lineage), moved (a manifest changed since).
@@ -65,6 +74,9 @@ class TUTTI_EXPORT Deployment {
   /// Ends an unfinished run without touching hosts: what it left open, or nothing when there is none.
   std::vector<std::string> abandon();
   [[nodiscard]] Status status();
+  /// What is known of a host that is in no class any more is forgotten: plans do not tell of it any longer.
+  /// What it held when it was last seen. Throws Error for a host that is in a class, and for an unknown one.
+  std::vector<std::string> forget(const std::string& host);
   /// What a run did and printed; 0: the last run. Throws Error; see RunLog. Valid while this lives.
   [[nodiscard]] RunLog log(int run = 0, LogOptions = {});
   void interrupt() noexcept;

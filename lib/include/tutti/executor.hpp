@@ -15,11 +15,11 @@
 
 namespace tutti {
 
-/// One running body: a transition, one compensation, the verification. Of this process only.
+/// One running body: a transition, or one compensation that it registered. Of this process only.
 enum class TaskId : std::uint32_t {};
-enum class TaskKind : std::uint8_t { transition, compensation, verify };
+enum class TaskKind : std::uint8_t { transition, compensation };
 
-/// Start the body: the step's transition, its compensation number `serial`, or `validate old`.
+/// Start the body: the step's transition, or what it gave to on_roll_back() as number `serial`.
 struct StartTask {
   TaskId task;
   StepId step;
@@ -59,6 +59,11 @@ class TUTTI_EXPORT Clock {
   [[nodiscard]] virtual double now() const;
 };
 
+/// When a transition raises, what it did is undone, last first: `start` by a stop (unless it was refused
+/// because another daemon runs), `stop` by a start (unless of a one-shot), `put_file` by putting back what
+/// was there, `drain` by an undrain, and what it gave to on_roll_back() by that body. The first that fails
+/// ends it. Then the old service must validate, and live if it can tell; on an install nothing of the new one
+/// may live. All of this is the executor's own; a driver runs the bodies alone.
 class TUTTI_EXPORT Executor {
  public:
   /// Borrows all for its life. `run` is the number that the journal's State gave. Without a journal it is
@@ -76,7 +81,6 @@ class TUTTI_EXPORT Executor {
   // Answers. A task that has a request pending gives no other until it is resumed.
   void perform(TaskId, std::unique_ptr<Request>);                   ///< then ResumeTask or DropTask
   [[nodiscard]] std::optional<std::uint32_t> on_roll_back(TaskId);  ///< at once: the serial; none: dropped
-  [[nodiscard]] std::string next_token(TaskId) const;               ///< that the next perform() will have
   void done(TaskId);
   void raised(TaskId, std::string message);
   void answer(Answer);                      ///< to AskPolicy

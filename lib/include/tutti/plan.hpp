@@ -45,7 +45,8 @@ struct Step {
 struct Edge {
   StepId before;
   StepId after;
-  std::string why;  ///< "'web' requires 'db' (shop.scm:12)"
+  std::string why;          ///< "'web' requires 'db' (shop.scm:12)"
+  bool makes_room = false;  ///< on one host: what `before` has there would be in the way of `after`
 };
 
 struct TUTTI_EXPORT Plan {

@@ -59,10 +59,10 @@ struct Requirement {
 };
 using Connection = Requirement;
 
-/// A port by name: the address is that of the host.
+/// A port by name: the address is that of the host. Two services of a host have no port in common.
 struct Endpoint {
   std::string name;
-  Text port;
+  Text port;  ///< of TCP, such as "80"; of UDP, such as "53/udp", which is another one than "53"
 };
 
 /// A file of the service on its host, written before the service starts.

@@ -6,6 +6,8 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <tutti/platform.hpp>
@@ -37,16 +39,53 @@ struct HostClass {
   Declared declared = {};
 };
 
-/// Answers with the hosts of a class. The host's own `host_class` is filled in by who asks.
-using Inventory = std::function<std::vector<Host>(const std::string& host_class)>;
+/// Which hosts there are, by class. It is asked once for a fleet, for all classes of the site together:
+/// one answer is one fleet.
+class TUTTI_EXPORT Inventory {
+ public:
+  struct Answer {
+    std::vector<Host> hosts = {};  ///< each with its class; those of a class in order
+    std::vector<std::string> notes =
+        {};  ///< what a person should know: hosts of classes that were not asked for
+  };
+  using Function = std::function<Answer(const std::vector<std::string>& classes)>;
+
+  Inventory() = default;
+  /// Of a function that is asked for all classes at once.
+  explicit Inventory(Function function) : ask_(std::move(function)) {}
+  /// Of a function from the name of a class to its hosts, called once for each class.
+  template <class F>
+    requires std::is_invocable_r_v<std::vector<Host>, F&, const std::string&>
+  Inventory(F of_class)
+      : ask_([of_class = std::move(of_class)](const std::vector<std::string>& classes) {
+          Answer answer;
+          for (const std::string& host_class : classes)
+            for (Host& host : of_class(host_class)) {
+              host.host_class = host_class;
+              answer.hosts.push_back(std::move(host));
+            }
+          return answer;
+        }) {}
+
+  [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(ask_); }
+  /// Throws Error; whatever the function throws.
+  [[nodiscard]] Answer ask(const std::vector<std::string>& classes) const { return ask_(classes); }
+
+ private:
+  Function ask_;
+};
 
 [[nodiscard]] TUTTI_EXPORT Inventory inventory_list(std::map<std::string, std::vector<Host>> hosts);
-/// Reads `hosts.json` (format_version 1) when asked. Errors name the file and the key.
+/// Reads `hosts.json` (format_version 1) each time it is asked. Errors name the file and the key.
 [[nodiscard]] TUTTI_EXPORT Inventory inventory_file(std::string path);
 /// All hosts of such a file, with their classes. Errors name the file, the host and the key.
 [[nodiscard]] TUTTI_EXPORT std::vector<Host> hosts_in_file(const std::string& path);
 /// The answers of all, in order.
 [[nodiscard]] TUTTI_EXPORT Inventory inventory_append(std::vector<Inventory> inventories);
+/// A sentence for each class of `hosts`, which `where` holds, that is none of `classes`.
+[[nodiscard]] TUTTI_EXPORT std::vector<std::string> notes_on_classes(const std::string& where,
+                                                                     const std::vector<Host>& hosts,
+                                                                     const std::vector<std::string>& classes);
 
 struct Site {
   std::string name;
@@ -62,16 +101,18 @@ struct Site {
 /// the struct fields; an unknown key is an Error that names it and the nearest known one.
 [[nodiscard]] TUTTI_EXPORT Site site_from_json(std::string_view json);
 
-/// Hosts by class, as the inventory answered once: sorted as it answered, names unique.
+/// Hosts by class, as the inventory answered once: sorted as it answered, names unique, addresses too.
 struct TUTTI_EXPORT Fleet {
-  std::vector<Host> hosts;
+  std::vector<Host> hosts = {};
+  std::vector<std::string> notes = {};  ///< of the inventory; plans tell them
 
   /// Throws Error when there is none of that name.
   [[nodiscard]] const Host& at(const std::string& name) const;
   [[nodiscard]] const Host* find(const std::string& name) const noexcept;
 };
 
-/// Asks the inventory for every class. Throws Error for a malformed name, or a host in two classes.
+/// Asks the inventory. Throws Error for a malformed name, a host in two classes, or two hosts at one address
+/// and port.
 [[nodiscard]] TUTTI_EXPORT Fleet look_up(const Site& site);
 
 }  // namespace tutti

@@ -50,7 +50,8 @@ struct Generation {
 
 class TUTTI_EXPORT State {
  public:
-  /// Opens or creates the file (mode 0600, its folder 0700). Throws Error(system).
+  /// Opens or creates the file (mode 0600, its folder 0700). One that we have no right to write is only
+  /// read, or taken for empty when it can't even be read: see `why_read_only`. Throws Error(system).
   explicit State(std::filesystem::path file);
   ~State();
   /// Closes the database: nothing else may be called any more.
@@ -59,6 +60,8 @@ class TUTTI_EXPORT State {
   State& operator=(const State&) = delete;
 
   [[nodiscard]] const std::filesystem::path& file() const noexcept;
+  /// Why nothing is written here, a sentence; empty: it is. What deploys throws it as an Error(system).
+  [[nodiscard]] const std::string& why_read_only() const noexcept;
   /// Names this database on the hosts; made when the file is.
   [[nodiscard]] std::string lineage() const;
   /// One more than ever given out.
@@ -98,9 +101,11 @@ class TUTTI_EXPORT State {
   /// Of the runs before `run` only their line in the history is kept.
   void forget_before(int run);
 
-  /// The cache of manifests, for hosts that do not answer.
+  /// The cache of manifests, for hosts that do not answer. Nothing is remembered where nothing is written.
   void remember(const HostReading&);
   [[nodiscard]] std::map<Instance, ManifestEntry> last_known() const;
+  /// What is known of that host is forgotten: its manifest, and the last epoch that it had.
+  void forget_host(const std::string& host);
 
  private:
   struct Impl;

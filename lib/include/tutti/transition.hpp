@@ -77,7 +77,8 @@ struct Change {
 
 class Driver;
 
-/// What a transition acts through. Copies freely; valid while its run lasts.
+/// What a transition acts through. Copies freely; valid while its run lasts. When the transition fails, its
+/// effects are undone last first, as Executor says.
 class TUTTI_EXPORT Context {
  public:
   /// Awaited by the transition: suspends it until the effect has come back.
@@ -120,7 +121,6 @@ class TUTTI_EXPORT Context {
   friend class Driver;
   friend class EffectBase;
   void register_compensation(std::function<Transition(Context)>) const;
-  [[nodiscard]] std::string next_token() const;
   [[nodiscard]] DefinitionPtr shared(const Definition&) const;
   Driver* driver_ = nullptr;
   TaskId task_{};

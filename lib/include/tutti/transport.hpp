@@ -63,6 +63,7 @@ struct TUTTI_EXPORT Request {
   double limit = 0;                     ///< seconds; 0: the command's or the definition's
   double every = 0;                     ///< seconds between tries of wait_until; also of sleep: how long
   bool idempotent = false;              ///< a compensation: being so already is success
+  bool untried = false;                 ///< stop: it may never have validated, so that says nothing now
   std::vector<std::string> paths = {};  ///< sweep: files to remove
 
   /// One line for people and for the journal: `run db 2 migrate`, `put-file /etc/motd`.
@@ -127,6 +128,7 @@ struct HostReading {
   std::string why = {};  ///< when it was not
   Fence fence = {};
   std::string nonce = {};
+  std::string name = {};  ///< what the host is called in this site, as it keeps it; empty: nothing yet
   std::vector<Entry> entries = {};          ///< by service name
   std::string digest = {};                  ///< of the entries; a plan is executed on what it was made from
   std::map<std::string, Found> paths = {};  ///< of those asked about, where something stands
@@ -141,6 +143,8 @@ struct Authority {
   std::optional<Fence> displace = {};  ///< take-over: the fence that must be there
   bool ends_others = false;            ///< what was begun under another epoch, and has not ended, is ended
   int forget_before = 0;               ///< with ends_others: records and outputs of runs before this one go
+  std::string name = {};               ///< what the host is to be called in this site; empty: as it is
+  std::string was = {};                ///< another name that it may have there, and that is replaced
 };
 
 /// What stays on a host.

@@ -10,6 +10,7 @@
 #   fence             the highest that was here    LINEAGE EPOCH HOLDER
 #   nonce             made with this folder
 #   format            of all this                  FORMAT (none: of before there was this file, and read as 1)
+#   name              what this host is called in the site
 #   e/TOKEN.s         STARTED: its supervisor      PID START BOOT OPERATION LINEAGE EPOCH
 #   e/TOKEN.p         what runs for it             PID START BOOT GRACE TRY
 #   e/TOKEN.x         why that was killed          HOW

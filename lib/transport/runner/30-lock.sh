@@ -14,8 +14,8 @@ known_format() {                        # ends us where somebody else's records 
 }
 
 op_lock() {
-  keys 'lineage= epoch= seen=0 nonce=- holder=- expect=- others=keep forget=0' "$@"
-  word "$k_lineage" && number "$k_epoch" && number "$k_seen" && number "$k_forget" && word_or_none "$k_nonce" &&
+  keys 'lineage= epoch= seen=0 nonce=- holder=- expect=- others=keep forget=0 name=- was=-' "$@"
+  word_or_none "$k_name" && word_or_none "$k_was" && word "$k_lineage" && number "$k_epoch" && number "$k_seen" && number "$k_forget" && word_or_none "$k_nonce" &&
     [ ${#k_holder} -le 500 ] || die protocol lock
   case $k_expect in
     -) ;;
@@ -88,18 +88,18 @@ lock() {
   [ -n "$held" ] || exec 9>>lock
   tries=0
   until [ -n "$held" ] || flock -n 9 9>&9; do     # 9>&9: there are shells that would close it
-    check_fence || return
+    check_fence && check_name || return
     if record_of owner; then displace $record || return; fi
     tries=$((tries + 1))
     [ $tries -lt 100 ] || { refuse busy -; return; }
     nap 5
   done
-  check_fence && check_nonce || return
+  check_fence && check_name && check_nonce || return
   me
   own_pid=$pid own_start=$start
   printf '%s %s %s %s %s .\n' "$pid" "$start" "$boot" "$k_lineage" "$k_epoch" >owner ||
     { refuse state "cannot write $state/site-$site/owner"; return; }
-  raise_fence && make_nonce && make_format
+  raise_fence && make_nonce && make_format && keep_name
 }
 
 baseline() {
@@ -186,6 +186,19 @@ make_format() {
   [ ! -e format ] || return 0
   { printf '%s .\n' "$format" >format.new; } 2>/dev/null &&
     sync format.new && mv -f format.new format && sync . || refuse state "cannot write $state/site-$site/format"
+}
+
+check_name() {                          # what we are called in this site -> $known_name
+  known_name=-
+  record_of name && known_name=$record
+  case $known_name in - | "$k_name" | "$k_was") return 0 ;; esac
+  [ "$k_name" = - ] || refuse name "$known_name"
+}
+
+keep_name() {
+  case $k_name in - | "$known_name") return 0 ;; esac
+  { printf '%s .\n' "$k_name" >name.new; } 2>/dev/null &&
+    sync name.new && mv -f name.new name && sync . || refuse state "cannot write $state/site-$site/name"
 }
 
 unlocked() {                            # says so when it is

@@ -170,23 +170,30 @@ too_much() {                            # did it print more than is kept?
   return 1
 }
 
-# check FIRST LINE...: the check of a START or STOP, which has at most 10 seconds. Of one that took longer and
-# was killed, it is $unclear what it would have said.
+# check FIRST LINE...: the check of a START or STOP, for at most $check_limit hundredths. Of one that took longer,
+# was killed or can't be run, it is not known what it would have said: a sentence -> $unclear
 check() {
   saved_status=$status saved_input=$input
   first=$1
   shift
   out=/dev/null err=/dev/null input=/dev/null
   now
-  deadline=$((now + 1000)) unclear=
-  program 1000 '' "$first" "$k_check" "$@"
+  deadline=$((now + check_limit)) unclear=
+  program "$check_limit" '' "$first" "$k_check" "$@"
   checked=$?
   [ $checked -ne 0 ] || checked=$status
   now
   if [ "$now" -ge $deadline ]; then
     wait "$watchdog"                    # its killing must not meet the next program, which has the same mark
-    unclear=1
+    seconds_text "$check_limit"
+    unclear="did not end within $value s"
+  else
+    case $checked in
+      126 | 127) unclear="can't be run: it ended with status $checked" ;;
+      129 | 1[3-8]? | 19[0-2]) unclear="was killed by signal $((checked - 128))" ;;
+    esac
   fi
+  [ -z "$unclear" ] || unclear="whether $k_service lives is not known: its alive? (or validate) $unclear"
   out=$t.o err=$t.e status=$saved_status input=$saved_input
   return "$checked"
 }

@@ -2,9 +2,11 @@
 # Starting and stopping a service.
 
 op_start() {
-  keys 'limit=60 user=- cwd=- service= def=- daemon=0 already=0 grace=2 dirs=0 files=0 env=0 argv=0 check=0' "$@"
+  keys "limit=60 user=- cwd=- service= def=- daemon=0 already=0 grace=2 dirs=0 files=0 env=0 argv=0 check=0 \
+    check_limit=10" "$@"
   number "$k_env" && number "$k_argv" && number "$k_check" && number "$k_dirs" && number "$k_files" &&
-    durations "$k_limit" "$k_grace" && word_or_none "$k_user" && word "$k_service" && word_or_none "$k_def" &&
+    durations "$k_limit" "$k_grace" && hundredths "$k_check_limit" && check_limit=$value &&
+    word_or_none "$k_user" && word "$k_service" && word_or_none "$k_def" &&
     flag "$k_daemon" && flag "$k_already" || die protocol start
   with_lines $((k_dirs + k_files + k_env + k_argv + k_check)) plain start_lines
 }
@@ -36,6 +38,8 @@ perform_start() {
     start_daemon "$@"
   elif [ "$k_already" = 1 ] && [ "$k_check" -gt 0 ] && check $((k_env + k_argv)) "$@"; then
     how=already
+  elif [ "$k_already" = 1 ] && [ "$k_check" -gt 0 ] && [ -n "$unclear" ]; then
+    oops "$unclear"                     # a second one must not be started beside one that runs
   elif [ "$how" = exit ] && [ "$k_argv" -gt 0 ]; then
     program "$limit" timeout "$k_env" "$k_argv" "$@"
   fi
@@ -138,8 +142,9 @@ keep_daemon() {
 }
 
 op_stop() {
-  keys 'limit=60 user=- cwd=- service= daemon=0 gone=0 grace=10 env=0 argv=0 check=0' "$@"
+  keys 'limit=60 user=- cwd=- service= daemon=0 gone=0 grace=10 env=0 argv=0 check=0 check_limit=10' "$@"
   number "$k_env" && number "$k_argv" && number "$k_check" && durations "$k_limit" "$k_grace" &&
+    hundredths "$k_check_limit" && check_limit=$value &&
     word_or_none "$k_user" && word "$k_service" && flag "$k_daemon" && flag "$k_gone" || die protocol stop
   with_lines $((k_env + k_argv + k_check)) plain stop_lines
 }
@@ -177,7 +182,7 @@ stop_by_program() {
     rm -f "$t.x"                        # of a timeout: the check is to be judged for itself
     if check $((k_env + k_argv)) "$@" || [ "$how" = killed ] || [ "$how" = error ] || [ -n "$unclear" ]; then
       [ "$how" != exit ] && [ "$how" != timeout ] || how=$result
-      [ -z "$unclear" ] || echo "whether it lives is not known: its check did not end within 10 s" >>"$t.e"
+      [ -z "$unclear" ] || printf '%s\n' "$unclear" >>"$t.e"
     else
       how=absent status=0
     fi
@@ -185,6 +190,7 @@ stop_by_program() {
   fi
   [ "$k_gone" = 1 ] && [ "$k_check" -gt 0 ] || return
   while check $((k_env + k_argv)) "$@" || [ -n "$unclear" ]; do
+    [ -z "$unclear" ] || { oops "$unclear"; return; }
     now
     if [ "$now" -ge "$end" ]; then
       how=lingers status=1

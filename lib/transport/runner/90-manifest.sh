@@ -72,12 +72,14 @@ read_lines() {
   fi
   nonce_here=-
   record_of nonce && nonce_here=$record
+  name_here=
+  record_of name && name_here=" name=$record"
   set +f
   set -- m/*
   set -f
   [ -e "$1" ] || set --
   judge_all "$@"
-  say "R $id read $fence $nonce_here $# $places_count"
+  say "R $id read $fence $nonce_here $# $places_count$name_here"
   for file; do
     send_entry "${file#m/}" 3<"$file" || say "E ${file#m/} torn 0"    # it went away, or is not for us to read
   done
@@ -140,8 +142,11 @@ judge() {
   wait $leader
   status=$?
   kill -KILL "-$leader"                 # what it left behind in its session
-  [ $status -eq 0 ] || exit 1
-  exit 0
+  case $status in
+    0) exit 0 ;;
+    126 | 127 | 129 | 1[3-8]? | 19[0-2]) exit 2 ;;    # it can't be run, was killed or took too long
+    *) exit 1 ;;
+  esac
 }
 
 send_entry() {                          # SERVICE, on descriptor 3

@@ -161,7 +161,7 @@ the programs that it runs display goes to standard error."
 
 (define (plan-command options arguments)
   (let* ((site (open-from "plan" options arguments))
-         (plan (make-plan site)))
+         (plan (make-plan site #:accept-names? (option-ref options "accept-name"))))
     (printing
      (cond
       ((option-ref options "json") (print-json (%plan-json plan)))
@@ -269,7 +269,7 @@ the programs that it runs display goes to standard error."
 
 (define (deploy-command options arguments)
   (let* ((site (open-from "deploy" options arguments))
-         (plan (make-plan site))
+         (plan (make-plan site #:accept-names? (option-ref options "accept-name")))
          (take-over? (option-ref options "take-over"))
          (keep (number-option options "keep" 1))
          (json? (option-ref options "json")))
@@ -278,6 +278,8 @@ the programs that it runs display goes to standard error."
       status)
     (cond
      ((unchanged? plan)
+      (unless (option-ref options "dry-run")
+        (take-names! site plan #:take-over? take-over?))
       (printing
        (if json?
            (print-json (%plan-json plan))
@@ -334,8 +336,27 @@ the programs that it runs display goes to standard error."
        (close-site! site)
        (if (null? unreachable) %done %unreachable)))))
 
+(define (forget-command options arguments)
+  (call-with-values
+      (lambda ()
+        (match arguments
+          ((file host) (values (list file) host))
+          ((host) (values '() host))
+          (_ (fail "tutti forget: which host? tutti forget [FILE] HOST"))))
+    (lambda (files host)
+      (let* ((site (open-from "forget" options files))
+             (held (%deployment-forget! (site-deployment site) host)))
+        (format #t "forgot ~a; when last seen it held ~{~a~^, ~}~%" host held)
+        (close-site! site)
+        %done))))
+
 (define (call-if-deployed site thunk)
   "Call THUNK if SITE has a history, else say that it has none.  No state file is made."
+  (catch 'system-error
+    (lambda () (close-port (open-input-file (site-state-file site))))
+    (lambda arguments
+      (when (= EACCES (system-error-errno arguments))
+        (fail "the state file ~a can't be read: ~a" (site-state-file site) (strerror EACCES)))))
   (if (and (file-exists? (site-state-file site))
            (pair? (%deployment-history (site-deployment site))))
       (thunk)
@@ -446,13 +467,15 @@ escaped if PORT is a terminal."
     (list (make-command "check" "[FILE]" "Is the program right?  Touches no host."
                         '("site" "inventory") check)
           (make-command "plan" "[FILE]" "What would change, in which waves, and why."
-                        (append common '("json" "detailed-exitcode")) plan-command)
+                        (append common '("json" "detailed-exitcode" "accept-name")) plan-command)
           (make-command "deploy" "[FILE]" "Plan, confirm, execute, and record a generation."
-                        (append common '("yes" "dry-run" "take-over" "json" "keep")) deploy-command)
+                        (append common '("yes" "dry-run" "take-over" "accept-name" "json" "keep")) deploy-command)
           (make-command "abandon" "[FILE]" "End an unfinished run without touching hosts."
                         common abandon-command)
           (make-command "status" "[FILE]" "What runs where, and whether it lives."
                         common status-command)
+          (make-command "forget" "[FILE] HOST" "Forget a host that has left: plans tell of it no longer."
+                        common forget-command)
           (make-command "history" "[FILE]" "The generations, newest first."
                         common history-command)
           (make-command "log" "[FILE] [RUN [HOST]]" "What a run did and printed; without RUN the last one."

@@ -63,8 +63,7 @@
             effect-failed-how
 
             perform
-            register-compensation
-            compensating?))
+            register-compensation))
 
 (define-exception-type &effect-failed &error
   make-effect-failed effect-failed?
@@ -92,7 +91,7 @@
 (define (step-old step) (vector-ref step 3))      ; definition or #f
 (define (step-new step) (vector-ref step 4))      ; definition or #f
 
-;; One running body: a transition, a compensation, or the verification.
+;; One running body: a transition or a compensation.
 (define-record-type <task>
   (make-task execution run id step kind state continuation misuse thread)
   task?
@@ -100,7 +99,7 @@
   (run          task-run)
   (id           task-id)
   (step         task-step)                  ; number
-  (kind         task-kind)                  ; transition, compensation or verify
+  (kind         task-kind)                  ; transition or compensation
   (state        task-state set-task-state!) ; running, suspended, resumed or dropped
   (continuation task-continuation set-task-continuation!)
   (misuse       task-misuse set-task-misuse!)
@@ -205,8 +204,3 @@
                             thunk)
                         (vector-ref compensations step)))
     #t))
-
-(define (compensating?)
-  "Return true in a compensation or a verification."
-  (let ((context (%context)))
-    (and (task? context) (not (eq? (task-kind context) 'transition)))))

@@ -108,32 +108,12 @@ The operation is done or raised at its end, #f when the task was dropped."
                       "a full continuation (call/cc) was entered again after an effect; use let/ec or a loop"
                       #f #f #f #f)))))))
 
-(define (verification task execution)
-  "Return the body that verifies the instance of TASK after its compensation."
-  (define (gone service)
-    (cond
-     ((%definition-daemon? service)
-      (perform 'stop service #t #f #f))
-     ((has-hook? service 'alive)
-      (when (guard (exception ((effect-failed? exception) #f))
-              (run (hook service 'alive))
-              #t)
-        (fail "~a still lives after it was rolled back" (%definition-title service))))))
-  (let* ((step (vector-ref (execution-steps execution) (task-step task)))
-         (old (step-old step))
-         (new (step-new step)))
-    (lambda ()
-      (if old
-          (validate old)
-          (gone new)))))
-
 (define (task-thunk task serial transition-of)
   (let* ((execution (task-execution task))
          (number (task-step task)))
     (match (task-kind task)
       ('transition (transition-of (vector-ref (execution-steps execution) number)))
-      ('compensation (assv-ref (vector-ref (execution-compensations execution) number) serial))
-      ('verify (verification task execution)))))
+      ('compensation (assv-ref (vector-ref (execution-compensations execution) number) serial)))))
 
 (define (ask-policy predicate view host files)
   "Ask PREDICATE about HOST, and return its answer as a pair of kind and time, or (failed . MESSAGE)."

@@ -46,6 +46,7 @@
     ("bytes" "N" "print the last N bytes of each output (65536; 0: all of it)")
     ("daemons" #f "print the end of the daemons' logs too, as they are now")
     ("take-over" #f "displace another state file, which must be lost, as the holder of the hosts")
+    ("accept-name" #f "let hosts that have other names in this site have those of the inventory")
     ("json" #f "print JSON")
     ("detailed-exitcode" #f "exit with 2 when there are changes")
     ("verbose" #f "after an error, print where in Tutti it was raised")

@@ -13,6 +13,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (tutti built-in)
   #:use-module (tutti errors)
+  #:use-module ((tutti inventory) #:select (call-with-one-answer strangers))
   #:use-module (tutti model)
   #:use-module (tutti platform)
   #:use-module (tutti policy)
@@ -174,7 +175,8 @@
     ,@(member-unless null? "labels" (host-labels host) strings->datum)))
 
 (define* (ask-inventory site #:optional inventory)
-  "Return the hosts of SITE as data.  INVENTORY takes the place of the one that SITE has."
+  "Return two values: the hosts of SITE as data, and sentences about its inventory.  INVENTORY takes the place
+of the one that SITE has."
   (let ((inventory (or inventory
                        (site-configuration-host-class->hosts site)
                        (fail-at (declaration-location site)
@@ -189,16 +191,19 @@
                          (site-configuration-name site) (host-class-name class) (describe exception))))
         (lambda () (inventory class))
         #:unwind? #t))
-    (append-map
-     (lambda (class)
-       (match (ask class)
-         (((? host? hosts) ...)
-          (map (lambda (host) (host->datum host (host-class-name class))) hosts))
-         (other
-          (fail-at (declaration-location site)
-                   "site '~a': host-class->hosts must return a list of hosts; for class '~a' it returned ~s"
-                   (site-configuration-name site) (host-class-name class) other))))
-     (site-configuration-host-classes site))))
+    (define (hosts-of class)
+      (match (ask class)
+        (((? host? hosts) ...)
+         (map (lambda (host) (host->datum host (host-class-name class))) hosts))
+        (other
+         (fail-at (declaration-location site)
+                  "site '~a': host-class->hosts must return a list of hosts; for class '~a' it returned ~s"
+                  (site-configuration-name site) (host-class-name class) other))))
+    (let ((classes (site-configuration-host-classes site)))
+      (call-with-one-answer
+       (lambda ()
+         (let ((hosts (append-map hosts-of classes)))
+           (values hosts (strangers inventory (map host-class-name classes)))))))))
 
 (define* (site->datum site #:key (source "") (inventory #f))
   "Return SITE as data.  SOURCE is the text of the program that it came from."
@@ -208,13 +213,16 @@
                   (fail-at (declaration-location site) "site '~a': policy: for-class: no host class '~a'.~a"
                            (site-configuration-name site) name (suggestion name classes))))
               (policy-classes (site-configuration-policy site))))
-  `(("name" . ,(site-configuration-name site))
-    ("host_classes" . ,((array host-class->datum) (site-configuration-host-classes site)))
-    ,@(member-unless null? "services" (site-configuration-services site) (array service->datum))
-    ("hosts" . ,(list->vector (ask-inventory site inventory)))
-    ("platform" . ,(platform->datum (site-configuration-platform site)))
-    ("policy" . ,(policy->datum (site-configuration-policy site)))
-    ("source" . ,source)))
+  (call-with-values (lambda () (ask-inventory site inventory))
+    (lambda (hosts notes)
+      `(("name" . ,(site-configuration-name site))
+        ("host_classes" . ,((array host-class->datum) (site-configuration-host-classes site)))
+        ,@(member-unless null? "services" (site-configuration-services site) (array service->datum))
+        ("hosts" . ,(list->vector hosts))
+        ("inventory_notes" . ,(list->vector notes))
+        ("platform" . ,(platform->datum (site-configuration-platform site)))
+        ("policy" . ,(policy->datum (site-configuration-policy site)))
+        ("source" . ,source)))))
 
 (define* (site->json site #:key (source "") (inventory #f))
   "Return SITE as JSON text."

@@ -95,7 +95,85 @@ TEST_CASE("deployment: the waves are shown, and a policy that can never finish i
   Site stuck = here.site("1");
   stuck.policy = ask("nobody", [](const Rollout&, const Host&) -> Answer { return false; });
   Deployment other(stuck, here.state("other.db"));
-  CHECK(other.plan().notes == Lines{"the policy can never admit the rest"});
+  CHECK(other.plan().notes == Lines{"the policy (nobody) can never admit the rest"});
+}
+
+TEST_CASE("deployment: a host keeps its name, and another one is refused until it is accepted") {
+  const Here here;
+  CHECK(deploy(here.site("1"), here.state()).exit_status() == 0);
+  const fs::path name = here.path / "hosts" / "h1" / ".tutti" / "site-shop" / "name";
+  CHECK(fs::file_size(name) == 5);  // "h1 .\n"
+  std::ofstream(name) << "old1 .\n";
+  Deployment deployment(here.site("1"), here.state());
+  CHECK(error_of([&] { (void)deployment.plan(); }) == "host 'h1' (127.0.1.1) is called 'old1' in this site: "
+                                                      "if it is that machine under a new name, deploy with "
+                                                      "--accept-name; else correct its address");
+  CHECK(has(deployment.status().to_text(), "note: host 'h1' (127.0.1.1) is called 'old1' in this site\n"));
+  const Plan plan = deployment.plan({.accept_names = true});
+  CHECK(plan.empty());
+  CHECK(plan.notes == Lines{"host 'h1' was called 'old1' in this site until now: it gets the new name"});
+  CHECK(deployment.execute(plan, {}, {.dry_run = true}).exit_status() == 0);
+  CHECK(has(error_of([&] { (void)deployment.plan(); }), "'old1'"));  // nothing was done
+  CHECK(deployment.execute(plan).exit_status() == 0);
+  CHECK(deployment.plan().empty());
+  // With something to do it goes the same way.
+  std::ofstream(name) << "old2 .\n";
+  Deployment next(here.site("2"), here.state());
+  CHECK(next.execute(next.plan({.accept_names = true})).exit_status() == 0);
+  CHECK(next.plan().empty());
+  CHECK(here.page("h1") == "version 2");
+}
+
+TEST_CASE("deployment: a name that changes between plan and deploy is refused, and nothing is touched") {
+  const Here here;
+  CHECK(deploy(here.site("1"), here.state()).exit_status() == 0);
+  Deployment deployment(here.site("2"), here.state());
+  const Plan plan = deployment.plan();
+  std::ofstream(here.path / "hosts" / "h1" / ".tutti" / "site-shop" / "name") << "old1 .\n";
+  const Report report = deployment.execute(plan);
+  CHECK(step_of(report, "page", "h1").outcome == Outcome::skipped);
+  CHECK(has(step_of(report, "page", "h1").message,
+            "h1 (127.0.1.1) is called 'old1' in this site: deploy with"));
+  CHECK(here.page("h1") == "version 1");
+}
+
+TEST_CASE("deployment: one machine with two names in an inventory is an error that names both") {
+  const Here here;
+  CHECK(deploy(here.site("1"), here.state()).exit_status() == 0);
+  fs::remove_all(here.path / "hosts" / "h2");
+  fs::create_directory_symlink(here.path / "hosts" / "h1", here.path / "hosts" / "h2");
+  Deployment deployment(here.site("1"), here.state());
+  CHECK(has(error_of([&] { (void)deployment.plan({.accept_names = true}); }),
+            "hosts 'h1' (127.0.1.1) and 'h2' (127.0.1.2) are one machine: take one of them out"));
+}
+
+TEST_CASE("deployment: a host that was deployed before there were names gets its own with the next deploy") {
+  const Here here;
+  CHECK(deploy(here.site("1"), here.state()).exit_status() == 0);
+  const fs::path name = here.path / "hosts" / "h1" / ".tutti" / "site-shop" / "name";
+  fs::remove(name);
+  CHECK(Deployment(here.site("1"), here.state()).plan().empty());
+  CHECK_FALSE(fs::exists(name));
+  CHECK(deploy(here.site("2"), here.state()).exit_status() == 0);
+  CHECK(fs::exists(name));
+}
+
+TEST_CASE("deployment: a host that has left is noted until it is forgotten") {
+  const Here here;
+  CHECK(deploy(here.site("1"), here.state()).exit_status() == 0);
+  Site smaller = here.site("1");
+  smaller.host_class_to_hosts = inventory_list({{"front", {{.name = "h1"}}}});
+  Deployment deployment(smaller, here.state());
+  CHECK(deployment.plan().notes ==
+        Lines{"host 'h2' is in no class any more; when last seen it held page 1: it is left "
+              "alone. `tutti forget h2` ends this note"});
+  CHECK(error_of([&] { (void)deployment.forget("h1"); }) ==
+        "host 'h1' is of class 'front': take it out of the inventory first, then what it held is forgotten");
+  CHECK(error_of([&] { (void)deployment.forget("h3"); }) ==
+        "nothing is known of a host 'h3' that has left. Did you mean 'h2'?");
+  CHECK(deployment.forget("h2") == Lines{"page 1"});
+  CHECK(deployment.plan().notes.empty());
+  CHECK(deployment.plan().empty());
 }
 
 TEST_CASE("deployment: a database that was lost is replaced only on purpose, and then counts on") {
@@ -323,6 +401,18 @@ TEST_CASE("deployment: the log has what a run did, with what it printed, from th
   // On a host that has lost it, the journal's part is told, and that there was more.
   fs::remove_all(here.path / "hosts" / "h1" / ".tutti" / "site-shop");
   CHECK(has(log({.host = "h1"}), "    … not on h1 any more: h1"));
+}
+
+TEST_CASE("status: who is held back is said, with whom for") {
+  Status status;
+  status.fleet.hosts = {{.name = "h2", .host_class = "front"}};
+  status.hosts = {{.host = "h2",
+                   .reached = true,
+                   .entries = {{{.service = "app",
+                                 .new_definition = std::make_shared<const Definition>(Definition{"app", "1"}),
+                                 .drained = {{"db@h1", "10.0.0.1:5432"}}},
+                                HostReading::Life::alive}}}};
+  CHECK(has(status.to_text(), "\napp@h2 holds back for db@h1 (10.0.0.1:5432)\n"));
 }
 
 TEST_CASE("status: hosts that do not answer, hold nothing, or say something odd") {

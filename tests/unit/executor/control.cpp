@@ -51,7 +51,7 @@ TEST_CASE("policy bound: what fails stays counted, and what is lost too") {
   const Report report = world.execute(world.plan(web_at("2", 6)), at_most(2));
   CHECK(outcomes(report) == Lines{"web@h1 unknown", "web@h2 unknown", "web@h3 skipped", "web@h4 skipped",
                                   "web@h5 skipped", "web@h6 skipped"});
-  CHECK(has(report.halted, "the policy admits no further host"));
+  CHECK(has(report.halted, "the policy (at most 2 of each class) admits no further host"));
   CHECK(world.transport.most_unavailable == 2);
   CHECK(report.exit_status() == 4);
 }
@@ -79,11 +79,11 @@ TEST_CASE("policy bound: a host with a dead service counts until that very servi
   // app of h2 would take down a second host while web of h1, which waits for it, is dead
   CHECK(world.transport.most_unavailable == 1);
   CHECK(count(report, Outcome::upgraded) == 1);
-  CHECK(has(report.halted, "the policy admits no further host"));
+  CHECK(has(report.halted, "the policy (at most 1 of each class) admits no further host"));
   // Whoever reads that learns what is in the way, and what helps does help.
-  CHECK(has(
-      report.halted,
-      ": down, and counted, is h1 (web). Bring that up first, by deploying the versions that are there now"));
+  CHECK(has(report.halted, ": down, and counted, is h1 (web). What helps: bring what is down up first, by "
+                           "deploying the versions that are "
+                           "there now; or let the policy have more at once"));
   CHECK(world.execute(world.plan(shop("1")), at_most(1)).exit_status() == 0);
   CHECK(world.execute(world.plan(shop("2")), at_most(1)).exit_status() == 0);
 }
@@ -141,7 +141,7 @@ TEST_CASE("policy: one that admits nobody ends the run, with the rest skipped an
                                       Policy([](const Rollout&, const Host&) -> Answer { return false; }));
   CHECK(outcomes(report) == Lines{"web@h1 skipped", "web@h2 skipped"});
   CHECK(report.halted ==
-        "the policy admits no further host, and nothing is under way that could change that");
+        "the policy (predicate) admits no further host, and nothing is under way that could change that");
   CHECK(report.exit_status() == 3);
 }
 

@@ -153,8 +153,8 @@ TEST_CASE("executor: a repair with something left over stops it first") {
   const auto n = world.transport.log.size();
   const Report report = world.deploy(web_at("2"));
   CHECK(outcomes(report) == Lines{"web@h1 upgraded"});
-  CHECK(since(world, n) == Lines{"h1: begin web 2", "h1: stop web 2", "h1: stop web 1", "h1: start web 2",
-                                 "h1: validate web 2", "h1: end web 2"});
+  CHECK(since(world, n) == Lines{"h1: begin web 2", "h1: stop web 2", "h1: begin web 2", "h1: stop web 1",
+                                 "h1: start web 2", "h1: validate web 2", "h1: end web 2"});
   CHECK(world.transport.requests.at(n + 1).idempotent);  // it may not be there at all
 }
 

@@ -85,16 +85,29 @@ TEST_CASE("preview: a policy that can never admit the rest is said to, before an
   std::string stuck;
   CHECK(waves(plan, Policy([](const Rollout&, const Host& host) -> Answer { return host.name == "h1"; }),
               &stuck) == "h1");
-  CHECK(stuck == "the policy can never admit the rest");
+  CHECK(stuck == "the policy (predicate) can never admit the rest");
   CHECK(waves(plan, Policy([](const Rollout&, const Host&) -> Answer { return Answer::Kind::wait; }), &stuck)
             .empty());
-  CHECK(stuck == "the policy can never admit the rest");
+  CHECK(stuck == "the policy (predicate) can never admit the rest");
   CHECK(waves(plan, Policy([](const Rollout&, const Host&) -> Answer {
                 return {Answer::Kind::not_before, 1};
               }),
               &stuck)
             .empty());
   CHECK(!stuck.empty());  // a time that is past for ever
+}
+
+TEST_CASE("preview: who takes the whole bound because he is unreachable or down is named, with what helps") {
+  World world;
+  (void)world.deploy(web_on(3));
+  world.transport.machines["h2"].reached = false;
+  std::string stuck;
+  CHECK(waves(world.plan(site({{"front", {service("web", "2")}, hosts(3)}})), at_most(1), &stuck).empty());
+  CHECK(
+      stuck ==
+      "the policy (at most 1 of each class) can never admit the rest: unreachable, and counted, is h2. What "
+      "helps: make who is unreachable reachable, or take it out of the inventory; or let the policy have "
+      "more at once");
 }
 
 TEST_CASE("preview: a policy that throws is said to fail, and nothing escapes") {

@@ -112,7 +112,7 @@ TEST_CASE("settings: connected both ways is fine where the ports are fixed") {
   const auto make = [](const std::string& name, const std::string& other) {
     Service one = service(name, "1");
     one.connections = {{.service = other}};
-    one.endpoints = {{"http", "80"}};
+    one.endpoints = {{"http", name == "a" ? "81" : "80"}};
     one.settings = [other](const SiteView& view, const Host&) {
       return Settings{{"peer", view.endpoint(other, "http")}};
     };
@@ -178,6 +178,49 @@ TEST_CASE("endpoints: a port is 1 to 65535") {
                       }))),
                       "is no port: give 1 to 65535"),
                   port);
+}
+
+TEST_CASE(
+    "endpoints: two services of one host at one port are an error that names both, the host and the port") {
+  const auto at = [](const std::string& name, std::vector<Endpoint> endpoints) {
+    Service one = service(name, "1");
+    one.endpoints = std::move(endpoints);
+    return one;
+  };
+  const Service a = at("a", {{"http", "8010"}});
+  CHECK(error(site({{"front", {a, at("b", {{"api", "8010"}})}, {"h1"}}})) ==
+        "host 'h1' of class 'front': 'a' and 'b' both have an endpoint at port 8010: give one of them "
+        "another port");
+  CHECK(error(site({{"front", {a, at("b", {{"api", "8010"}})}, {}}})) ==
+        "host class 'front': 'a' and 'b' both have an endpoint at port 8010: give one of them another port");
+  CHECK(error(site({{"front", {at("a", {{"http", "8010"}, {"api", "8010"}})}, {"h1"}}})).empty());
+  CHECK(error(site({{"front", {a}, {"h1"}}, {"back", {at("b", {{"api", "8010"}})}, {"h2"}}})).empty());
+  Service late = at("late", {{"api", Setting{"port"}}});
+  late.settings = [](const SiteView&, const Host& host) {
+    return Settings{{"port", host.name == "h2" ? "8010" : "8011"}};
+  };
+  CHECK(error(site({{"front", {a, late}, {"h1"}}})).empty());
+  CHECK(has(error(site({{"front", {a, late}, {"h1", "h2"}}})),
+            "host 'h2' of class 'front': 'a' and 'late' both"));
+}
+
+TEST_CASE("endpoints: a port of UDP is another one than that of TCP, and addresses do not say it") {
+  Service dns = service("dns", "1"), proxy = service("proxy", "1");
+  dns.endpoints = {{"dns", "53/udp"}};
+  proxy.endpoints = {{"dns", "53/tcp"}};
+  proxy.connections = {{.service = "dns"}};
+  proxy.settings = [](const SiteView& view, const Host&) {
+    return Settings{{"upstream", view.endpoint("dns", "dns")}};
+  };
+  proxy.environment = {{"UPSTREAM", Setting{"upstream"}}};
+  const Desired desired = elaborated(site({{"front", {dns, proxy}, {"h1"}}}));
+  CHECK(of(desired, "proxy", "h1").environment.at("UPSTREAM") == "h1:53");
+  CHECK(of(desired, "dns", "h1").endpoints.at("dns") == "53/udp");
+  CHECK(of(desired, "proxy", "h1").endpoints.at("dns") == "53");
+  proxy.endpoints = {{"dns", "53/udp"}};
+  CHECK(has(error(site({{"front", {dns, proxy}, {"h1"}}})), "both have an endpoint at port 53/udp"));
+  proxy.endpoints = {{"dns", "53/icmp"}};
+  CHECK(has(error(site({{"front", {dns, proxy}, {"h1"}}})), "'53/icmp' is no port"));
 }
 
 TEST_CASE("files: a real host wants an absolute path, or one in a data directory") {

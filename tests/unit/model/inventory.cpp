@@ -29,7 +29,7 @@ struct HostsFile {
 /// The error of asking that file, without the folder's name.
 std::string error(const std::string& text) {
   const HostsFile file(text);
-  std::string message = error_of([&] { (void)inventory_file(file.path())("front"); });
+  std::string message = error_of([&] { (void)inventory_file(file.path()).ask({"front"}); });
   if (const auto at = message.find(file.folder.string()); at != std::string::npos)
     message.erase(at, file.folder.string().size() + 1);
   return message;
@@ -104,9 +104,9 @@ TEST_CASE("inventory file: a key that stands twice in an object is refused, wher
 }
 
 TEST_CASE("inventory file: one that is not there is named") {
-  CHECK(error_of([] { (void)inventory_file("/nowhere/hosts.json")("front"); }) ==
+  CHECK(error_of([] { (void)inventory_file("/nowhere/hosts.json").ask({"front"}); }) ==
         "/nowhere/hosts.json: the inventory can't be read: No such file or directory");
-  CHECK(error_of([] { (void)inventory_file("/tmp")("front"); }) ==
+  CHECK(error_of([] { (void)inventory_file("/tmp").ask({"front"}); }) ==
         "/tmp: the inventory can't be read: Is a directory");
   CHECK(error("").starts_with("hosts.json: line 1 is no JSON"));
 }
@@ -114,9 +114,9 @@ TEST_CASE("inventory file: one that is not there is named") {
 TEST_CASE("inventory file: an answer that failed is not remembered as an empty one") {
   const HostsFile file(one_host(R"("name": "h1", "class": "front"}, {"name": 1)"));
   const Inventory inventory = inventory_file(file.path());
-  CHECK(!error_of([&] { (void)inventory("front"); }).empty());
+  CHECK(!error_of([&] { (void)inventory.ask({"front"}); }).empty());
   std::ofstream(file.path()) << one_host(R"("name": "h1", "class": "front")");
-  CHECK(inventory("front").size() == 1);
+  CHECK(inventory.ask({"front"}).hosts.size() == 1);
 }
 
 TEST_CASE("fleet: a host has exactly one class, and is named once") {
@@ -169,6 +169,65 @@ TEST_CASE("fleet: on the local platform host N is 127.0.1.N, and no two are the 
   CHECK(fleet.at("h8").address == "127.0.1.8");
   CHECK(fleet.at("h254").address == "127.0.1.254");
   CHECK(fleet.at("h255").address == "127.0.2.1");
+}
+
+TEST_CASE("fleet: two hosts at one address and port are an error that names both, however it is spelt") {
+  const auto error_with = [](std::vector<Host> front, std::vector<Host> data) {
+    return error_of([&] {
+      (void)look_up(asking(inventory_list({{"front", std::move(front)}, {"data", std::move(data)}})));
+    });
+  };
+  CHECK(
+      error_with({{.name = "web1", .address = "10.97.101.3"}}, {{.name = "db1", .address = "10.97.101.3"}}) ==
+      "host 'web1' of class 'front' and host 'db1' of class 'data' have one address, 10.97.101.3, and one "
+      "port, 22: "
+      "one machine has one name and one class. Take one of them out, or correct its address");
+  CHECK(has(error_with({{.name = "web1", .address = "db1", .port = 22}}, {{.name = "db1"}}),
+            "'web1' of class"));
+  CHECK(has(
+      error_with({{.name = "a", .address = "Host.Example."}, {.name = "b", .address = "host.example"}}, {}),
+      "host 'a' of class 'front' and host 'b' of class 'front' have one address"));
+  CHECK(has(error_with({{.name = "a", .address = "::1"}, {.name = "b", .address = "[0:0::1]"}}, {}),
+            "one address"));
+  CHECK(error_with({{.name = "a", .address = "10.0.0.1"}, {.name = "b", .address = "10.0.0.1", .port = 2222}},
+                   {})
+            .empty());
+}
+
+TEST_CASE("fleet: on the local platform an address that is given may not be one that another host gets") {
+  const auto error_with = [](std::vector<Host> hosts) {
+    Site shop = asking(inventory_list({{"front", std::move(hosts)}}));
+    shop.platform = local_platform("/tmp/nowhere");
+    return error_of([&] { (void)look_up(shop); });
+  };
+  CHECK(error_with({{.name = "a"}, {.name = "b"}, {.name = "c", .address = "127.0.0.9"}}).empty());
+  CHECK(has(
+      error_with({{.name = "a", .address = "127.0.0.9"}, {.name = "b", .address = "127.0.0.9"}}),
+      "host 'a' of class 'front' and host 'b' of class 'front' have one address, 127.0.0.9: one machine"));
+  CHECK(has(error_with({{.name = "a", .address = "127.0.1.2"}, {.name = "b"}}), "one address, 127.0.1.2"));
+}
+
+TEST_CASE("fleet: an inventory is asked once, and a file's hosts of other classes are noted") {
+  const HostsFile file(R"({"format_version": 1, "hosts": [
+    {"name": "h1", "class": "front"}, {"name": "d1", "class": "dat"}, {"name": "d2", "class": "dat"}]})");
+  int asked = 0;
+  const Inventory counting([&](const std::vector<std::string>& classes) {
+    ++asked;
+    CHECK(classes == std::vector<std::string>{"front", "data"});
+    return inventory_file(file.path()).ask(classes);
+  });
+  const Fleet fleet =
+      look_up(asking(inventory_append({counting, inventory_list({{"data", {{.name = "x"}}}})})));
+  CHECK(asked == 1);
+  CHECK(fleet.hosts.size() == 2);
+  CHECK(fleet.notes == std::vector<std::string>{
+                           file.path() + ": host 'd1' and 1 more is of class 'dat', which this site does not "
+                                         "have; did you mean 'data'?"});
+  const Fleet of_classes = look_up(asking([](const std::string& host_class) {
+    return std::vector<Host>{{.name = "of-" + host_class, .host_class = "is filled in"}};
+  }));
+  CHECK(of_classes.hosts.at(1).name == "of-data");
+  CHECK(of_classes.hosts.at(1).host_class == "data");
 }
 
 TEST_CASE("inventory: appended ones answer in order, and a host of both is still an error") {

@@ -213,6 +213,44 @@ TEST_CASE("diff: a host that left the fleet with something of ours on it is repo
   const Fleet fleet = look_up(moved);
   const Plan plan =
       make_plan(moved, elaborate(moved, fleet), world.transport.read(fleet.hosts), {{{"web", "h1"}, entry}});
-  CHECK(plan.notes ==
-        Lines{"host 'h1' is in no class any more; when last seen it held web 1: it is left alone"});
+  CHECK(plan.notes == Lines{"host 'h1' is in no class any more; when last seen it held web 1: it is left "
+                            "alone. `tutti forget h1` ends this note"});
+}
+
+TEST_CASE("plan: what files are taken over is said once for all hosts, and another site's is refused") {
+  Service web = service("web", "1");
+  web.files = {{"/etc/web.conf", "ours"}, {"/etc/motd", "ours too"}};
+  const Site shop = site({{"front", {web}, hosts(5)}});
+  const Desired desired = elaborate(shop, look_up(shop));
+  World world;
+  std::vector<HostReading> readings = world.transport.read(desired.fleet.hosts);
+  for (HostReading& reading : readings) reading.paths["/etc/web.conf"] = {.what = Found::What::file};
+  readings[1].paths["/etc/motd"] = {.what = Found::What::link};
+  readings[2].paths["/etc/motd"] = {.what = Found::What::directory};
+  CHECK(make_plan(shop, desired, readings).notes ==
+        Lines{"web@h2 takes over /etc/motd (a link is there): it is kept and comes back when web goes",
+              "web@h3 is to have the file /etc/motd, but a directory is there: move it away first",
+              "web on 5 hosts (h1, h2, h3, …) takes over /etc/web.conf (a file is there): it is kept and "
+              "comes back "
+              "when web goes"});
+  readings[0].paths["/etc/motd"] = {.what = Found::What::site, .service = "login", .site = "house"};
+  CHECK(error_of([&] { (void)make_plan(shop, desired, readings); }) ==
+        "host 'h1': 'web' is to have the file '/etc/motd', which 'login' of the site 'house' has there: a "
+        "path belongs "
+        "to one service of one site. Give one of them another path");
+}
+
+TEST_CASE("plan: a file that the service had before is not taken over, whoever wrote it") {
+  Service web = service("web", "1");
+  web.files = {{"/etc/web.conf", "ours"}};
+  World world;
+  (void)world.deploy(site({{"front", {web}, {"h1"}}}));
+  web.version = "2";
+  const Site shop = site({{"front", {web}, {"h1"}}});
+  const Desired desired = elaborate(shop, look_up(shop));
+  std::vector<HostReading> readings = world.transport.read(desired.fleet.hosts);
+  readings[0].paths["/etc/web.conf"] = {.what = Found::What::file};
+  const Plan plan = make_plan(shop, desired, readings);
+  CHECK(actions(plan) == Lines{"upgrade web@h1"});
+  CHECK(plan.notes.empty());
 }

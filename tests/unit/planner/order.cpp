@@ -152,6 +152,85 @@ TEST_CASE("plan: those who require what moves change between its coming and its 
   CHECK(after(plan, "db", "h1", "web", "w1"));
 }
 
+TEST_CASE("plan: on one host, what goes makes room first, whatever the names are") {
+  for (const auto& [from, to] : {std::pair("web", "app"), std::pair("app", "web")}) {
+    World world;
+    (void)world.deploy(site({{"front", {service(from, "1")}, {"h1", "h2"}}}));
+    const Plan plan = world.plan(site({{"front", {service(to, "1")}, {"h1", "h2"}}}));
+    is_ordered(plan);
+    CHECK(after(plan, to, "h1", from, "h1"));
+    CHECK(after(plan, to, "h2", from, "h2"));
+    CHECK(!after(plan, to, "h2", from, "h1"));  // of each host by itself
+    CHECK(phase(plan, to, "h1") == phase(plan, from, "h1"));
+    CHECK(has(plan.explain(std::string(to) + "@h1"),
+              "  after " + std::string(from) + "@h1: '" + from + "' goes from h1 first, to make room\n"));
+    CHECK(actions(plan) == Lines{std::string("remove ") + from + "@h1", std::string("install ") + to + "@h1",
+                                 std::string("remove ") + from + "@h2",
+                                 std::string("install ") + to + "@h2"});
+    CHECK(world.execute(plan, at_most(1)).exit_status() == 0);
+    CHECK(world.transport.machines["h2"].running == std::map<std::string, std::string>{{to, "1"}});
+  }
+}
+
+TEST_CASE("plan: many that go and many that come on one host are ordered by few edges") {
+  const auto named = [](const std::string& prefix, int n) {
+    std::vector<Service> all;
+    for (int i = 0; i < n; ++i) all.push_back(service(prefix + std::to_string(i), "1"));
+    return all;
+  };
+  World world;
+  (void)world.deploy(site({{"x", named("z", 30), hosts(20)}}));
+  const Plan plan = world.plan(site({{"x", named("a", 30), hosts(20)}}));
+  is_ordered(plan);
+  CHECK(plan.steps.size() == 20 * 61);
+  CHECK(plan.edges.size() == 20 * 60);
+  CHECK(after(plan, "a7", "h3", "z29", "h3"));
+  CHECK(phase(plan, "a7", "h3") == 0);  // the host stays in transition between them
+  CHECK(has(plan.explain("a7@h3"), "after z0@h3: what goes from h3 makes room first"));
+}
+
+TEST_CASE("plan: a requirement says otherwise: what is required goes after those who stay have changed") {
+  //  web 1 → old;   then web 2 needs no old, and old goes from the same host; new comes
+  World world;
+  (void)world.deploy(site({{"x", {service("web", "1", {"old"}), service("old", "1")}, {"h1"}}}));
+  const Plan plan = world.plan(site({{"x", {service("web", "2"), service("new", "1")}, {"h1"}}}));
+  is_ordered(plan);
+  CHECK(after(plan, "old", "h1", "web", "h1"));
+  CHECK(after(plan, "new", "h1", "old", "h1"));
+}
+
+TEST_CASE("plan: two services that change places make room, and one of them is away meanwhile") {
+  const auto shop = [](bool swapped) {
+    const std::vector<Service> a{service("a", "1")}, b{service("b", "1")};
+    return site({{"one", swapped ? b : a, {"h1"}}, {"two", swapped ? a : b, {"h2"}}});
+  };
+  World world;
+  (void)world.deploy(shop(false));
+  const Plan plan = world.plan(shop(true));
+  is_ordered(plan);
+  CHECK(after(plan, "b", "h1", "a", "h1"));
+  CHECK(after(plan, "a", "h2", "b", "h2"));
+  REQUIRE(plan.notes.size() == 1);
+  CHECK(has(plan.notes[0], "goes where it is not wanted before it is where it is wanted"));
+}
+
+TEST_CASE("plan: who gives a file up comes before who takes it") {
+  const auto with_file = [](const std::string& name, const std::string& version, bool has) {
+    Service one = service(name, version);
+    if (has) one.files = {{"/etc/shared.conf", "of " + name}};
+    return one;
+  };
+  for (const auto& [from, to] : {std::pair("a", "b"), std::pair("b", "a")}) {
+    World world;
+    (void)world.deploy(site({{"x", {with_file(from, "1", true), with_file(to, "1", false)}, {"h1"}}}));
+    const Plan plan =
+        world.plan(site({{"x", {with_file(from, "2", false), with_file(to, "2", true)}, {"h1"}}}));
+    is_ordered(plan);
+    CHECK(after(plan, to, "h1", from, "h1"));
+    CHECK(has(plan.explain(to), "takes /etc/shared.conf, which"));
+  }
+}
+
 TEST_CASE("plan: what only rewrites the manifest waits for nobody, and nobody for it") {
   World world;
   (void)world.deploy(site({{"x", {service("web", "1", {"db"}), service("db", "1")}, {"h1"}}}));

@@ -316,6 +316,67 @@ TEST_CASE("state: where no file can be made, that is said with the way out") {
   CHECK(has(error("/proc/tutti/state.db"), "the folder /proc/tutti for the state can't be made"));
 }
 
+namespace {
+/// Until it goes we have only the rights of another user, if we are root: files and folders can refuse us.
+struct AsNobody {
+  AsNobody() { REQUIRE(::seteuid(::geteuid() == 0 ? 65534 : ::geteuid()) == 0); }
+  ~AsNobody() { (void)!::seteuid(::getuid()); }
+};
+}  // namespace
+
+TEST_CASE("state: what we may not write is only read, and what deploys says why") {
+  const Folder folder;
+  {
+    State state(folder.file());
+    (void)state.begin_run(plan, "", "web 1", 0);
+    state.remember(
+        {.host = "h1",
+         .reached = true,
+         .entries = {{{.service = "web",
+                       .new_definition = std::make_shared<const Definition>(Definition{"web", "1"})}}}});
+  }
+  fs::permissions(folder.path, fs::perms(0555));
+  fs::permissions(folder.file(), fs::perms(0444));
+  {
+    const AsNobody nobody;
+    State state(folder.file());
+    CHECK(state.why_read_only() == "the state file " + folder.file().string() +
+                                       " can't be written: Permission denied. Give another with --state");
+    REQUIRE(state.history().size() == 1);
+    CHECK(state.history().at(0).summary == "web 1");
+    CHECK(state.last_known().size() == 1);
+    state.remember({.host = "h1", .reached = true});
+    state.saw("h1", 7);
+    CHECK(state.last_known().size() == 1);
+    CHECK(error_of([&] { state.hold("deploying"); }) == state.why_read_only());
+    CHECK(error_of([&] { state.forget_host("h1"); }) == state.why_read_only());
+  }
+  CHECK(std::distance(fs::directory_iterator(folder.path), {}) == 1);
+}
+
+TEST_CASE("state: what we may not even read is taken for empty, and nothing is made") {
+  const Folder folder;
+  fs::create_directory(folder.path / "theirs");
+  { const State state(folder.path / "theirs" / "state.db"); }
+  fs::permissions(folder.path, fs::perms(0555));
+  fs::permissions(folder.path / "theirs", fs::perms(0));
+  {
+    const AsNobody nobody;
+    State unreadable(folder.path / "theirs" / "state.db");
+    CHECK(has(unreadable.why_read_only(), "can't be written: Permission denied"));
+    CHECK(unreadable.history().empty());
+    State absent(folder.path / ".tutti" / "state.db");
+    CHECK(absent.why_read_only() ==
+          "the folder " + (folder.path / ".tutti").string() +
+              " for the state can't be made: Permission denied. Give another file with "
+              "--state");
+    CHECK(absent.last_known().empty());
+  }
+  fs::permissions(folder.path, fs::perms(0755));
+  fs::permissions(folder.path / "theirs", fs::perms(0755));
+  CHECK_FALSE(fs::exists(folder.path / ".tutti"));
+}
+
 TEST_CASE("state: a database of schema 1 is brought up, with all that is in it") {
   const Folder folder;
   {

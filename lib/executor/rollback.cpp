@@ -1,0 +1,172 @@
+// The way back of a step whose transition failed: what its effects undo, last first, then what runs now.
+#include <fmt/format.h>
+
+#include "executor/machine.hpp"
+#include "executor/outcome.hpp"
+
+namespace tutti {
+namespace {
+
+/// What undoes an effect, if anything does.
+std::optional<Request> undo_of(const Request& request) {
+  switch (request.operation) {
+    case Operation::start:
+      return Request{.operation = Operation::stop, .definition = request.definition, .host = request.host};
+    case Operation::stop:
+      if (request.definition->one_shot) return {};  // what ran to its end is not run again
+      return Request{.operation = Operation::start, .definition = request.definition, .host = request.host};
+    case Operation::put_file:
+      return Request{.operation = Operation::restore_file, .path = request.path, .host = request.host};
+    default: return {};
+  }
+}
+
+}  // namespace
+
+std::uint32_t Executor::Impl::register_undo(TaskId id, std::optional<Request> request) {
+  Task& task = at(id);
+  Running& running = at(task.step);
+  const std::uint32_t serial = ++running.serials;
+  if (task.body != TaskKind::transition) return serial;  // what undoes is not undone itself
+  write(Record::Type::registered, task.step, task.path, task.sequence++, "", serial);
+  running.undos.push_back({.serial = serial, .request = std::move(request)});
+  return serial;
+}
+
+void Executor::Impl::dispatch(TaskId id, std::unique_ptr<Request> request) {
+  Task& task = at(id);
+  Running& running = at(task.step);
+  const bool is_here = request->host.empty() || request->host == step(task.step).host;
+  const bool is_own =
+      is_here && request->definition && request->definition->service == step(task.step).service;
+  const Runs one = is_own ? which(task.step, request->definition) : Runs::unknown;
+  // That it does not validate says nothing of a version that never did.
+  if (request->operation == Operation::stop)
+    request->untried = one == Runs::fresh && !same_running(task.step);
+  if (is_own && request->operation == Operation::start && running.runs == Runs::nothing &&
+      !request->definition->is_daemon())
+    request->idempotent = false;  // it is known not to run: nothing that says otherwise is asked
+  if ((is_own && one != Runs::former && request->operation != Operation::stop &&
+       request->operation != Operation::validate) ||
+      (is_here && request->operation == Operation::run))
+    running.may_be_left = true;
+  task.undone_by = 0;
+  if (task.kind == Task::Kind::body && task.body == TaskKind::transition) {
+    if (auto undo = undo_of(*request)) {
+      undo->untried = one == Runs::fresh && !same_running(task.step);
+      task.undone_by = register_undo(id, std::move(undo));
+      if (Request& registered = *running.undos.back().request;
+          registered.operation == Operation::restore_file)
+        registered.of = token(task);  // the registration took a sequence number of its own
+    }
+  }
+  send(id, std::move(request));
+}
+
+void Executor::Impl::roll_back(StepId id, std::string message) {
+  if (is_dry()) return end(id, Outcome::unchanged, std::move(message));
+  Running& running = at(id);
+  running.message = std::move(message);
+  tell(Progress::Kind::effect, id, "rolling back: " + running.message);
+  if (halted.empty()) {
+    halt(fmt::format("{}@{} failed: {}", step(id).service, step(id).host, running.message));
+    culprit = id;
+  }
+  if (interrupts > 0) return park(id, "interrupted before it was rolled back");
+  compensate(id);
+}
+
+void Executor::Impl::compensate(StepId id) {
+  Running& running = at(id);
+  if (!running.undos.empty()) {
+    Undo undo = std::move(running.undos.back());
+    running.undos.pop_back();
+    phase(id, Phase::compensating);
+    std::string path = fmt::format("c{}", undo.serial);
+    if (!undo.request) return start_body(id, TaskKind::compensation, undo.serial, std::move(path));
+    const TaskId task = spawn({.step = id, .kind = Task::Kind::undo, .path = std::move(path)});
+    auto request = std::make_unique<Request>(std::move(*undo.request));
+    if (request->operation == Operation::undrain) return take_apart(task, std::move(request));
+    // What was stopped is started. Only where the stop failed may it be up already.
+    request->idempotent =
+        request->operation != Operation::start || undo.has_failed || request->definition->is_daemon();
+    return dispatch(task, std::move(request));
+  }
+  // What an ended run left may still be what answers: nothing can be verified beside it.
+  if (left_over_may_run(id)) {
+    running.message += fmt::format("; {}, which run {} may have left running, was not stopped",
+                                   step(id).left_over->title(), entries.run_before(id));
+    return finish(id, Outcome::failed);
+  }
+  if (!running.touched) return finish(id, Outcome::unchanged);
+  verify(id);
+}
+
+void Executor::Impl::compensated(StepId id, const std::string& failure) {
+  if (!failure.empty()) {
+    at(id).message += fmt::format("; rolling back failed: {}", failure);
+    return finish(id, Outcome::roll_back_failed);
+  }
+  if (interrupts > 0) return park(id, "interrupted while it was rolled back");
+  compensate(id);
+}
+
+void Executor::Impl::verify(StepId id) {
+  const DefinitionPtr& old = step(id).old_definition;
+  const DefinitionPtr& fresh = step(id).new_definition;
+  phase(id, Phase::verifying);
+  if (old && old->is_daemon() && at(id).runs == Runs::fresh && !same_running(id)) {
+    at(id).message +=
+        fmt::format("; after rolling back, {} runs instead of {}", fresh->title(), old->title());
+    return finish(id, Outcome::roll_back_failed);
+  }
+  Task task{.step = id, .kind = Task::Kind::verify, .path = "v"};
+  const auto ask_alive = [&](const DefinitionPtr& service) {
+    task.own.emplace_back(
+        [service] { return Request{.operation = Operation::run, .command = service->hook("alive")}; });
+  };
+  if (old) {
+    // Its validation may know nothing of whether it lives.
+    if (old->has_hook("alive") && old->has_hook("validate") && !old->is_daemon() && !old->one_shot)
+      ask_alive(old);
+    task.own.emplace_back([old] { return Request{.operation = Operation::validate, .definition = old}; });
+  } else if (fresh->is_daemon()) {
+    // Stopping is idempotent: what still lives is ended, what is gone is success.
+    task.own.emplace_back(
+        [fresh] { return Request{.operation = Operation::stop, .definition = fresh, .idempotent = true}; });
+  } else if (fresh->has_hook("alive")) {
+    ask_alive(fresh);
+  } else {
+    return finish(id, Outcome::rolled_back);  // nothing tells
+  }
+  next_own(spawn(std::move(task)));
+}
+
+void Executor::Impl::verify_answered(TaskId id, const Request& request, const Result& result) {
+  Task& task = at(id);
+  const StepId step_id = task.step;
+  const DefinitionPtr& old = step(step_id).old_definition;
+  const std::string title = (old ? old : step(step_id).new_definition)->title();
+  const bool asks_alive = request.operation == Operation::run;
+  std::string wrong;
+  if (asks_alive && !result.succeeded && !says_no(result))
+    wrong = fmt::format("nobody knows whether {} lives: {}", title, failure_text(task.text, result));
+  else if (!old && asks_alive && result.succeeded)
+    wrong = fmt::format("something of {} is left: {} still lives", title, title);
+  else if (!old && !asks_alive && !result.succeeded)
+    wrong = fmt::format("something of {} is left: {}", title, failure_text(task.text, result));
+  else if (old && !result.succeeded)
+    wrong = fmt::format("{} does not {}: {}", title, asks_alive ? "live" : "validate",
+                        failure_text(task.text, result));
+  if (wrong.empty() && !task.own.empty()) {
+    if (interrupts == 0) return next_own(id);
+    task.live = false;
+    return park(step_id, "interrupted while it was verified");
+  }
+  task.live = false;
+  if (wrong.empty()) return finish(step_id, Outcome::rolled_back);
+  at(step_id).message += "; after rolling back, " + wrong;
+  finish(step_id, Outcome::roll_back_failed);
+}
+
+}  // namespace tutti

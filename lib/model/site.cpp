@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "model/check.hpp"
+#include "support/json.hpp"
 #include "support/text.hpp"
 #include <tutti/error.hpp>
 
@@ -87,6 +88,10 @@ Fleet look_up(const Site& site) {
     }
   }
   return fleet;
+}
+
+std::string source_hash(const Source& source) {
+  return source.empty() ? "" : sha256(Json(source).dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 }  // namespace tutti

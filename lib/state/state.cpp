@@ -245,7 +245,7 @@ void State::release() noexcept {
   if (impl_->lock >= 0) ::close(std::exchange(impl_->lock, -1));
 }
 
-int State::begin_run(const std::string& plan_json, const std::string& source, const std::string& summary,
+int State::begin_run(const std::string& plan_json, const std::string& source_hash, const std::string& summary,
                      int seen_generation) {
   Database& db = *impl_->database;
   Transaction transaction(db);
@@ -258,8 +258,8 @@ int State::begin_run(const std::string& plan_json, const std::string& source, co
       .bind(1, std::int64_t{number})
       .bind(2, now())
       .bind(3, whoami())
-      .bind(4, to_utf8(source))
-      .bind(5, sha256(source))
+      .bind(4, "")  // it stands in the plan, file by file
+      .bind(5, source_hash)
       .bind(6, plan_json)
       .bind(7, summary)
       .run();

@@ -6,6 +6,7 @@
 #include <iosfwd>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <tutti/transport.hpp>
@@ -40,12 +41,16 @@ struct Step {
   bool unreachable = false;  ///< the host did not answer: what is there is a guess
   int phase = 0;             ///< joins on the longest way here
   std::string why = {};      ///< why it is in the plan
+
+  /// By value: definitions are compared, not where they are.
+  TUTTI_EXPORT bool operator==(const Step&) const;
 };
 
 struct Edge {
   StepId before;
   StepId after;
   std::string why;  ///< "'web' requires 'db' (shop.scm:12)"
+  bool operator==(const Edge&) const = default;
 };
 
 struct TUTTI_EXPORT Plan {
@@ -58,7 +63,7 @@ struct TUTTI_EXPORT Plan {
   std::vector<std::string> notes = {};
   std::vector<std::vector<StepId>> waves = {};  ///< as the policy is expected to admit them; empty: not known
   std::string policy = {};                      ///< described
-  std::string source = {};                      ///< of the site program
+  Source source = {};                           ///< of the site program
   int generation = 0;                           ///< the highest seen anywhere
 
   [[nodiscard]] bool empty() const noexcept { return steps.empty(); }
@@ -70,9 +75,14 @@ struct TUTTI_EXPORT Plan {
   [[nodiscard]] std::string explain(const std::string& service) const;
   /// As `tutti plan` prints it.
   [[nodiscard]] std::string to_text() const;
-  /// {"format_version":1,…}; new members may come, none goes.
+  /// {"format_version":1,…}; new members may come, none goes. All that the plan is, but for the bytes of its
+  /// items, which are named.
   [[nodiscard]] std::string to_json() const;
+  /// By value; items by name, which holds the hash of their bytes.
+  bool operator==(const Plan&) const;
 };
+/// Reads what `to_json` wrote; items have their names and no bytes. Throws Error(misuse).
+[[nodiscard]] TUTTI_EXPORT Plan plan_from_json(std::string_view json);
 TUTTI_EXPORT std::ostream& operator<<(std::ostream&, const Plan&);
 
 /// Pure and deterministic: same input, same plan. `readings`: one for each host of the fleet.

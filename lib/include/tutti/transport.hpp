@@ -97,6 +97,7 @@ struct HostReading {
   struct Entry {
     ManifestEntry entry;
     Life life = Life::unknown;
+    bool operator==(const Entry&) const = default;
   };
   std::string host;
   bool reached = false;
@@ -105,6 +106,7 @@ struct HostReading {
   std::string nonce = {};
   std::vector<Entry> entries = {};  ///< by service name
   std::string digest = {};          ///< of the entries; a plan is executed on what it was made from
+  bool operator==(const HostReading&) const = default;
 };
 
 /// With whose authority effects act on a host.

@@ -1,7 +1,7 @@
 // A plan that is written and read back.
 #include <doctest/doctest.h>
 
-#include "support/fakes.hpp"
+#include "unit/support/fakes.hpp"
 #include "support/json.hpp"
 
 using namespace tutti;

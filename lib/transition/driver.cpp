@@ -126,6 +126,10 @@ Result EffectBase::take() {
   return std::move(running.result);
 }
 
+Result EffectBase::take_result() {
+  return std::move(context_.driver_->impl_->running.at(context_.task_).result);
+}
+
 void Context::register_compensation(std::function<Transition(Context)> body) const {
   Driver::Impl& driver = *driver_->impl_;
   const auto serial = driver.executor.on_roll_back(task_);

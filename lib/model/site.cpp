@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "model/check.hpp"
+#include "support/describe.hpp"
 #include "support/json.hpp"
 #include "support/text.hpp"
 #include <tutti/error.hpp>
@@ -52,6 +53,22 @@ const Host& Fleet::at(const std::string& name) const {
               fmt::format("no host '{}' in the fleet.{}", escaped(name), suggestion(name, known)));
 }
 
+namespace {
+
+std::vector<Host> ask(const Site& site, const std::string& host_class) {
+  try {
+    return site.host_class_to_hosts(host_class);
+  } catch (const Error&) {
+    throw;  // it says what and where
+  } catch (...) {
+    throw Error(ErrorCode::callback,
+                fmt::format("the inventory of site '{}' failed for class '{}': {}", escaped(site.name),
+                            host_class, tutti::describe(std::current_exception())));
+  }
+}
+
+}  // namespace
+
 Fleet look_up(const Site& site) {
   if (!site.host_class_to_hosts)
     throw Error(
@@ -62,7 +79,7 @@ Fleet look_up(const Site& site) {
   Fleet fleet;
   std::map<std::string, std::string> class_of;
   for (const HostClass& host_class : site.host_classes) {
-    for (Host host : site.host_class_to_hosts(host_class.name)) {
+    for (Host host : ask(site, host_class.name)) {
       check(host, fmt::format("host '{}' of class '{}'", escaped(host.name), host_class.name));
       const auto [before, is_new] = class_of.emplace(host.name, host_class.name);
       if (!is_new && before->second == host_class.name)

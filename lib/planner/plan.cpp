@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "graph/graph.hpp"
 #include "support/table.hpp"
 #include "support/text.hpp"
 #include <tutti/error.hpp>
@@ -190,6 +191,37 @@ bool Plan::operator==(const Plan& other) const {
   return rest(*this) == rest(other) &&
          std::equal(items.begin(), items.end(), other.items.begin(), other.items.end(),
                     [](const auto& a, const auto& b) { return a.first == b.first; });
+}
+
+void check(const Plan& plan) {
+  const auto wrong = [](const std::string& what) {
+    throw Error(ErrorCode::misuse, fmt::format("malformed plan: {}", what));
+  };
+  std::set<std::string> hosts;
+  for (const Host& host : plan.fleet.hosts) {
+    if (!hosts.insert(host.name).second) wrong(fmt::format("host '{}' stands twice", escaped(host.name)));
+    if (!plan.readings.contains(host.name)) wrong(fmt::format("host '{}' was not read", escaped(host.name)));
+  }
+  for (const Step& step : plan.steps) {
+    if (step.action == Action::join) continue;
+    if (!hosts.contains(step.host))
+      wrong(fmt::format("a step of '{}' is on host '{}', which is not in its fleet", escaped(step.service),
+                        escaped(step.host)));
+    if (!step.new_definition && !step.old_definition)
+      wrong(fmt::format("the step of '{}' on '{}' has no definition", escaped(step.service),
+                        escaped(step.host)));
+  }
+  const auto is_step = [&](StepId id) {
+    const auto index = static_cast<std::uint32_t>(id);
+    if (index >= plan.steps.size()) wrong(fmt::format("there is no step {}", index));
+    return index;
+  };
+  Graph graph(plan.steps.size());
+  for (const Edge& edge : plan.edges) graph.add_edge(is_step(edge.before), is_step(edge.after));
+  for (const auto& wave : plan.waves)
+    for (const StepId id : wave) (void)is_step(id);
+  if (const auto loop = graph.loop(); !loop.empty())
+    wrong(fmt::format("its edges form a loop through step {}", loop.front()));
 }
 
 std::ostream& operator<<(std::ostream& out, const Plan& plan) { return out << plan.to_text(); }

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -140,12 +139,12 @@ class PlanReader {
     for (const Json& host : json_.at("hosts")) read_host(host, plan);
     for (const Json& one : json_.at("steps")) plan.steps.push_back(step(one));
     for (const Json& edge : json_.at("edges"))
-      plan.edges.push_back({id(edge.at("before"), plan), id(edge.at("after"), plan), edge.at("why")});
+      plan.edges.push_back({id(edge.at("before")), id(edge.at("after")), edge.at("why")});
     for (const Json& name : json_.at("items")) plan.items.emplace(name.get<std::string>(), nullptr);
     plan.notes = json_.at("notes");
     for (const Json& wave : json_.at("waves")) {
       plan.waves.emplace_back();
-      for (const Json& one : wave) plan.waves.back().push_back(id(one, plan));
+      for (const Json& one : wave) plan.waves.back().push_back(id(one));
     }
     plan.policy = json_.at("policy");
     plan.source = json_.at("source").get<Source>();
@@ -155,12 +154,7 @@ class PlanReader {
   }
 
  private:
-  static StepId id(const Json& number, const Plan& plan) {
-    const auto value = number.get<std::uint32_t>();
-    if (value >= plan.steps.size())
-      throw Error(ErrorCode::misuse, fmt::format("malformed plan: there is no step {}", value));
-    return StepId{value};
-  }
+  static StepId id(const Json& number) { return StepId{number.get<std::uint32_t>()}; }
 
   DefinitionPtr definition(const Json& owner, const char* key) const {
     if (!owner.contains(key)) return {};
@@ -225,26 +219,6 @@ class PlanReader {
                                 Action::repair, Action::record, Action::undrain, Action::join})
       if (name == tutti::to_string(action)) return action;
     throw Error(ErrorCode::misuse, fmt::format("malformed plan: action '{}'", escaped(name)));
-  }
-
-  /// What an executor takes for granted.
-  static void check(const Plan& plan) {
-    std::set<std::string> hosts;
-    for (const Host& host : plan.fleet.hosts)
-      if (!hosts.insert(host.name).second)
-        throw Error(ErrorCode::misuse,
-                    fmt::format("malformed plan: host '{}' stands twice", escaped(host.name)));
-    for (const Step& step : plan.steps) {
-      if (step.action == Action::join) continue;
-      if (!hosts.contains(step.host))
-        throw Error(ErrorCode::misuse,
-                    fmt::format("malformed plan: a step of '{}' is on host '{}', which is not in its fleet",
-                                escaped(step.service), escaped(step.host)));
-      if (!step.new_definition && !step.old_definition)
-        throw Error(ErrorCode::misuse,
-                    fmt::format("malformed plan: the step of '{}' on '{}' has no definition",
-                                escaped(step.service), escaped(step.host)));
-    }
   }
 
   const Json& json_;

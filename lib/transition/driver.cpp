@@ -82,6 +82,17 @@ void Driver::run(const std::function<void(const Progress&)>& on_progress) {
     else
       impl_->executor.done(id);
   };
+  const auto report = [&](const Progress& progress) {
+    try {
+      on_progress(progress);
+    } catch (...) {
+      throw Error(
+          ErrorCode::callback,
+          fmt::format("the progress callback failed{}: {}",
+                      progress.host.empty() ? "" : fmt::format(" at {}@{}", progress.service, progress.host),
+                      describe(std::current_exception())));
+    }
+  };
   for (;;) {
     for (Event& event : impl_->executor.next()) {
       if (std::holds_alternative<Finished>(event)) return;
@@ -110,7 +121,7 @@ void Driver::run(const std::function<void(const Progress&)>& on_progress) {
       } else if (const auto* asked = std::get_if<AskPolicy>(&event)) {
         impl_->executor.policy_failed(fmt::format("nobody here can answer for host '{}'", asked->host));
       } else if (on_progress) {
-        on_progress(std::get<Progress>(event));
+        report(std::get<Progress>(event));
       }
     }
   }

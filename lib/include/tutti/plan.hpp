@@ -81,6 +81,9 @@ struct TUTTI_EXPORT Plan {
   /// By value; items by name, which holds the hash of their bytes.
   bool operator==(const Plan&) const;
 };
+/// Throws Error(misuse) unless an executor can take it as it is: each step's host is in the fleet and has a
+/// reading, edges and waves name steps, and the edges form no loop.
+TUTTI_EXPORT void check(const Plan&);
 /// Reads what `to_json` wrote; items have their names and no bytes. Throws Error(misuse).
 [[nodiscard]] TUTTI_EXPORT Plan plan_from_json(std::string_view json);
 TUTTI_EXPORT std::ostream& operator<<(std::ostream&, const Plan&);

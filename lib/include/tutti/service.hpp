@@ -82,7 +82,7 @@ struct TUTTI_EXPORT TransitionProcedure {
   Body body = {};
 
   TransitionProcedure(const char* built_in) : name(built_in) {}
-  explicit TransitionProcedure(std::string the_name) : name(std::move(the_name)) {}
+  TransitionProcedure(std::string the_name) : name(std::move(the_name)) {}
   TransitionProcedure(Transition (*function)(Context, Change));
   /// A function, or a lambda that captures nothing: its captures would be gone when it runs. A std::function
   /// is taken as it is, for who knows that what it calls is no coroutine itself.

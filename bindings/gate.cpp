@@ -20,6 +20,7 @@ const char* code_name(ErrorCode code) noexcept {
     case ErrorCode::moved: return "moved";
     case ErrorCode::unreachable: return "unreachable";
     case ErrorCode::lost: return "lost";
+    case ErrorCode::callback: return "callback";
     case ErrorCode::system: return "system";
   }
   return "misuse";

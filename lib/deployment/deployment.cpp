@@ -41,7 +41,7 @@ struct Deployment::Impl {
   int run = 0;
   ExecuteOptions options;
   std::unique_ptr<Transport> dry;
-  std::atomic<Executor*> interruptible{nullptr};
+  std::atomic<int> interrupts{0};  // since the last run ended
 
   Impl(Site s, std::filesystem::path file)
       : site(std::move(s)),
@@ -106,6 +106,24 @@ struct Deployment::Impl {
       if (came.front().kind != Completion::Kind::answered) throw Error(ErrorCode::locked, came.front().why);
       if (!fleet.find(reading.name)) state.forget_host(reading.name);
     }
+  }
+
+  /// A plan of another site, fleet or program: what it says is not what this deployment would do.
+  void refuse_if_of_another(const Plan& plan_) const {
+    const auto moved = [&](const std::string& what) {
+      throw Error(ErrorCode::moved,
+                  fmt::format("the plan is not of this deployment of '{}': {}. Plan again", site.name, what));
+    };
+    if (plan_.site != site.name) moved(fmt::format("it is of site '{}'", escaped(plan_.site)));
+    if (plan_.fleet.hosts != fleet.hosts) moved("its fleet is another one");
+    if (source_hash(plan_.source) != source_hash(site.source)) moved("it was made from another program");
+    std::set<std::string> services;
+    for (const HostClass& host_class : site.host_classes)
+      for (const Service& service : host_class.services)
+        services.insert(service.name + " " + service.version);
+    for (const Step& step : plan_.steps)
+      if (step.new_definition && !services.contains(step.new_definition->title()))
+        moved(fmt::format("the site has no {}", step.new_definition->title()));
   }
 
   /// All hosts: those without a step may be drained.
@@ -196,6 +214,8 @@ void Deployment::take_names(const Plan& plan, const ExecuteOptions& options) {
 
 Executor& Deployment::begin(const Plan& plan, const ExecuteOptions& options) {
   Impl& d = *impl_;
+  check(plan);
+  d.refuse_if_of_another(plan);
   if (d.executor) throw Error(ErrorCode::misuse, "this deployment executes a plan already");
   d.options = options;
   if (!options.dry_run) d.state.hold("deploying " + d.site.name);
@@ -222,14 +242,13 @@ Executor& Deployment::begin(const Plan& plan, const ExecuteOptions& options) {
     if (options.dry_run) {
       d.dry = make_dry_transport(d.clock);
       d.executor = std::make_unique<Executor>(*d.plan, Policy{}, plan.generation + 1, lineage, nullptr,
-                                              *d.dry, d.clock);
-      d.interruptible = d.executor.get();
+                                              *d.dry, d.clock, &d.interrupts);
       return *d.executor;
     }
     d.refuse_if_moved(plan);
     d.rename(plan);
     const std::int64_t epoch = d.state.next_epoch();
-    d.run = d.state.begin_run(plan.to_json(), plan.source, summary(plan), plan.generation);
+    d.run = d.state.begin_run(plan.to_json(), source_hash(plan.source), summary(plan), plan.generation);
     const int first_kept = d.state.first_kept(options.keep);
     for (const Host& host : plan.fleet.hosts) {
       Authority authority = d.authority(host, plan.readings.at(host.name), epoch);
@@ -240,22 +259,21 @@ Executor& Deployment::begin(const Plan& plan, const ExecuteOptions& options) {
     d.transport->offer(d.plan->items);
     d.journal = d.state.journal(d.run);
     d.executor = std::make_unique<Executor>(*d.plan, d.site.policy, d.run, lineage, d.journal.get(),
-                                            *d.transport, d.clock);
+                                            *d.transport, d.clock, &d.interrupts);
   } catch (...) {
     d.journal.reset();
     d.plan.reset();
     d.state.release();
     throw;
   }
-  d.interruptible = d.executor.get();
   return *d.executor;
 }
 
 Report Deployment::finish() {
   Impl& d = *impl_;
   if (!d.executor) throw Error(ErrorCode::misuse, "no plan is being executed");
-  d.interruptible = nullptr;
   Report report = d.executor->report();
+  d.interrupts = 0;
   const std::vector<HostReading> readings = d.executor->readings();
   d.executor.reset();
   if (d.options.dry_run) {
@@ -292,6 +310,7 @@ Report Deployment::execute(const Plan& plan, const std::function<void(const Prog
   for (const Step& step : plan.steps)
     if (!step.transition.empty()) (void)impl_->transition_of(step);
   if (plan.empty()) {
+    impl_->interrupts = 0;
     if (!options.dry_run) take_names(plan, options);
     Report report{.site = plan.site, .generation = plan.generation, .unreachable = plan.unreachable()};
     report.frames = impl_->transport->frames_sent();
@@ -304,7 +323,7 @@ Report Deployment::execute(const Plan& plan, const std::function<void(const Prog
     }).run(on_progress);
   } catch (...) {
     // The run stays unfinished, as it would had we died: `abandon` ends it.
-    impl_->interruptible = nullptr;
+    impl_->interrupts = 0;
     impl_->executor.reset();
     impl_->journal.reset();
     impl_->plan.reset();
@@ -372,7 +391,8 @@ RunLog Deployment::log(int run, LogOptions options) {
 }
 
 void Deployment::interrupt() noexcept {
-  if (Executor* executor = impl_->interruptible) executor->interrupt();
+  ++impl_->interrupts;
+  impl_->transport->wake();
 }
 
 }  // namespace tutti

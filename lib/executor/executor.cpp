@@ -186,9 +186,11 @@ bool Executor::Impl::deal() {
 }
 
 Executor::Executor(const Plan& plan, Policy policy, int run, std::string lineage, Journal* journal,
-                   Transport& transport, const Clock& clock)
+                   Transport& transport, const Clock& clock, const std::atomic<int>* interrupts)
     : impl_(std::make_unique<Impl>(plan, std::move(policy), run, std::move(lineage), journal, transport,
-                                   clock)) {}
+                                   clock)) {
+  impl_->interrupts.outer = interrupts;
+}
 Executor::~Executor() = default;
 
 std::span<Event> Executor::next(std::size_t limit) { return impl_->next(std::max<std::size_t>(1, limit)); }
@@ -218,7 +220,7 @@ void Executor::policy_failed(std::string message) {
 }
 
 void Executor::interrupt() noexcept {
-  ++impl_->interrupts;
+  ++impl_->interrupts.own;
   impl_->transport.wake();
 }
 

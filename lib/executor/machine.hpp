@@ -50,7 +50,12 @@ struct Executor::Impl {
   std::string halted;
   std::optional<StepId> culprit;  // whose failure halted it
   bool finished = false;
-  std::atomic<int> interrupts{0};
+  /// How often we were interrupted: here, and by whoever lives longer than this.
+  struct Interrupts {
+    std::atomic<int> own{0};
+    const std::atomic<int>* outer = nullptr;
+    operator int() const noexcept { return own + (outer ? outer->load() : 0); }
+  } interrupts;
   bool said_interrupted = false;
   bool said_waiting = false;  ///< since the last host was admitted
 

@@ -26,4 +26,8 @@ class CanonicalForms {
 [[nodiscard]] std::string to_json(const ManifestEntry& entry, const std::string& old_form,
                                   const std::string& new_form);
 
+/// An entry whose definitions stand elsewhere: reads what `to_json(entry, "", "")` gave. Throws Error.
+[[nodiscard]] ManifestEntry manifest_entry_from_json(std::string_view json, DefinitionPtr old_definition,
+                                                     DefinitionPtr new_definition);
+
 }  // namespace tutti

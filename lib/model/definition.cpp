@@ -1,6 +1,7 @@
 #include <tutti/definition.hpp>
 
 #include <algorithm>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -228,7 +229,10 @@ std::string to_json(const ManifestEntry& entry, const std::string& old_form, con
   return text;
 }
 
-ManifestEntry ManifestEntry::from_json(std::string_view text) {
+namespace {
+
+/// `definition` gives what the entry holds under "old" and "new".
+template <class F> ManifestEntry read_entry(std::string_view text, F&& definition) {
   const Json json = parse_json(text, "manifest entry");
   try {
     if (json.value("format", 0) != format)
@@ -244,17 +248,13 @@ ManifestEntry ManifestEntry::from_json(std::string_view text) {
                         .time = json.value("time", 0.0)};
     entry.drained = json.value("drained", entry.drained);
     const std::string state = json.at("state");
-    entry.state = state == "deployed"   ? State::deployed
-                  : state == "changing" ? State::changing
-                                        : State::failed;
-    const auto definition = [&](const char* key) {
-      return json.contains(key) ? std::make_shared<const Definition>(tutti::from_json(json[key]))
-                                : DefinitionPtr{};
-    };
-    entry.old_definition = definition("old");
-    entry.new_definition = definition("new");
+    entry.state = state == "deployed"   ? ManifestEntry::State::deployed
+                  : state == "changing" ? ManifestEntry::State::changing
+                                        : ManifestEntry::State::failed;
+    entry.old_definition = definition(json, "old");
+    entry.new_definition = definition(json, "new");
     // What a host says is only what a host says.
-    if (entry.state == State::deployed && !entry.new_definition)
+    if (entry.state == ManifestEntry::State::deployed && !entry.new_definition)
       throw Error(ErrorCode::misuse, "a manifest entry says `deployed`, and not what");
     for (const DefinitionPtr& one : {entry.old_definition, entry.new_definition})
       if (one && one->service != entry.service)
@@ -264,6 +264,32 @@ ManifestEntry ManifestEntry::from_json(std::string_view text) {
   } catch (const Json::exception& e) {
     throw Error(ErrorCode::misuse, fmt::format("malformed manifest entry: {}", e.what()));
   }
+}
+
+bool is_same(const DefinitionPtr& a, const DefinitionPtr& b) { return a == b || (a && b && *a == *b); }
+
+}  // namespace
+
+ManifestEntry ManifestEntry::from_json(std::string_view text) {
+  return read_entry(text, [](const Json& json, const char* key) {
+    return json.contains(key) ? std::make_shared<const Definition>(tutti::from_json(json[key]))
+                              : DefinitionPtr{};
+  });
+}
+
+ManifestEntry manifest_entry_from_json(std::string_view text, DefinitionPtr old_definition,
+                                       DefinitionPtr new_definition) {
+  return read_entry(text, [&](const Json&, std::string_view key) {
+    return std::move(key == "old" ? old_definition : new_definition);
+  });
+}
+
+bool ManifestEntry::operator==(const ManifestEntry& other) const {
+  const auto rest = [](const ManifestEntry& e) {
+    return std::tie(e.state, e.service, e.transition, e.lineage, e.run, e.generation, e.time, e.drained);
+  };
+  return rest(*this) == rest(other) && is_same(old_definition, other.old_definition) &&
+         is_same(new_definition, other.new_definition);
 }
 
 }  // namespace tutti

@@ -6,6 +6,7 @@
 
 #include "model/check.hpp"
 #include "model/render.hpp"
+#include "support/describe.hpp"
 #include "support/text.hpp"
 #include <tutti/error.hpp>
 
@@ -119,9 +120,9 @@ struct Elaboration::Impl {
                                          : source.fixed());
     } catch (Error& error) {
       throw error.in(fmt::format("settings of '{}' on host '{}'", instance.service, instance.host));
-    } catch (const std::exception& error) {
-      throw Error(ErrorCode::misuse, fmt::format("settings of '{}' on host '{}': {}", instance.service,
-                                                 instance.host, error.what()));
+    } catch (...) {
+      throw Error(ErrorCode::callback, fmt::format("settings of '{}' on host '{}': {}", instance.service,
+                                                   instance.host, describe(std::current_exception())));
     }
     return *late.settings;
   }

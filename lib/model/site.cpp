@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 
 #include "model/check.hpp"
+#include "support/describe.hpp"
+#include "support/json.hpp"
 #include "support/text.hpp"
 #include <tutti/error.hpp>
 
@@ -92,6 +94,21 @@ const Host& Fleet::at(const std::string& name) const {
               fmt::format("no host '{}' in the fleet.{}", escaped(name), suggestion(name, known)));
 }
 
+namespace {
+
+Inventory::Answer ask(const Site& site, const std::vector<std::string>& classes) {
+  try {
+    return site.host_class_to_hosts.ask(classes);
+  } catch (const Error&) {
+    throw;  // it says what and where
+  } catch (...) {
+    throw Error(ErrorCode::callback, fmt::format("the inventory of site '{}' failed: {}", escaped(site.name),
+                                                 describe(std::current_exception())));
+  }
+}
+
+}  // namespace
+
 Fleet look_up(const Site& site) {
   if (!site.host_class_to_hosts)
     throw Error(
@@ -101,7 +118,7 @@ Fleet look_up(const Site& site) {
             escaped(site.name)));
   std::vector<std::string> classes;
   for (const HostClass& host_class : site.host_classes) classes.push_back(host_class.name);
-  Inventory::Answer answer = site.host_class_to_hosts.ask(classes);
+  Inventory::Answer answer = ask(site, classes);
   Fleet fleet{.notes = std::move(answer.notes)};
   std::map<std::string, std::string> class_of;
   for (const HostClass& host_class : site.host_classes) {
@@ -132,6 +149,10 @@ Fleet look_up(const Site& site) {
   }
   check_addresses(fleet, site.platform);
   return fleet;
+}
+
+std::string source_hash(const Source& source) {
+  return source.empty() ? "" : sha256(Json(source).dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 }  // namespace tutti

@@ -255,7 +255,10 @@ Site site_from_json(std::string_view text) {
     if (reader.has("platform")) site.platform = platform_from_json(reader.at("platform"));
     if (reader.has("policy")) site.policy = policy_from_json(reader.array("policy"));
   } catch (Error& error) { throw error.in(where); }
-  site.source = reader.text("source", "");
+  for (const auto& [file, text] : reader.object("source").items()) {
+    if (!text.is_string()) reader.wrong("source", "an object of texts");
+    site.source.emplace(file, text.get<std::string>());
+  }
   return site;
 }
 

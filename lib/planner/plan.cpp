@@ -5,12 +5,14 @@
 #include <ostream>
 #include <set>
 #include <span>
+#include <tuple>
 
 #include <fmt/format.h>
 
-#include "support/json.hpp"
+#include "graph/graph.hpp"
 #include "support/table.hpp"
 #include "support/text.hpp"
+#include <tutti/error.hpp>
 
 namespace tutti {
 namespace {
@@ -169,52 +171,57 @@ std::string Plan::to_text() const {
   return text + table.to_text();
 }
 
-std::string Plan::to_json() const {
-  Json json{{"format_version", 1},
-            {"site", site},
-            {"generation", generation},
-            {"policy", policy},
-            {"notes", notes}};
-  json["hosts"] = Json::array();
-  for (const Host& host : fleet.hosts) {
-    const HostReading& reading = readings.at(host.name);
-    Json one{{"name", host.name}, {"class", host.host_class}, {"reached", reading.reached}};
-    if (!reading.reached) one["why"] = to_utf8(reading.why);
-    json["hosts"].push_back(std::move(one));
+bool Step::operator==(const Step& other) const {
+  const auto rest = [](const Step& s) {
+    return std::tie(s.action, s.service, s.host, s.transition, s.transition_from, s.was_alive, s.unreachable,
+                    s.phase, s.why);
+  };
+  const auto is_same = [](const DefinitionPtr& a, const DefinitionPtr& b) {
+    return a == b || (a && b && *a == *b);
+  };
+  return rest(*this) == rest(other) && is_same(old_definition, other.old_definition) &&
+         is_same(new_definition, other.new_definition) && is_same(left_over, other.left_over);
+}
+
+bool Plan::operator==(const Plan& other) const {
+  const auto rest = [](const Plan& p) {
+    return std::tie(p.site, p.fleet.hosts, p.steps, p.edges, p.readings, p.notes, p.waves, p.policy, p.source,
+                    p.generation);
+  };
+  return rest(*this) == rest(other) &&
+         std::equal(items.begin(), items.end(), other.items.begin(), other.items.end(),
+                    [](const auto& a, const auto& b) { return a.first == b.first; });
+}
+
+void check(const Plan& plan) {
+  const auto wrong = [](const std::string& what) {
+    throw Error(ErrorCode::misuse, fmt::format("malformed plan: {}", what));
+  };
+  std::set<std::string> hosts;
+  for (const Host& host : plan.fleet.hosts) {
+    if (!hosts.insert(host.name).second) wrong(fmt::format("host '{}' stands twice", escaped(host.name)));
+    if (!plan.readings.contains(host.name)) wrong(fmt::format("host '{}' was not read", escaped(host.name)));
   }
-  json["steps"] = Json::array();
-  for (std::uint32_t i = 0; i < steps.size(); ++i) {
-    const Step& step = steps[i];
-    Json one{{"id", i},
-             {"action", to_string(step.action)},
-             {"service", step.service},
-             {"phase", step.phase},
-             {"why", step.why}};
-    if (step.action != Action::join) {
-      one["host"] = step.host;
-      if (step.old_definition) one["old_version"] = step.old_definition->version;
-      if (step.new_definition) one["new_version"] = step.new_definition->version;
-      if (!step.transition.empty())
-        one["transition"] = step.transition, one["transition_from"] = step.transition_from;
-      if (step.unreachable) one["unreachable"] = true;
-    }
-    json["steps"].push_back(std::move(one));
+  for (const Step& step : plan.steps) {
+    if (step.action == Action::join) continue;
+    if (!hosts.contains(step.host))
+      wrong(fmt::format("a step of '{}' is on host '{}', which is not in its fleet", escaped(step.service),
+                        escaped(step.host)));
+    if (!step.new_definition && !step.old_definition)
+      wrong(fmt::format("the step of '{}' on '{}' has no definition", escaped(step.service),
+                        escaped(step.host)));
   }
-  json["edges"] = Json::array();
-  for (const Edge& edge : edges) {
-    Json one{{"before", static_cast<std::uint32_t>(edge.before)},
-             {"after", static_cast<std::uint32_t>(edge.after)},
-             {"why", edge.why}};
-    if (edge.makes_room) one["makes_room"] = true;
-    json["edges"].push_back(std::move(one));
-  }
-  json["waves"] = Json::array();
-  for (const auto& wave : waves) {
-    Json ids = Json::array();
-    for (const StepId id : wave) ids.push_back(static_cast<std::uint32_t>(id));
-    json["waves"].push_back(std::move(ids));
-  }
-  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+  const auto is_step = [&](StepId id) {
+    const auto index = static_cast<std::uint32_t>(id);
+    if (index >= plan.steps.size()) wrong(fmt::format("there is no step {}", index));
+    return index;
+  };
+  Graph graph(plan.steps.size());
+  for (const Edge& edge : plan.edges) graph.add_edge(is_step(edge.before), is_step(edge.after));
+  for (const auto& wave : plan.waves)
+    for (const StepId id : wave) (void)is_step(id);
+  if (const auto loop = graph.loop(); !loop.empty())
+    wrong(fmt::format("its edges form a loop through step {}", loop.front()));
 }
 
 std::ostream& operator<<(std::ostream& out, const Plan& plan) { return out << plan.to_text(); }

@@ -61,29 +61,22 @@ class Database {
   std::unique_ptr<sqlite3, Close> handle_;
 };
 
-/// All that is written while it lives is committed by commit(), else undone. Within the journal's
-/// open transaction it is a part of that, which its commit makes durable.
+/// All that is written while it lives is committed by commit(), else undone.
 class Transaction {
  public:
-  explicit Transaction(Database& database)
-      : database_(database), is_inner_(sqlite3_get_autocommit(database.handle()) == 0) {
-    database_.execute(is_inner_ ? "SAVEPOINT inner" : "BEGIN IMMEDIATE");
-  }
+  explicit Transaction(Database& database) : database_(database) { database_.execute("BEGIN IMMEDIATE"); }
   ~Transaction() {
-    if (is_open_)
-      sqlite3_exec(database_.handle(), is_inner_ ? "ROLLBACK TO inner; RELEASE inner" : "ROLLBACK", nullptr,
-                   nullptr, nullptr);
+    if (is_open_) sqlite3_exec(database_.handle(), "ROLLBACK", nullptr, nullptr, nullptr);
   }
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
   void commit() {
-    database_.execute(is_inner_ ? "RELEASE inner" : "COMMIT");
+    database_.execute("COMMIT");
     is_open_ = false;
   }
 
  private:
   Database& database_;
-  bool is_inner_;
   bool is_open_ = true;
 };
 

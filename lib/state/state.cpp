@@ -86,6 +86,8 @@ void make_folder(const std::filesystem::path& file) {
   std::filesystem::permissions(folder, std::filesystem::perms::owner_all, error);
 }
 
+/// Records wait in memory until they are committed, all in one transaction: none is open while a driver, and
+/// what it calls, goes on.
 class SqliteJournal final : public Journal {
  public:
   SqliteJournal(Database& database, int run)
@@ -97,35 +99,39 @@ class SqliteJournal final : public Journal {
     try {
       SqliteJournal::commit();
     } catch (const Error&) {  // what was not committed was never sent
-      sqlite3_exec(database_.handle(), "ROLLBACK", nullptr, nullptr,
-                   nullptr);  // fails when it is rolled back already
     }
   }
-  void append(const Record& r) override {
-    if (!open_) database_.execute("BEGIN");
-    open_ = true;
-    insert_.bind(1, std::int64_t{run_})
-        .bind(2, static_cast<std::int64_t>(r.type))
-        .bind(3, std::int64_t{r.step});
-    insert_.bind(4, r.path)
-        .bind(5, std::int64_t{r.sequence})
-        .bind(6, r.hash)
-        .bind(7, r.number)
-        .bind(8, to_utf8(r.text));
-    insert_.bind(9, r.host).bind(10, now());
-    insert_.run();
+  void append(const Record& record) override {
+    waiting_.push_back(record);
+    waiting_.back().time = now();
   }
   void commit() override {
-    if (!open_) return;
-    database_.execute("COMMIT");
-    open_ = false;
+    if (waiting_.empty()) return;
+    Transaction transaction(database_);
+    for (const Record& record : waiting_) insert(record);
+    transaction.commit();
+    waiting_.clear();
   }
 
  private:
+  void insert(const Record& r) {
+    insert_.bind(1, std::int64_t{run_})
+        .bind(2, static_cast<std::int64_t>(r.type))
+        .bind(3, std::int64_t{r.step})
+        .bind(4, r.path)
+        .bind(5, std::int64_t{r.sequence})
+        .bind(6, r.hash)
+        .bind(7, r.number)
+        .bind(8, to_utf8(r.text))
+        .bind(9, r.host)
+        .bind(10, r.time);
+    insert_.run();
+  }
+
   Database& database_;
   int run_;
   Statement insert_;
-  bool open_ = false;
+  std::vector<Record> waiting_;
 };
 
 Generation generation(const Statement& row) {
@@ -208,6 +214,7 @@ struct State::Impl {
 };
 
 State::State(std::filesystem::path file) : impl_(std::make_unique<Impl>()) {
+  if (file.empty()) throw Error(ErrorCode::misuse, "the state file has no name: give the path of a file");
   impl_->file = std::move(file);
   impl_->why_read_only = forbidden(impl_->file);
   if (!impl_->why_read_only.empty()) {
@@ -291,7 +298,7 @@ void State::release() noexcept {
   if (impl_->lock >= 0) ::close(std::exchange(impl_->lock, -1));
 }
 
-int State::begin_run(const std::string& plan_json, const std::string& source, const std::string& summary,
+int State::begin_run(const std::string& plan_json, const std::string& source_hash, const std::string& summary,
                      int seen_generation) {
   Database& db = *impl_->database;
   Transaction transaction(db);
@@ -304,8 +311,8 @@ int State::begin_run(const std::string& plan_json, const std::string& source, co
       .bind(1, std::int64_t{number})
       .bind(2, now())
       .bind(3, whoami())
-      .bind(4, to_utf8(source))
-      .bind(5, sha256(source))
+      .bind(4, "")  // it stands in the plan, file by file
+      .bind(5, source_hash)
       .bind(6, plan_json)
       .bind(7, summary)
       .run();

@@ -75,6 +75,17 @@ void Driver::run(const std::function<void(const Progress&)>& on_progress) {
     else
       impl_->executor.done(id);
   };
+  const auto report = [&](const Progress& progress) {
+    try {
+      on_progress(progress);
+    } catch (...) {
+      throw Error(
+          ErrorCode::callback,
+          fmt::format("the progress callback failed{}: {}",
+                      progress.host.empty() ? "" : fmt::format(" at {}@{}", progress.service, progress.host),
+                      describe(std::current_exception())));
+    }
+  };
   for (;;) {
     for (Event& event : impl_->executor.next()) {
       if (std::holds_alternative<Finished>(event)) return;
@@ -103,7 +114,7 @@ void Driver::run(const std::function<void(const Progress&)>& on_progress) {
       } else if (const auto* asked = std::get_if<AskPolicy>(&event)) {
         impl_->executor.policy_failed(fmt::format("nobody here can answer for host '{}'", asked->host));
       } else if (on_progress) {
-        on_progress(std::get<Progress>(event));
+        report(std::get<Progress>(event));
       }
     }
   }
@@ -117,6 +128,10 @@ Result EffectBase::take() {
   Driver::Impl::Running& running = context_.driver_->impl_->running.at(context_.task_);
   if (!running.result.succeeded) throw EffectFailed(std::move(running.request), std::move(running.result));
   return std::move(running.result);
+}
+
+Result EffectBase::take_result() {
+  return std::move(context_.driver_->impl_->running.at(context_.task_).result);
 }
 
 void Context::register_compensation(std::function<Transition(Context)> body) const {

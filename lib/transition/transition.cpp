@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "executor/outcome.hpp"
+#include "support/text.hpp"
 #include <tutti/error.hpp>
 
 namespace tutti {

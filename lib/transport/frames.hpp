@@ -122,7 +122,8 @@
 //
 // REFUSED protocol WHAT           instead of a reply: the runner did not understand, and ends.
 // REFUSED baseline WHAT           instead of OK: this is no host that it can work on.
-// REFUSED format SENTENCE         instead of OK: the site's records there are of a format that it does not know.
+// REFUSED format SENTENCE         instead of OK: the site's records there are of a format that it does not
+// know.
 //
 // What is kept of what a program prints is not cut silently: it may be the input of another. A stream of more
 // than 4 GiB (TUTTI_MOST_OUTPUT on the host, in bytes; looked at every 5 s) ends the program as flood. A

@@ -64,8 +64,8 @@
        (eq? (exception-kind object) 'tutti-error)))
 
 (define (tutti-error-code exception)
-  "Return the code of EXCEPTION: misuse, not-built, locked, moved, unreachable, lost
-or system."
+  "Return the code of EXCEPTION: misuse, not-built, locked, moved, unreachable, lost,
+callback or system."
   (match (exception-args exception)
     ((_ _ _ (code . _)) code)
     (_ 'misuse)))

@@ -148,7 +148,7 @@ is the name of the file in which its state is kept."
                     (lambda ()
                       (%make-site
                        (site->json configuration
-                                   #:source (if loaded (loaded-source loaded) "")
+                                   #:source (if loaded (loaded-source loaded) '())
                                    #:inventory (and inventory (file-inventory inventory))))))))
       (make-site-in-use configuration (and loaded program) files
                         (or state

@@ -80,6 +80,9 @@ Outcome outcome(const Report& report, const std::string& host) {
 }  // namespace
 
 int main() try {
+  check(tutti::version() == std::to_string(TUTTI_VERSION_MAJOR) + "." + std::to_string(TUTTI_VERSION_MINOR) +
+                                "." + std::to_string(TUTTI_VERSION_PATCH),
+        "the library is that of the headers");
   const std::string log = "hosts/db1/data/consumer/db/notes/log";
   check(deploy(site("1")).exit_status() == 0, "version 1 is deployed");
   check(read("hosts/web1/etc/web.conf") == "database 127.0.1.1:5432\n",

@@ -35,7 +35,7 @@
                  (assoc-ref datum (car keys)))
              (cdr keys))))
 
-(define datum (site->datum shop #:source "text"))
+(define datum (site->datum shop #:source '(("shop.scm" . "text"))))
 (define web-datum (datum-ref datum "host_classes" 0 "services" 0))
 
 (test-begin "model")

@@ -72,7 +72,7 @@
 (test-equal "files are loaded relative to the program, and may define names for it" "7"
   (loaded-value (load-program (write-file "loads.scm" "(load \"common.scm\")" "version"))))
 (test-equal "the source is every file below the program's folder"
-  ";;; loads.scm\n(load \"common.scm\")\nversion\n;;; common.scm\n(define version \"7\")\n"
+  '(("loads.scm" . "(load \"common.scm\")\nversion\n") ("common.scm" . "(define version \"7\")\n"))
   (loaded-source (load-program (string-append folder "/loads.scm"))))
 (write-file "helper.scm" "(define-module (helper) #:export (answer))" "(define answer 42)")
 (let ((loaded (load-program (write-file "uses.scm" "(use-modules (helper))" "answer"))))

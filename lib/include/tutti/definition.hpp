@@ -121,6 +121,8 @@ struct TUTTI_EXPORT ManifestEntry {
   [[nodiscard]] std::string to_json() const;
   /// Throws Error.
   [[nodiscard]] static ManifestEntry from_json(std::string_view json);
+  /// By value: definitions are compared, not where they are.
+  bool operator==(const ManifestEntry&) const;
 };
 
 }  // namespace tutti

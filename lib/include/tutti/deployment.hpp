@@ -79,6 +79,8 @@ class TUTTI_EXPORT Deployment {
   std::vector<std::string> forget(const std::string& host);
   /// What a run did and printed; 0: the last run. Throws Error; see RunLog. Valid while this lives.
   [[nodiscard]] RunLog log(int run = 0, LogOptions = {});
+  /// Nothing new starts in the run that is under way, or in the next one; a second time it does not wait for
+  /// what is under way. From any thread or a signal handler, as long as this lives.
   void interrupt() noexcept;
 
  private:

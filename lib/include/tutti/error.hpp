@@ -19,6 +19,7 @@ enum class ErrorCode {
   moved,        ///< the fleet or a host's manifest is not what the plan was made from
   unreachable,  ///< a host that was to act or to answer at once does not
   lost,         ///< a host went away during an effect: nobody knows what became of it
+  callback,     ///< a function that the caller gave threw: an inventory, settings, a policy, progress
   system,       ///< a file, a database or a process of this machine refused
 };
 

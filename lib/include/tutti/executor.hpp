@@ -2,6 +2,7 @@
 // Executes a plan. A driver pulls events and answers them; nothing here ever calls the driver.
 // One thread owns an Executor; only interrupt() may come from another or from a signal handler.
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -68,7 +69,10 @@ class TUTTI_EXPORT Executor {
  public:
   /// Borrows all for its life. `run` is the number that the journal's State gave. Without a journal it is
   /// a dry run: nothing is recorded, and a transition that raises is left where it is, `unchanged`.
-  Executor(const Plan&, Policy, int run, std::string lineage, Journal*, Transport&, const Clock&);
+  /// `interrupts` counts as interrupt() does, from any thread and before this is made: of whoever must be
+  /// able to interrupt for longer than this lives.
+  Executor(const Plan&, Policy, int run, std::string lineage, Journal*, Transport&, const Clock&,
+           const std::atomic<int>* interrupts = nullptr);
   ~Executor();
   Executor(const Executor&) = delete;
   Executor& operator=(const Executor&) = delete;

@@ -6,6 +6,7 @@
 #include <iosfwd>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <tutti/transport.hpp>
@@ -40,6 +41,9 @@ struct Step {
   bool unreachable = false;  ///< the host did not answer: what is there is a guess
   int phase = 0;             ///< joins on the longest way here
   std::string why = {};      ///< why it is in the plan
+
+  /// By value: definitions are compared, not where they are.
+  TUTTI_EXPORT bool operator==(const Step&) const;
 };
 
 struct Edge {
@@ -47,6 +51,7 @@ struct Edge {
   StepId after;
   std::string why;          ///< "'web' requires 'db' (shop.scm:12)"
   bool makes_room = false;  ///< on one host: what `before` has there would be in the way of `after`
+  bool operator==(const Edge&) const = default;
 };
 
 struct TUTTI_EXPORT Plan {
@@ -59,7 +64,7 @@ struct TUTTI_EXPORT Plan {
   std::vector<std::string> notes = {};
   std::vector<std::vector<StepId>> waves = {};  ///< as the policy is expected to admit them; empty: not known
   std::string policy = {};                      ///< described
-  std::string source = {};                      ///< of the site program
+  Source source = {};                           ///< of the site program
   int generation = 0;                           ///< the highest seen anywhere
 
   [[nodiscard]] bool empty() const noexcept { return steps.empty(); }
@@ -71,9 +76,17 @@ struct TUTTI_EXPORT Plan {
   [[nodiscard]] std::string explain(const std::string& service) const;
   /// As `tutti plan` prints it.
   [[nodiscard]] std::string to_text() const;
-  /// {"format_version":1,…}; new members may come, none goes.
+  /// {"format_version":1,…}; new members may come, none goes. All that the plan is, but for the bytes of its
+  /// items, which are named.
   [[nodiscard]] std::string to_json() const;
+  /// By value; items by name, which holds the hash of their bytes.
+  bool operator==(const Plan&) const;
 };
+/// Throws Error(misuse) unless an executor can take it as it is: each step's host is in the fleet and has a
+/// reading, edges and waves name steps, and the edges form no loop.
+TUTTI_EXPORT void check(const Plan&);
+/// Reads what `to_json` wrote; items have their names and no bytes. Throws Error(misuse).
+[[nodiscard]] TUTTI_EXPORT Plan plan_from_json(std::string_view json);
 TUTTI_EXPORT std::ostream& operator<<(std::ostream&, const Plan&);
 
 /// Pure and deterministic: same input, same plan. `readings`: one for each host of the fleet.

@@ -2,10 +2,12 @@
 // A service as a person declares it. All fields have defaults but the first two.
 // Threads: values, free to copy and move; `settings` and transitions are called on the caller's thread.
 
+#include <concepts>
 #include <functional>
 #include <map>
 #include <source_location>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -80,13 +82,22 @@ struct File {
 
 /// A coroutine `Transition f(Context, Change)`, and the name that plans and manifests call it by.
 struct TUTTI_EXPORT TransitionProcedure {
+  using Body = std::function<Transition(Context, Change)>;
   std::string name;  ///< a built-in's name needs no body
-  std::function<Transition(Context, Change)> body = {};
+  Body body = {};
 
   TransitionProcedure(const char* built_in) : name(built_in) {}
-  TransitionProcedure(std::string the_name, std::function<Transition(Context, Change)> the_body = {})
-      : name(std::move(the_name)), body(std::move(the_body)) {}
+  TransitionProcedure(std::string the_name) : name(std::move(the_name)) {}
   TransitionProcedure(Transition (*function)(Context, Change));
+  /// A function, or a lambda that captures nothing: its captures would be gone when it runs. A std::function
+  /// is taken as it is, for who knows that what it calls is no coroutine itself.
+  template <std::invocable<Context, Change> F>
+  TransitionProcedure(std::string the_name, F the_body)
+      : name(std::move(the_name)), body(std::move(the_body)) {
+    static_assert(std::is_empty_v<F> || std::is_function_v<std::remove_pointer_t<F>> ||
+                      std::is_same_v<F, Body>,
+                  "a transition captures nothing: it runs on after the lambda is gone");
+  }
 };
 
 struct Service {

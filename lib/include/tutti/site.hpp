@@ -87,13 +87,18 @@ class TUTTI_EXPORT Inventory {
                                                                      const std::vector<Host>& hosts,
                                                                      const std::vector<std::string>& classes);
 
+/// The texts of a site program, by the name of each file below the program's folder.
+using Source = std::map<std::string, std::string>;
+/// SHA-256, in hexadecimal, of the JSON object of it; "" of none.
+[[nodiscard]] TUTTI_EXPORT std::string source_hash(const Source&);
+
 struct Site {
   std::string name;
   std::vector<HostClass> host_classes = {};
   Inventory host_class_to_hosts = {};
   Platform platform = ssh_platform();
   Policy policy = default_policy();
-  std::string source = {};  ///< of the program that made it, if any: recorded with the generation
+  Source source = {};  ///< of the program that made it, if any: recorded with the generation
 };
 
 /// A site as data, as the bindings hand it over: `settings` and transitions stay behind (each

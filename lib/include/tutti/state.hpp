@@ -78,7 +78,7 @@ class TUTTI_EXPORT State {
   [[nodiscard]] std::string holder() const;
 
   /// Begins a run; its number, one more than `seen_generation` and any here, is its generation's too.
-  [[nodiscard]] int begin_run(const std::string& plan_json, const std::string& source,
+  [[nodiscard]] int begin_run(const std::string& plan_json, const std::string& source_hash,
                               const std::string& summary, int seen_generation);
   [[nodiscard]] std::unique_ptr<Journal> journal(int run);
   /// `result` is put after its summary in the history.

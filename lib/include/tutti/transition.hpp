@@ -7,7 +7,13 @@
 //     co_await c.validate(web.new_service);
 //   }
 //
-// Take parameters by value, never be a capturing lambda. An effect that fails throws EffectFailed.
+// It takes its parameters by value and captures nothing: else it does not compile. An effect that fails
+// throws EffectFailed. Awaited as `co_await c.run(…).result()` it gives its Result instead, for C++ has no
+// co_await in a handler. Compensations run last first; those that stop, start, put_file and drain register
+// are among them.
+//
+// GCC 12 destroys some temporaries in a co_await twice. A call of command(…) and a named variable are safe. A
+// `?:` between two temporaries and a braced list, such as Command{.argv = …}, are not: name them first.
 // Threads: all on the thread that drives the executor.
 
 #include <coroutine>
@@ -16,6 +22,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -75,6 +82,23 @@ struct Change {
   const std::string& host;
 };
 
+}  // namespace tutti
+
+/// Refuses parameters by reference: a transition runs on after its caller returned. The first may be the
+/// object of a lambda or of a member function, whose type is not complete here: those are looked at where
+/// they are given.
+template <class First, class... Rest> struct std::coroutine_traits<tutti::Transition, First, Rest...> {
+  static constexpr bool is_object = std::is_reference_v<First> &&
+                                    std::is_class_v<std::remove_reference_t<First>> &&
+                                    !std::is_same_v<std::remove_cvref_t<First>, tutti::Context> &&
+                                    !std::is_same_v<std::remove_cvref_t<First>, tutti::Change>;
+  static_assert((is_object || !std::is_reference_v<First>)&&(!std::is_reference_v<Rest> && ...),
+                "a Transition takes its parameters by value: it runs on after its caller returned");
+  using promise_type = tutti::Transition::promise_type;
+};
+
+namespace tutti {
+
 class Driver;
 
 /// What a transition acts through. Copies freely; valid while its run lasts. When the transition fails, its
@@ -82,7 +106,7 @@ class Driver;
 class TUTTI_EXPORT Context {
  public:
   /// Awaited by the transition: suspends it until the effect has come back.
-  template <class T> class Effect;
+  template <class T> class [[nodiscard]] Effect;
 
   Effect<Output> run(Command command, Input input = {}) const;
   Effect<void> start(const Definition& service) const;  ///< on failure it is stopped
@@ -105,6 +129,8 @@ class TUTTI_EXPORT Context {
   /// `body` is a coroutine function `Transition body(Context, arguments…)` without captures; the
   /// arguments are copied into its frame each time it is called.
   template <class F, class... A> void on_roll_back(F body, A... arguments) const {
+    static_assert(std::is_empty_v<F> || std::is_function_v<std::remove_pointer_t<F>>,
+                  "on_roll_back takes a coroutine that captures nothing: give what it needs as arguments");
     register_compensation(
         [body, ... arguments = std::move(arguments)](Context c) { return body(std::move(c), arguments...); });
   }
@@ -138,16 +164,21 @@ class TUTTI_EXPORT EffectBase {
   friend class Driver;
   EffectBase(Context context, Request&& request)
       : context_(std::move(context)), request_(std::make_unique<Request>(std::move(request))) {}
-  Result take();  // throws EffectFailed
+  Result take();         // throws EffectFailed
+  Result take_result();  // throws nothing
   Context context_;
   std::unique_ptr<Request> request_;  // until the driver takes it; not in place, for small frames
 };
-template <class T> class Context::Effect : public EffectBase {
+template <class T> class [[nodiscard]] Context::Effect : public EffectBase {
  public:
   using EffectBase::EffectBase;
+  /// The same effect, awaited for its Result: one that failed does not throw.
+  Effect<Result> result() && { return {std::move(context_), std::move(*request_)}; }
   T await_resume() {
     if constexpr (std::is_void_v<T>)
       take();
+    else if constexpr (std::is_same_v<T, Result>)
+      return take_result();
     else if constexpr (std::is_same_v<T, Output>)
       return take().output;
     else if constexpr (std::is_same_v<T, double>)

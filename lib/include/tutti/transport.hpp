@@ -122,6 +122,7 @@ struct HostReading {
   struct Entry {
     ManifestEntry entry;
     Life life = Life::unknown;
+    bool operator==(const Entry&) const = default;
   };
   std::string host;
   bool reached = false;
@@ -132,6 +133,7 @@ struct HostReading {
   std::vector<Entry> entries = {};          ///< by service name
   std::string digest = {};                  ///< of the entries; a plan is executed on what it was made from
   std::map<std::string, Found> paths = {};  ///< of those asked about, where something stands
+  bool operator==(const HostReading&) const = default;
 };
 
 /// With whose authority effects act on a host.

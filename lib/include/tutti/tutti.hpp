@@ -20,3 +20,4 @@
 #include <tutti/state.hpp>
 #include <tutti/transition.hpp>
 #include <tutti/transport.hpp>
+#include <tutti/version.hpp>

@@ -35,7 +35,7 @@
   (make-loaded value source files)
   loaded?
   (value  loaded-value)
-  (source loaded-source)                    ; the text of all its files
+  (source loaded-source)                    ; an alist of its files: name and text
   (files  loaded-files))                    ; as they were named, in order
 
 ;; While a program is loaded: its files so far, newest first.
@@ -271,14 +271,14 @@
 (define (below? file folder)
   (string-prefix? (string-append (canonicalize-path folder) "/") (canonicalize-path file)))
 
-(define (source-text files folder)
-  "Return the texts of those of FILES that are below FOLDER, each after a line with its name."
-  (string-concatenate
-   (map (lambda (file)
-          (format #f ";;; ~a~%~a" (string-drop (canonicalize-path file)
-                                               (+ 1 (string-length (canonicalize-path folder))))
-                  (call-with-input-file file get-string-all #:encoding "UTF-8")))
-        (filter (lambda (file) (below? file folder)) files))))
+(define (source-texts files folder)
+  "Return an alist: the name below FOLDER of each of FILES that is there, and its text."
+  (map (lambda (file)
+         (cons (string-drop (canonicalize-path file)
+                            (+ 1 (string-length (canonicalize-path folder))))
+               (call-with-input-file file get-string-all #:encoding "UTF-8")))
+       (delete-duplicates (filter (lambda (file) (below? file folder)) files)
+                          (lambda (a b) (string=? (canonicalize-path a) (canonicalize-path b))))))
 
 (define (load-program file)
   "Load the site program FILE and return what it came to."
@@ -306,7 +306,7 @@
                              (check-names module)
                              value))))
                 (files (filter file-exists? (reverse (variable-ref (%files))))))
-            (make-loaded value (source-text files folder) files)))
+            (make-loaded value (source-texts files folder) files)))
         (lambda ()
           (set! %load-hook hook)
           (set! %load-path (delete folder %load-path))))))))

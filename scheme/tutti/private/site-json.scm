@@ -205,8 +205,8 @@ of the one that SITE has."
          (let ((hosts (append-map hosts-of classes)))
            (values hosts (strangers inventory (map host-class-name classes)))))))))
 
-(define* (site->datum site #:key (source "") (inventory #f))
-  "Return SITE as data.  SOURCE is the text of the program that it came from."
+(define* (site->datum site #:key (source '()) (inventory #f))
+  "Return SITE as data.  SOURCE is an alist of the files of the program that it came from: name and text."
   (let ((classes (map host-class-name (site-configuration-host-classes site))))
     (for-each (lambda (name)
                 (unless (member name classes)
@@ -224,6 +224,6 @@ of the one that SITE has."
         ("policy" . ,(policy->datum (site-configuration-policy site)))
         ("source" . ,source)))))
 
-(define* (site->json site #:key (source "") (inventory #f))
+(define* (site->json site #:key (source '()) (inventory #f))
   "Return SITE as JSON text."
   (datum->json (site->datum site #:source source #:inventory inventory)))

@@ -212,7 +212,7 @@ TEST_CASE("deployment: after a driver that threw, the run can be abandoned and t
   CHECK(deploy(here.site("1"), here.state()).exit_status() == 0);
   Deployment deployment(here.site("2"), here.state());
   const auto broken = [](const Progress&) { throw std::runtime_error("the terminal is gone"); };
-  CHECK_THROWS_AS((void)deployment.execute(deployment.plan(), broken), std::runtime_error);
+  CHECK_THROWS_AS((void)deployment.execute(deployment.plan(), broken), Error);
   CHECK(code_of([&] { (void)deployment.execute(deployment.plan()); }) == ErrorCode::locked);
   const auto open = deployment.abandon();
   REQUIRE(!open.empty());
@@ -236,7 +236,7 @@ TEST_CASE("deployment: a repair removes the files of the version that was left h
     const auto broken = [](const Progress& progress) {
       if (has(progress.text, "start page 2")) throw std::runtime_error("the terminal is gone");
     };
-    CHECK_THROWS_AS((void)deployment.execute(deployment.plan(), broken), std::runtime_error);
+    CHECK_THROWS_AS((void)deployment.execute(deployment.plan(), broken), Error);
     CHECK(fs::exists(here.path / "hosts" / "h1" / "page-2.txt"));
     (void)deployment.abandon();
   }

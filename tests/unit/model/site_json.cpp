@@ -29,7 +29,7 @@ std::string error(const std::string& json) {
 
 TEST_CASE("site as data: all that a service may say arrives") {
   const Site site = site_from_json(R"_({
-    "name": "shop", "source": "(site …)",
+    "name": "shop", "source": {"shop.scm": "(site …)"},
     "host_classes": [{"name": "front", "labels": {"rack": "r1"}, "declared": "shop.scm:1", "services": [{
       "name": "web", "version": "7", "declared": "shop.scm:2", "user": "www", "limit": 30, "one_shot": false, "slots": 1,
       "payload": [{"name": "tool", "content": "x", "executable": true}],
@@ -65,7 +65,7 @@ TEST_CASE("site as data: all that a service may say arrives") {
         Host{"h1", "10.0.0.1", 2222, "root", "sudo", {{"dc", "a"}, {"rack", "r1"}}, "front"});
   CHECK(site.platform == ssh_platform("me", "ssh_config"));
   CHECK(site.policy.describe() == "at most 2 of each dc, and at most 30% of each class, and mine");
-  CHECK(site.source == "(site …)");
+  CHECK(site.source == Source{{"shop.scm", "(site …)"}});
 }
 
 TEST_CASE("site as data: what is not built yet is refused with a sentence that says so") {

@@ -124,9 +124,9 @@ TEST_CASE("state: runs are numbered on from whatever was seen, here or in a mani
 TEST_CASE("state: history has the newest first, with what was done and by whom") {
   const Folder folder;
   State state(folder.file());
-  const int first = state.begin_run(plan, "(site one)", "db 1", 0);
+  const int first = state.begin_run(plan, "hash one", "db 1", 0);
   state.end_run(first, "complete", "", "{}");
-  const int second = state.begin_run(plan, "(site two)", "db 1→2", 0);
+  const int second = state.begin_run(plan, "hash two", "db 1→2", 0);
   const auto history = state.history();
   REQUIRE(history.size() == 2);
   CHECK(history[0].number == second);
@@ -281,7 +281,7 @@ TEST_CASE("state: a database that is damaged is refused with the remedy") {
   const Folder folder;
   {
     State state(folder.file());
-    for (int i = 0; i < 50; ++i) (void)state.begin_run(plan, std::string(5000, 'x'), "", 0);
+    for (int i = 0; i < 50; ++i) (void)state.begin_run(plan, std::string(64, 'x'), "", 0);
   }
   const auto size = fs::file_size(folder.file());
   std::fstream file(folder.file(), std::ios::in | std::ios::out | std::ios::binary);
@@ -405,7 +405,7 @@ TEST_CASE("state: the last runs are kept whole, and all since the last complete 
   State state(folder.file());
   CHECK(state.first_kept(5) == 0);
   for (int i = 1; i <= 6; ++i) {
-    const int run = state.begin_run(plan, "source", "", 0);
+    const int run = state.begin_run(plan, "hash", "", 0);
     const auto journal = state.journal(run);
     journal->append({.type = Record::Type::intent, .step = 0, .path = "t", .text = "one"});
     journal->commit();
@@ -419,12 +419,12 @@ TEST_CASE("state: the last runs are kept whole, and all since the last complete 
   CHECK(state.records(2).empty());
   CHECK(state.records(3).size() == 1);
   CHECK(state.plan_of(3) == plan);
-  CHECK(rows(folder.file(), "SELECT count(*) FROM run WHERE source<>''") == Lines{"4"});
+  CHECK(rows(folder.file(), "SELECT count(*) FROM run WHERE plan<>''") == Lines{"4"});
 }
 
 TEST_CASE("state: text with any bytes survives") {
   const Folder folder;
   State state(folder.file());
-  (void)state.begin_run(plan, std::string("a\0b\xff", 4), "x'); DROP TABLE run; --", 0);
+  (void)state.begin_run(plan, "hash", "x'); DROP TABLE run; --", 0);
   CHECK(state.history().at(0).summary == "x'); DROP TABLE run; --");
 }

@@ -8,5 +8,5 @@ endif()
 execute_process(COMMAND ${CMAKE_CURRENT_LIST_DIR}/can-switch-users
   RESULT_VARIABLE status OUTPUT_VARIABLE sentence OUTPUT_STRIP_TRAILING_WHITESPACE)
 if(NOT status EQUAL 0)
-  message("runner.root, and parts of examples.webshop: ${sentence}")
+  message("runner.root, as root examples.*, and parts of others: ${sentence}")
 endif()

@@ -11,7 +11,7 @@ clean_up() { :; }                              # a test may say more
 finish() {
   status=$?
   clean_up
-  [ ! -e "$work/failed" ] || status=1   # also when the rest was skipped
+  [ ! -e "$work/failed" ] || status=1
   rm -rf "$work"
   exit "$status"
 }
@@ -63,11 +63,6 @@ runs_below() {
       "$1" | "$1"/*) tr '\0' ' ' <"$process/cmdline" 2>/dev/null && echo "(${process#/proc/})" ;;
     esac
   done | grep .
-}
-# skip SENTENCE: the test can't be done here, and that is no failure
-skip() {
-  echo "skipped: $*"
-  exit 77
 }
 # wait_for FILE TEXT: up to 20 s
 wait_for() {

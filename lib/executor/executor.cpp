@@ -132,6 +132,7 @@ std::span<Event> Executor::Impl::next(std::size_t limit) {
       if (unanswered > 0)
         throw std::logic_error(fmt::format(
             "Executor::next: nothing is under way and the driver has not answered {} events", unanswered));
+      if (settle_rooms()) continue;
       if (interrupts > 0 || !halted.empty() || scheduler.all_ended()) {
         wind_up();
         continue;

@@ -170,6 +170,7 @@ void Executor::Impl::begun(StepId id) {
 void Executor::Impl::finish(StepId id, Outcome outcome) {
   // The entry that names what is left over stays until that was stopped.
   if (outcome == Outcome::roll_back_failed && left_over_may_run(id)) outcome = Outcome::failed;
+  if (outcome == Outcome::upgraded && hold(id)) return;
   at(id).ending = outcome;
   if (!at(id).may_be_left) entries.nothing_left(id);
   phase(id, Phase::ending);
@@ -239,6 +240,7 @@ void Executor::Impl::skip(StepId id, const std::string& why) {
 }
 
 void Executor::Impl::go_on(const std::string& host) {
+  if (const auto one = to_settle(host)) return settle(*one);
   if (!halted.empty() || interrupts > 0) return scheduler.leave(host);
   if (const auto next = scheduler.next_step(host)) begin(*next);
 }

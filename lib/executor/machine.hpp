@@ -5,7 +5,8 @@
 // more is sent, nothing ends.
 //
 // machine.cpp has the way of one step, rollback.cpp the way back, proof.cpp what is taken for proven,
-// branches.cpp effects that are several on other hosts, executor.cpp admission and the loop.
+// room.cpp removals that make room, branches.cpp effects that are several on other hosts, executor.cpp
+// admission and the loop.
 
 #include <atomic>
 #include <deque>
@@ -48,7 +49,8 @@ struct Executor::Impl {
   bool waits = false;     // the policy said `wait`
   std::optional<double> not_before;
   std::string halted;
-  std::optional<StepId> culprit;  // whose failure halted it
+  std::optional<StepId> culprit;                       // whose failure halted it
+  std::map<std::string, std::vector<StepId>> holding;  // by host: those that made room and have not ended
   bool finished = false;
   /// How often we were interrupted: here, and by whoever lives longer than this.
   struct Interrupts {
@@ -130,6 +132,18 @@ struct Executor::Impl {
   /// The next step of a host in transition, or the host leaves it.
   void go_on(const std::string& host);
   void halt(std::string why);
+
+  // -- what makes room: a removal after which another service comes on its host. It ends when that has ended.
+  /// Whether the step waits now for those that it made room for.
+  bool hold(StepId id);
+  /// Those of a host that made room, and for whom it has turned out what came of that. None: nothing.
+  [[nodiscard]] std::optional<StepId> to_settle(const std::string& host) const;
+  /// It is gone for good, or it is started again.
+  void settle(StepId id);
+  /// Nothing begins any more: who has not begun on that host, where somebody made room, does not come.
+  void nobody_comes(const std::string& host);
+  /// Those who made room learn what came of it. Whether there was anybody to tell.
+  bool settle_rooms();
 
   // -- answers of hosts
   void answered(Completion& completion, TaskId id);

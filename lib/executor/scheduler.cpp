@@ -32,7 +32,8 @@ Scheduler::Scheduler(const Plan& plan, const Clock& clock, bool simulated)
       simulated_(simulated),
       progress_(plan.steps.size()),
       waiting_for_(plan.steps.size()),
-      after_(plan.steps.size()) {
+      after_(plan.steps.size()),
+      room_(plan.steps.size()) {
   for (const Host& host : plan.fleet.hosts) slots_[host.name].host = &host;
   for (const auto& [host, reading] : plan.readings) {
     const auto found = slots_.find(host);
@@ -43,7 +44,7 @@ Scheduler::Scheduler(const Plan& plan, const Clock& clock, bool simulated)
         found->second.down.insert(entry.entry.service);
   }
   for (const Edge& edge : plan.edges) {
-    after_[static_cast<std::size_t>(edge.before)].push_back(edge.after);
+    (edge.makes_room ? room_ : after_)[static_cast<std::size_t>(edge.before)].push_back(edge.after);
     ++waiting_for_[static_cast<std::size_t>(edge.after)];
   }
   of_step_.reserve(plan.steps.size());
@@ -66,8 +67,31 @@ void Scheduler::ready(StepId id) {
     return;
   }
   progress_[i] = Progress::ended;  // a join ends when all before it have
-  for (const StepId next : after_[i])
-    if (--waiting_for_[static_cast<std::size_t>(next)] == 0) ready(next);
+  let(after_[i]);
+  let(room_[i]);
+}
+
+void Scheduler::let(const std::vector<StepId>& next) {
+  for (const StepId one : next)
+    if (--waiting_for_[static_cast<std::size_t>(one)] == 0) ready(one);
+}
+
+std::vector<StepId> Scheduler::rooms(StepId id) const {
+  std::vector<StepId> found;
+  for (const StepId next : room_[static_cast<std::size_t>(id)])
+    if (const auto n = static_cast<std::size_t>(next); plan_.steps[n].action == Action::join)
+      found.insert(found.end(), room_[n].begin(), room_[n].end());
+    else
+      found.push_back(next);
+  return found;
+}
+
+void Scheduler::made_room(StepId id) {
+  const auto i = static_cast<std::size_t>(id);
+  made_room_.insert(id);
+  change(*of_step_[i],
+         [&](Slot& slot) { slot.down.insert(plan_.steps[i].service); });  // nothing runs in its place
+  let(room_[i]);
 }
 
 void Scheduler::not_ready(StepId id) {
@@ -163,6 +187,7 @@ std::vector<Scheduler::Skipped> Scheduler::end(StepId id, Outcome outcome) {
   progress_[i] = Progress::ended;
   not_ready(id);
   --open_;
+  const bool has_made_room = made_room_.erase(id) > 0;
   change(*of_step_[i], [&](Slot& slot) {
     --slot.open;
     switch (outcome) {
@@ -185,13 +210,14 @@ std::vector<Scheduler::Skipped> Scheduler::end(StepId id, Outcome outcome) {
   });
   std::vector<Skipped> skipped;
   if (outcome == Outcome::upgraded) {
-    for (const StepId next : after_[i])
-      if (--waiting_for_[static_cast<std::size_t>(next)] == 0) ready(next);
+    let(after_[i]);
+    if (!has_made_room) let(room_[i]);
     return skipped;
   }
   const std::string why =
       fmt::format("it comes after {}@{}, which is {}", step.service, step.host, to_string(outcome));
   std::vector<StepId> reach = after_[i];
+  if (!has_made_room) reach.insert(reach.end(), room_[i].begin(), room_[i].end());
   while (!reach.empty()) {
     const StepId next = reach.back();
     const auto n = static_cast<std::size_t>(next);
@@ -205,6 +231,7 @@ std::vector<Scheduler::Skipped> Scheduler::end(StepId id, Outcome outcome) {
       skipped.push_back({next, why});
     }
     reach.insert(reach.end(), after_[n].begin(), after_[n].end());
+    reach.insert(reach.end(), room_[n].begin(), room_[n].end());
   }
   std::sort(skipped.begin(), skipped.end(), [](const auto& a, const auto& b) { return a.step < b.step; });
   return skipped;

@@ -35,6 +35,10 @@ class Scheduler final : public Rollout {
     std::string why;
   };
   std::vector<Skipped> end(StepId, Outcome);
+  /// Those on its host that the step makes room for.
+  [[nodiscard]] std::vector<StepId> rooms(StepId) const;
+  /// The step did its work and made room, but has not ended: what waits for the room may begin.
+  void made_room(StepId);
   /// The host was lost, or can't be reached: whatever was being done there.
   void lose(const std::string& host);
   /// The host leaves transition before its phase is over (the run halts, or the host was lost).
@@ -74,6 +78,7 @@ class Scheduler final : public Rollout {
   [[nodiscard]] const Slot& slot(const std::string& host) const;  // throws Error
   template <class F> void change(Slot& host, F f);                // keeps the counts
   void ready(StepId);
+  void let(const std::vector<StepId>& next);  // one less to wait for
   void not_ready(StepId);
   const std::map<std::string, Count>& index(const std::string& key) const;
 
@@ -84,7 +89,9 @@ class Scheduler final : public Rollout {
   std::vector<Progress> progress_;
   std::vector<std::uint32_t> waiting_for_;
   std::vector<std::vector<StepId>> after_;
-  std::set<std::uint32_t> ready_;  // instance steps, in the plan's order
+  std::vector<std::vector<StepId>> room_;  // besides: those that it makes room for
+  std::set<StepId> made_room_;             // of those that have not ended
+  std::set<std::uint32_t> ready_;          // instance steps, in the plan's order
   std::unordered_map<std::string, Slot> slots_;
   std::vector<Slot*> of_step_;  // nullptr for a join
   std::size_t open_ = 0;

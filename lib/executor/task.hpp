@@ -72,6 +72,7 @@ struct Running {
   std::vector<TaskId> branches;       // of its effect
   bool left_over_is_stopped = false;  // what an ended run may have left running besides: it was seen to be
   Outcome ending = Outcome::none;     // what it is once its end is written
+  bool made_room = false;             // its transition ended well; what it made room for decides how it ends
 };
 
 }  // namespace tutti

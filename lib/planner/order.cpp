@@ -204,6 +204,14 @@ void Order::hand_over(const std::vector<Step>& steps, const std::string& host,
   }
 }
 
+bool Order::wait(std::uint32_t group, std::uint32_t earlier) {
+  auto& known = nodes_[group];
+  if (std::find(known.begin(), known.end(), earlier) != known.end()) return true;
+  if (before(earlier)[group]) return false;
+  known.push_back(earlier);
+  return true;
+}
+
 void Order::moves(std::vector<std::string>& notes) {
   for (std::uint32_t g = 0; g < groups_.size(); ++g) {
     if (groups_[g].part != Part::removal) continue;

@@ -41,6 +41,9 @@ class Order {
 
   [[nodiscard]] const std::vector<Group>& groups() const noexcept { return groups_; }
   [[nodiscard]] const std::vector<Room>& rooms() const noexcept { return rooms_; }
+  /// From now on all of `group` comes after all of `earlier`, unless that closes a loop; whether it does come
+  /// so.
+  bool wait(std::uint32_t group, std::uint32_t earlier);
 
  private:
   std::uint32_t group(const std::string& service, Part part);

@@ -15,13 +15,57 @@
 namespace tutti {
 namespace {
 
+struct Raw {
+  std::uint32_t before, after;
+  std::string why;
+  bool makes_room = false;
+};
+
+/// Sets the phase of each step: the joins, which stand from `first_join` on, on the longest way to it.
+/// Returns the steps, each after all that come before it.
+std::vector<std::uint32_t> set_phases(std::vector<Step>& steps, const std::vector<Raw>& edges,
+                                      std::uint32_t first_join) {
+  Graph graph(steps.size());
+  for (const Raw& edge : edges) graph.add_edge(edge.before, edge.after);
+  std::vector<std::vector<std::uint32_t>> after(steps.size());
+  for (const Raw& edge : edges) after[edge.before].push_back(edge.after);
+  std::vector<std::uint32_t> sorted = graph.order();
+  for (const std::uint32_t node : sorted)
+    for (const std::uint32_t next : after[node])
+      steps[next].phase = std::max(steps[next].phase, steps[node].phase + (node >= first_join ? 1 : 0));
+  return sorted;
+}
+
+/// What makes room does so when what needs it can begin, not long before: it waits for the same joins.
+void wait_for_what_comes(const std::vector<Step>& steps, std::vector<Raw>& edges, Order& order,
+                         const std::vector<std::uint32_t>& join_of) {
+  const std::vector<Group>& groups = order.groups();
+  std::vector<std::uint32_t> group_of(steps.size());
+  for (std::uint32_t g = 0; g < groups.size(); ++g)
+    for (const std::uint32_t step : groups[g].steps) group_of[step] = g;
+  for (const Room& room : order.rooms()) {
+    int soonest = steps[room.after.front()].phase;
+    for (const std::uint32_t after : room.after) soonest = std::min(soonest, steps[after].phase);
+    std::map<std::uint32_t, std::string> joins;  // groups, and why
+    for (const std::uint32_t after : room.after) {
+      if (steps[after].phase != soonest) continue;
+      for (const auto& [before, why] : groups[group_of[after]].after)
+        if (groups[before].is_live)
+          joins.emplace(before, fmt::format("it makes room for '{}': {}", steps[after].service, why));
+    }
+    for (const std::uint32_t before : room.before) {
+      if (steps[before].phase >= soonest) continue;
+      const auto& known = groups[group_of[before]].after;
+      for (const auto& [join, why] : joins)
+        if (std::none_of(known.begin(), known.end(), [&](const auto& one) { return one.first == join; }) &&
+            order.wait(group_of[before], join))
+          edges.push_back({join_of[join], before, why});
+    }
+  }
+}
+
 /// Lays steps and joins out: ids follow phase, then fleet, then what makes room, then name.
-void lay_out(Plan& plan, std::vector<Step> steps, const Order& order_of) {
-  struct Raw {
-    std::uint32_t before, after;
-    std::string why;
-    bool makes_room = false;
-  };
+void lay_out(Plan& plan, std::vector<Step> steps, Order& order_of) {
   std::vector<Raw> edges;
   // Between the steps of one host there is a join where that makes fewer edges. It begins no phase.
   for (const Room& room : order_of.rooms()) {
@@ -60,14 +104,11 @@ void lay_out(Plan& plan, std::vector<Step> steps, const Order& order_of) {
     }
   }
 
-  Graph graph(steps.size());
-  for (const Raw& edge : edges) graph.add_edge(edge.before, edge.after);
+  (void)set_phases(steps, edges, first_join);
+  wait_for_what_comes(steps, edges, order_of, join_of);
+  const std::vector<std::uint32_t> sorted = set_phases(steps, edges, first_join);
   std::vector<std::vector<std::uint32_t>> after(steps.size());
   for (const Raw& edge : edges) after[edge.before].push_back(edge.after);
-  const std::vector<std::uint32_t> sorted = graph.order();
-  for (const std::uint32_t node : sorted)
-    for (const std::uint32_t next : after[node])
-      steps[next].phase = std::max(steps[next].phase, steps[node].phase + (node >= first_join ? 1 : 0));
   std::vector<std::size_t> turn(steps.size());  // on its host, in its phase
   for (const std::uint32_t node : sorted)
     for (const std::uint32_t next : after[node])
@@ -170,7 +211,7 @@ Plan make_plan(const Site& site, const Desired& desired, std::vector<HostReading
   plan.source = site.source;
   plan.notes = plan.fleet.notes;
   std::vector<Step> steps = diff(desired, plan.readings, last_known, plan.notes);
-  const Order order(desired, steps, plan.notes);
+  Order order(desired, steps, plan.notes);
   lay_out(plan, std::move(steps), order);
   check_labels(plan, site.policy);
   note_what_is_odd(plan, site, desired, last_known);

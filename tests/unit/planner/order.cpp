@@ -199,6 +199,19 @@ TEST_CASE("plan: a requirement says otherwise: what is required goes after those
   CHECK(after(plan, "new", "h1", "old", "h1"));
 }
 
+TEST_CASE("plan: what makes room does so when what needs it can begin, not before") {
+  //  web goes from h1; app, which comes there, requires db, which is installed on d1
+  World world;
+  (void)world.deploy(site({{"x", {service("web", "1")}, {"h1"}}, {"data", {}, {"d1"}}}));
+  const Plan plan = world.plan(
+      site({{"x", {service("app", "1", {"db"})}, {"h1"}}, {"data", {service("db", "1")}, {"d1"}}}));
+  is_ordered(plan);
+  CHECK(actions(plan) == Lines{"install db@d1", "remove web@h1", "install app@h1"});
+  CHECK(after(plan, "web", "h1", "db", "d1"));
+  CHECK(phase(plan, "web", "h1") == phase(plan, "app", "h1"));
+  CHECK(has(plan.explain("web"), "after db@d1: it makes room for 'app': 'app' requires 'db'"));
+}
+
 TEST_CASE("plan: two services that change places make room, and one of them is away meanwhile") {
   const auto shop = [](bool swapped) {
     const std::vector<Service> a{service("a", "1")}, b{service("b", "1")};

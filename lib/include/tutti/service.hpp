@@ -2,10 +2,12 @@
 // A service as a person declares it. All fields have defaults but the first two.
 // Threads: values, free to copy and move; `settings` and transitions are called on the caller's thread.
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <source_location>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -73,16 +75,24 @@ struct File {
   std::string owner = {};  ///< empty: whom we act as
 };
 
+/// Whose a transition is: never told by its name, which a site may give to a procedure of its own.
+enum class Origin : std::uint8_t { built_in, site };
+[[nodiscard]] TUTTI_EXPORT const char* to_string(Origin) noexcept;  ///< "built in", "the site"
+
 /// A coroutine `Transition f(Context, Change)`, and the name that plans and manifests call it by.
 struct TUTTI_EXPORT TransitionProcedure {
-  std::string name;  ///< a built-in's name needs no body
-  std::function<Transition(Context, Change)> body = {};
+  std::string name;
+  std::function<Transition(Context, Change)> body = {};  ///< none: built in, or run by another driver
+  Origin origin = Origin::site;
 
-  TransitionProcedure(const char* built_in) : name(built_in) {}
+  TransitionProcedure(const char* built_in) : name(built_in), origin(Origin::built_in) {}
   TransitionProcedure(std::string the_name, std::function<Transition(Context, Change)> the_body = {})
       : name(std::move(the_name)), body(std::move(the_body)) {}
+  /// A function of the site; `replace_service` and the like are the built-in ones, by their own names.
   TransitionProcedure(Transition (*function)(Context, Change));
 };
+/// The transitions that are built in.
+[[nodiscard]] TUTTI_EXPORT bool is_built_in(std::string_view transition) noexcept;
 
 struct Service {
   std::string name;

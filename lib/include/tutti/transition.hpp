@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -160,6 +161,9 @@ template <class T> class Context::Effect : public EffectBase {
 [[nodiscard]] TUTTI_EXPORT Transition replace_service(Context, Change);
 [[nodiscard]] TUTTI_EXPORT Transition reload_service(Context, Change);
 [[nodiscard]] TUTTI_EXPORT Transition remove_service(Context, Change);
+/// The built-in transition of that name; none: there is no such.
+[[nodiscard]] TUTTI_EXPORT std::function<Transition(Context, Change)>
+built_in_transition(std::string_view name);
 
 /// Pulls an executor and runs the bodies of its tasks until it is finished.
 class TUTTI_EXPORT Driver {

@@ -106,6 +106,17 @@
            (#f "anonymous")
            (name (symbol->string name)))))))
 
+(define (own-transitions service)
+  "Return the fields of SERVICE whose transition is no built-in one, whatever its name."
+  (filter-map (match-lambda
+                ((field . procedure)
+                 (and (procedure? procedure)
+                      (not (memq procedure (list replace-service reload-service remove-service)))
+                      field)))
+              `(("switch_to_service" . ,(service-switch-to-service service))
+                ("switch_back" . ,(service-switch-back service))
+                ("remove_service" . ,(service-remove-service service)))))
+
 (define %programs
   `(("prepare" . ,service-prepare) ("start" . ,service-start) ("stop" . ,service-stop)
     ("reload" . ,service-reload) ("alive" . ,service-alive?) ("validate" . ,service-validate)
@@ -143,6 +154,9 @@
                        (array (relation->datum service)))
       ,@(member-unless null? "connections" (service-connections service)
                        (array (relation->datum service)))
+      ,@(match (own-transitions service)
+          (() '())
+          (fields `(("own_transitions" . ,(list->vector fields)))))
       ("switch_to_service" . ,(name-of (service-switch-to-service service)))
       ("switch_back" . ,(name-of (service-switch-back service)))
       ("remove_service" . ,(name-of (service-remove-service service)))
@@ -202,12 +216,6 @@
 
 (define* (site->datum site #:key (source "") (inventory #f))
   "Return SITE as data.  SOURCE is the text of the program that it came from."
-  (let ((classes (map host-class-name (site-configuration-host-classes site))))
-    (for-each (lambda (name)
-                (unless (member name classes)
-                  (fail-at (declaration-location site) "site '~a': policy: for-class: no host class '~a'.~a"
-                           (site-configuration-name site) name (suggestion name classes))))
-              (policy-classes (site-configuration-policy site))))
   `(("name" . ,(site-configuration-name site))
     ("host_classes" . ,((array host-class->datum) (site-configuration-host-classes site)))
     ,@(member-unless null? "services" (site-configuration-services site) (array service->datum))

@@ -35,8 +35,8 @@ SCM plan_steps(SCM handle) {
     return list(plan(handle).steps, [](const Step& step) {
       return vector(symbol(to_string(step.action)), text(step.service), text(step.host),
                     from_definition(step.old_definition), from_definition(step.new_definition),
-                    text(step.transition), text(step.transition_from), scm_from_int(step.phase),
-                    text(step.why), scm_from_bool(step.unreachable));
+                    text(step.transition), symbol(step.transition_from == Origin::site ? "site" : "built-in"),
+                    scm_from_int(step.phase), text(step.why), scm_from_bool(step.unreachable));
     });
   });
 }

@@ -2,6 +2,7 @@
 
 #include <tutti/executor.hpp>
 #include <tutti/rollout.hpp>
+#include <tutti/site.hpp>
 
 #include "data.hpp"
 
@@ -50,19 +51,6 @@ SCM hosts_in(SCM handle, SCM states) {
   });
 }
 
-SCM is_unavailable(SCM handle, SCM host) {
-  return gate("%rollout-unavailable?",
-              [&] { return scm_from_bool(rollout(handle).unavailable(to_string(host, 2))); });
-}
-
-SCM count(SCM handle, SCM key, SCM value, SCM unavailable) {
-  return gate("%rollout-count", [&] {
-    const Rollout& live = rollout(handle);
-    const std::string k = to_string(key, 2), v = to_string(value, 3);
-    return scm_from_int(scm_is_true(unavailable) ? live.unavailable(k, v) : live.hosts(k, v));
-  });
-}
-
 SCM time(SCM handle) {
   return gate("%rollout-time", [&] { return scm_from_double(rollout(handle).time()); });
 }
@@ -90,6 +78,10 @@ SCM answer(SCM owner, SCM kind, SCM time) {
   });
 }
 
+SCM title(SCM json) {
+  return gate("%policy-title", [&] { return from_string(policy_from_json(to_string(json, 1)).describe()); });
+}
+
 SCM make_preview(SCM deployment, SCM plan) {
   return gate("%make-preview", [&] {
     const Policy policy = is<SiteBox>(deployment)
@@ -101,16 +93,15 @@ SCM make_preview(SCM deployment, SCM plan) {
 
 SCM preview_next(SCM handle) {
   return gate("%preview-next", [&] {
-    const auto host = unwrap<PreviewBox>(handle, 1)->preview.next();
-    return host ? from_string(*host) : SCM_BOOL_F;
+    const auto ask = unwrap<PreviewBox>(handle, 1)->preview.next();
+    return ask ? scm_cons(from_string(ask->host), scm_from_uint32(ask->number)) : SCM_BOOL_F;
   });
 }
 
 SCM preview_finish(SCM handle) {
   return gate("%preview-finish!", [&] {
     const auto& box = unwrap<PreviewBox>(handle, 1);
-    box->plan->plan.waves = box->preview.waves();
-    return from_string(box->preview.stuck());
+    box->preview.give(box->plan->plan);
   });
 }
 
@@ -123,19 +114,16 @@ const Primitive table[] = {
     {"%rollout-state", 2, subr(state), "Return the state of HOST, a name, as a symbol."},
     {"%rollout-hosts-in", 2, subr(hosts_in),
      "Return the names of the hosts that are in one of STATES, symbols."},
-    {"%rollout-unavailable?", 2, subr(is_unavailable),
-     "Return true if HOST is in transition or known to be down."},
-    {"%rollout-count", 4, subr(count),
-     "Return how many hosts have the VALUE of the label KEY, only the unavailable ones if UNAVAILABLE? is "
-     "true."},
     {"%rollout-time", 1, subr(time), "Return the time, in seconds since the epoch."},
     {"%rollout-simulated?", 1, subr(simulated), "Return true in a preview."},
     {"%answer!", 3, subr(answer),
      "Answer OWNER, a run or a preview, for the policy: KIND is yes, no, wait or not-before TIME."},
     {"%make-preview", 2, subr(make_preview), "Begin to find the waves of PLAN with the policy of OWNER."},
-    {"%preview-next", 1, subr(preview_next), "Return the host that must be asked about, or #f at the end."},
+    {"%preview-next", 1, subr(preview_next),
+     "Return what must be asked: a pair of a host and the number of the term; #f at the end."},
     {"%preview-finish!", 1, subr(preview_finish),
-     "Give the waves to the plan; return why the policy does not admit all, or \"\"."},
+     "Give the plan its waves, and a note when the policy does not admit all."},
+    {"%policy-title", 1, subr(title), "Return how plans call the policy that is written in JSON."},
     {"%plan-add-note!", 2, subr(add_note), "Add the sentence NOTE to PLAN."},
 };
 

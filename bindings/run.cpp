@@ -31,7 +31,7 @@ struct ToScheme {
   }
   SCM operator()(const ResumeTask& e) const { return from_result(task_id(e.task), e.result); }
   SCM operator()(const DropTask& e) const { return vector(s_drop, task_id(e.task), text(e.reason)); }
-  SCM operator()(const AskPolicy& e) const { return vector(s_ask, text(e.host)); }
+  SCM operator()(const AskPolicy& e) const { return vector(s_ask, text(e.host), scm_from_uint32(e.number)); }
   SCM operator()(const Progress& e) const {
     return vector(s_progress, kind_symbols[static_cast<std::size_t>(e.kind)], text(e.host), text(e.service),
                   text(e.text), outcome_symbols[static_cast<std::size_t>(e.outcome)]);
@@ -89,7 +89,7 @@ const Primitive table[] = {
     {"%next-events", 3, subr(next_events),
      "Wait for events of RUN and return at most LIMIT of them, those of progress only if PROGRESS? is true: "
      "#(start TASK STEP KIND SERIAL), "
-     "#(resume TASK SUCCEEDED? STATUS HOW OUTPUT ERROR), #(drop TASK REASON), #(ask HOST), "
+     "#(resume TASK SUCCEEDED? STATUS HOW OUTPUT ERROR), #(drop TASK REASON), #(ask HOST NUMBER), "
      "#(progress KIND HOST SERVICE TEXT OUTCOME), #(finished INTERRUPTED?)."},
     {"%perform!", 8, subr(perform),
      "Answer for TASK of RUN: perform OPERATION on SUBJECT with A, B, C and HOST, then resume the task."},

@@ -1,6 +1,7 @@
 // Sites, and their elaboration: late-bound settings are pulled by Scheme, which computes them.
 
 #include <tutti/elaborate.hpp>
+#include <tutti/executor.hpp>
 
 #include "data.hpp"
 
@@ -129,8 +130,9 @@ SCM check_plan(SCM site, SCM desired) {
     const auto& box = unwrap<SiteBox>(site, 1);
     std::vector<HostReading> readings;
     for (const Host& host : box->fleet.hosts) readings.push_back({.host = host.name, .reached = true});
-    return wrap(std::make_shared<PlanBox>(
-        PlanBox{make_plan(box->site, unwrap<DesiredBox>(desired, 2)->desired, std::move(readings))}));
+    Plan plan = make_plan(box->site, unwrap<DesiredBox>(desired, 2)->desired, std::move(readings));
+    (void)expect_waves(plan, box->site.policy, Clock{});
+    return wrap(std::make_shared<PlanBox>(PlanBox{std::move(plan)}));
   });
 }
 

@@ -49,11 +49,10 @@ struct Deployment::Impl {
         state(std::move(file)),
         transport(make_transport(site.name, site.platform)) {}
 
-  /// The site's own transition of that name for the step's service, or a built-in; throws Error.
+  /// The body of the transition that the plan says; throws Error.
   std::function<Transition(Context, Change)> transition_of(const Step& step) const {
-    if (step.transition == "replace-service") return replace_service;
-    if (step.transition == "reload-service") return reload_service;
-    if (step.transition == "remove-service") return remove_service;
+    if (step.transition_from == Origin::built_in)
+      if (auto body = built_in_transition(step.transition)) return body;
     for (const HostClass& host_class : site.host_classes)
       for (const Service& service : host_class.services) {
         if (service.name != step.service) continue;
@@ -176,12 +175,7 @@ Plan Deployment::plan(const Desired& desired, const PlanOptions& options) {
   Plan plan = make_plan(impl_->site, desired, std::move(readings), last_known);
   if (const std::string& why = impl_->state.why_read_only(); !why.empty())
     plan.notes.push_back(why + ", to deploy; what the hosts say is not kept");
-  if (!impl_->site.policy.asks_driver()) {
-    Preview preview(plan, impl_->site.policy, impl_->clock);
-    (void)preview.next();
-    plan.waves = preview.waves();
-    if (!preview.stuck().empty()) plan.notes.push_back(preview.stuck());
-  }
+  (void)expect_waves(plan, impl_->site.policy, impl_->clock);
   return plan;
 }
 

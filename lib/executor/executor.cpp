@@ -64,18 +64,22 @@ void Executor::Impl::admit() {
     const std::string host = std::move(to_ask.front());
     to_ask.pop_front();
     if (!scheduler.is_candidate(host)) continue;  // not any more
-    Answer answer;
     try {
-      answer = policy(scheduler, scheduler.host(host));
+      asked.emplace(policy, scheduler, scheduler.host(host));
     } catch (...) { return halt("the policy failed: " + describe(std::current_exception())); }
-    if (answer.kind == Answer::Kind::yes && policy.asks_driver()) {
-      asked = host;
-      ready.emplace_back(AskPolicy{host});
-      ++unanswered;
-      return;
-    }
-    take(host, answer);
+    ask_driver();
+    if (asked) return;
   }
+}
+
+void Executor::Impl::ask_driver() {
+  if (const Policy::Ask* ask = asked->next()) {
+    ready.emplace_back(AskPolicy{asked->host(), ask->number});
+    ++unanswered;
+    return;
+  }
+  const Asking whole = *std::exchange(asked, std::nullopt);
+  take(whole.host(), whole.answer());
 }
 
 void Executor::Impl::wind_up() {
@@ -209,13 +213,14 @@ std::optional<std::uint32_t> Executor::on_roll_back(TaskId id) {
 void Executor::answer(Answer answer) {
   if (!impl_->asked) throw std::logic_error("Executor::answer: no host was asked about");
   --impl_->unanswered;
-  const std::string host = *std::exchange(impl_->asked, std::nullopt);
-  if (impl_->halted.empty() && impl_->interrupts == 0) impl_->take(host, answer);
+  if (!impl_->halted.empty() || impl_->interrupts > 0) return impl_->asked.reset();
+  impl_->asked->take(answer);
+  impl_->ask_driver();
 }
 
 void Executor::policy_failed(std::string message) {
-  if (!std::exchange(impl_->asked, std::nullopt))
-    throw std::logic_error("Executor::policy_failed: no host was asked about");
+  if (!impl_->asked) throw std::logic_error("Executor::policy_failed: no host was asked about");
+  impl_->asked.reset();
   --impl_->unanswered;
   if (impl_->halted.empty()) impl_->halt(fmt::format("the policy failed: {}", message));
 }

@@ -15,6 +15,7 @@
 #include "executor/scheduler.hpp"
 #include "executor/task.hpp"
 #include "model/canonical.hpp"
+#include "policy/asking.hpp"
 
 namespace tutti {
 
@@ -44,7 +45,7 @@ struct Executor::Impl {
 
   std::deque<std::string> to_ask;  // candidates of this round
   std::size_t admitted = 0;        // hosts, of this portion
-  std::optional<std::string> asked;
+  std::optional<Asking> asked;
   bool ask_round = true;  // something changed since the last round
   bool waits = false;     // the policy said `wait`
   std::optional<double> not_before;
@@ -169,6 +170,8 @@ struct Executor::Impl {
 
   // -- admission
   void take(const std::string& host, const Answer& answer);
+  /// Asks the driver about the next of its terms; or what they came to is taken, when all are answered.
+  void ask_driver();
   /// Asks the policy about hosts until it must ask the driver, there is none left to ask, or enough begin for
   /// now.
   void admit();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "executor/scheduler.hpp"
+#include "policy/asking.hpp"
 #include "support/describe.hpp"
 
 namespace tutti {
@@ -16,7 +17,7 @@ struct Preview::Impl {
   std::vector<std::string> queue;     // candidates of this wave that have not been asked
   std::vector<std::string> admitted;  // in this wave
   std::optional<double> not_before;
-  std::optional<std::string> asked;
+  std::optional<Asking> asked;
   std::string stuck;
   bool over = false;
 
@@ -82,35 +83,48 @@ Preview::Preview(const Plan& plan, Policy policy, const Clock& clock)
     : impl_(std::make_unique<Impl>(plan, std::move(policy), clock)) {}
 Preview::~Preview() = default;
 
-std::optional<std::string> Preview::next() {
+std::optional<AskPolicy> Preview::next() {
   Impl& p = *impl_;
-  if (p.asked) return p.asked;
   while (!p.over) {
+    if (p.asked) {
+      if (const Policy::Ask* ask = p.asked->next()) return AskPolicy{p.asked->host(), ask->number};
+      p.take(p.asked->answer());
+      p.asked.reset();
+    }
     if (p.queue.empty()) {
       p.over = !p.end_wave();
       continue;
     }
-    Answer answer;
     try {
-      answer = p.policy(p.scheduler, p.scheduler.host(p.queue.back()));
+      p.asked.emplace(p.policy, p.scheduler, p.scheduler.host(p.queue.back()));
     } catch (...) {
       p.stuck = "the policy failed: " + describe(std::current_exception());
       p.over = true;
       break;
     }
-    if (answer.kind == Answer::Kind::yes && p.policy.asks_driver()) return p.asked = p.queue.back();
-    p.take(answer);
   }
   return {};
 }
 
 void Preview::answer(Answer answer) {
-  impl_->asked.reset();
-  impl_->take(answer);
+  if (impl_->asked) impl_->asked->take(answer);
 }
 
 const Rollout& Preview::rollout() const noexcept { return impl_->scheduler; }
 const std::vector<std::vector<StepId>>& Preview::waves() const noexcept { return impl_->waves; }
 const std::string& Preview::stuck() const noexcept { return impl_->stuck; }
+
+void Preview::give(Plan& plan) const {
+  plan.waves = waves();
+  if (!stuck().empty()) plan.notes.push_back(stuck());
+}
+
+bool expect_waves(Plan& plan, const Policy& policy, const Clock& clock) {
+  if (policy.asks_driver()) return false;
+  Preview preview(plan, policy, clock);
+  (void)preview.next();
+  preview.give(plan);
+  return true;
+}
 
 }  // namespace tutti

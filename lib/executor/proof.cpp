@@ -96,7 +96,8 @@ void Executor::Impl::prove(StepId id) {
 
 void Executor::Impl::prove_gone(StepId id) {
   const DefinitionPtr& old = step(id).old_definition;
-  if (at(id).runs == Runs::nothing || old->one_shot || !(old->is_daemon() || old->has_hook("alive")))
+  if (is_dry() || at(id).runs == Runs::nothing || old->one_shot ||
+      !(old->is_daemon() || old->has_hook("alive")))
     return finish(id, Outcome::upgraded);
   Task task{.step = id, .kind = Task::Kind::proof, .path = "p"};
   if (old->is_daemon())

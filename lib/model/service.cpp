@@ -1,7 +1,5 @@
 #include <tutti/service.hpp>
 
-#include <tutti/transition.hpp>
-
 namespace tutti {
 
 namespace {
@@ -37,7 +35,6 @@ LateSettings LateSettings::elsewhere() {
   return settings;
 }
 
-TransitionProcedure::TransitionProcedure(Transition (*function)(Context, Change))
-    : name("a C++ function"), body(function) {}
+const char* to_string(Origin origin) noexcept { return origin == Origin::built_in ? "built in" : "the site"; }
 
 }  // namespace tutti

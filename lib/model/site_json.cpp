@@ -1,6 +1,7 @@
 #include "model/site_json.hpp"
 
 #include <array>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -113,7 +114,7 @@ Service service_from_json(const Json& json) {
                        "restore",      "migrate",        "migrate_back",   "hooks",
                        "requirements", "connections",    "placement",      "switch_to_service",
                        "switch_back",  "remove_service", "before_rollout", "after_rollout",
-                       "limit",        "declared"});
+                       "limit",        "declared",       "own_transitions"});
   const auto where = [&](const char* field) {
     return fmt::format("{}: {}", reader.where(), as_written(field));
   };
@@ -164,9 +165,21 @@ Service service_from_json(const Json& json) {
       requirements_from_json(reader.array("requirements"), where("requirements"), service.declared.at);
   service.connections =
       requirements_from_json(reader.array("connections"), where("connections"), service.declared.at);
-  service.switch_to_service = reader.text("switch_to_service", service.switch_to_service.name);
-  service.switch_back = reader.text("switch_back", service.switch_back.name);
-  service.remove_service = reader.text("remove_service", service.remove_service.name);
+  // Transitions are named. Those of the site that have the name of a built-in one are listed.
+  std::set<std::string> own;
+  for (const Json& field : reader.array("own_transitions")) {
+    if (!field.is_string()) reader.wrong("own_transitions", "a list of fields");
+    own.insert(field.get<std::string>());
+  }
+  const auto transition = [&](const char* field, TransitionProcedure otherwise) {
+    if (!reader.has(field)) return otherwise;
+    TransitionProcedure procedure(reader.text(field));
+    if (is_built_in(procedure.name) && !own.contains(field)) procedure.origin = Origin::built_in;
+    return procedure;
+  };
+  service.switch_to_service = transition("switch_to_service", service.switch_to_service);
+  service.switch_back = transition("switch_back", service.switch_back);
+  service.remove_service = transition("remove_service", service.remove_service);
   service.limit = reader.number("limit", service.limit);
   return service;
 }
@@ -199,24 +212,36 @@ Platform platform_from_json(const Json& json) {
 
 Policy policy_from_json(const Json& json) {
   std::vector<Policy::Term> terms;
+  const auto add = [&](const Policy& policy) {
+    terms.insert(terms.end(), policy.terms().begin(), policy.terms().end());
+  };
   for (const Json& term : json) {
-    const Reader reader(term, "policy", {"at_most", "percent", "of", "ask"});
+    const Reader reader(term, "policy", {"at_most", "percent", "of", "ask", "number", "for_class", "policy"});
     if (reader.has("ask")) {
-      terms.emplace_back(Policy::Ask{reader.text("ask"), {}});
+      const auto number = static_cast<std::uint32_t>(reader.integer("number", 0, 0, 1'000'000));
+      terms.emplace_back(Policy::Ask{.name = reader.text("ask"), .number = number});
+      continue;
+    }
+    if (reader.has("for_class")) {
+      add(for_class(reader.text("for_class"), policy_from_json(reader.array("policy"))));
       continue;
     }
     const double bound = reader.number("at_most", 0);
     const std::string of = reader.text("of", "class");
-    const bool percent = reader.flag("percent", false);
-    const Policy policy = percent
-                              ? at_most_percent(bound, of)
-                              : at_most(static_cast<int>(reader.integer("at_most", 0, 1, 1'000'000'000)), of);
-    terms.insert(terms.end(), policy.terms().begin(), policy.terms().end());
+    add(reader.flag("percent", false)
+            ? at_most_percent(bound, of)
+            : at_most(static_cast<int>(reader.integer("at_most", 0, 1, 1'000'000'000)), of));
   }
   return Policy(std::move(terms));
 }
 
 }  // namespace
+
+Policy policy_from_json(std::string_view text) {
+  const Json json = parse_json(text, "policy");
+  if (!json.is_array()) throw Error(ErrorCode::misuse, "policy: a list of terms is wanted");
+  return policy_from_json(json);
+}
 
 Host host_from_json(const Json& json, const std::string& where) {
   const bool is_named = json.is_object() && json.contains("name") && json["name"].is_string();

@@ -1,7 +1,5 @@
 #include "planner/diff.hpp"
 
-#include <array>
-
 #include <fmt/format.h>
 
 #include "support/json.hpp"
@@ -38,11 +36,9 @@ bool only_files(const Definition& from, const Definition& to) {
   return true;
 }
 
-void transition(Step& step, const std::string& name) {
-  static constexpr std::array built_in{"replace-service", "reload-service", "remove-service"};
-  step.transition = name;
-  step.transition_from =
-      std::find(built_in.begin(), built_in.end(), name) != built_in.end() ? "built in" : "the site";
+void transition(Step& step, const TransitionProcedure& procedure) {
+  step.transition = procedure.name;
+  step.transition_from = procedure.origin;
 }
 
 void changing(Step& step, const Have& have) {
@@ -58,14 +54,15 @@ void changing(Step& step, const Have& have) {
 }
 
 /// The step that takes `have` to `want`, if one is needed.
-std::optional<Step> compare(Step step, const DefinitionPtr& want, const Have& have) {
+std::optional<Step> compare(Step step, const DefinitionPtr& want, const TransitionProcedure& switch_to,
+                            const Have& have) {
   step.new_definition = want;
   if (have.entry.state != ManifestEntry::State::deployed) {
     step.action = Action::repair;
     changing(step, have);
     // Of an entry that can't be read a daemon may still run: it is stopped by its name.
     if (!step.old_definition && !step.left_over && want->is_daemon()) step.left_over = want;
-    transition(step, want->switch_to_service);
+    transition(step, switch_to);
     return step;
   }
   const Definition& old = *have.entry.new_definition;
@@ -75,7 +72,7 @@ std::optional<Step> compare(Step step, const DefinitionPtr& want, const Have& ha
     if (!step.was_alive) {
       step.action = Action::repair;
       step.why = have.life == HostReading::Life::dead ? "it is dead" : "nobody knows whether it lives";
-      transition(step, want->switch_to_service);
+      transition(step, switch_to);
       return step;
     }
     if (old == *want) return {};  // kept
@@ -94,7 +91,7 @@ std::optional<Step> compare(Step step, const DefinitionPtr& want, const Have& ha
                                           : fmt::format("version {} as before, but changed: {}",
                                                         want->version, fmt::join(changed(old, *want), ", "));
   if (!step.was_alive) step.why += "; it is dead";
-  transition(step, want->switch_to_service);
+  transition(step, switch_to);
   return step;
 }
 
@@ -118,7 +115,7 @@ std::optional<Step> removal(Step step, const Desired& desired, const Have& have,
   const bool in_site = service != desired.services.end();
   step.why = in_site ? fmt::format("the class of {} does not list it any more", step.host)
                      : "the site does not have it any more";
-  transition(step, in_site ? service->second->remove_service.name : "remove-service");
+  transition(step, in_site ? service->second->remove_service : "remove-service");
   return step;
 }
 
@@ -146,15 +143,17 @@ std::vector<Step> diff(const Desired& desired, const std::map<std::string, HostR
     const auto& here = deployed[host.name];
     for (const auto& [service, want] : wanted[host.name]) {
       Step step{.service = service, .host = host.name, .unreachable = unreachable};
+      const TransitionProcedure& switch_to = desired.services.at(service)->switch_to_service;
       if (const auto have = here.find(service); have != here.end()) {
-        if (auto found = compare(std::move(step), want, have->second)) steps.push_back(std::move(*found));
+        if (auto found = compare(std::move(step), want, switch_to, have->second))
+          steps.push_back(std::move(*found));
         continue;
       }
       step.action = Action::install;
       step.new_definition = want;
       step.was_alive = false;
       step.why = unreachable ? "the host does not answer, and nothing is known of it" : "it is not there";
-      transition(step, want->switch_to_service);
+      transition(step, switch_to);
       steps.push_back(std::move(step));
     }
     for (const auto& [service, have] : here) {

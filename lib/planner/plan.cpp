@@ -121,7 +121,7 @@ std::string Plan::explain(const std::string& service) const {
     text +=
         fmt::format("{}: {} {}, because {}\n", title(step), to_string(step.action), versions(step), step.why);
     if (!step.transition.empty())
-      text += fmt::format("  by {} ({})\n", step.transition, step.transition_from);
+      text += fmt::format("  by {} ({})\n", step.transition, to_string(step.transition_from));
     for (const auto& [before, why] : waits_for.of(StepId{i}))
       text += fmt::format("  after {}: {}\n", before, why);
   }
@@ -158,9 +158,10 @@ std::string Plan::to_text() const {
     if (const std::string order = after(waits_for.of(id)); !order.empty()) why += "; " + order;
     if (step.unreachable) why += "; its host does not answer";
     table.row({wave, title(step), to_string(step.action), versions(step),
-               step.transition.empty() ? ""
-                                       : fmt::format("{}{}", step.transition,
-                                                     step.transition_from == "built in" ? "" : " (site)"),
+               step.transition.empty()
+                   ? ""
+                   : fmt::format("{}{}", step.transition,
+                                 step.transition_from == Origin::built_in ? "" : " (site)"),
                why});
   };
   std::set<StepId> shown;

@@ -29,6 +29,8 @@ constexpr std::array founds{std::pair{Found::What::file, "file"},
                             std::pair{Found::What::service, "service"},
                             std::pair{Found::What::site, "site"}};
 
+constexpr std::array origins{std::pair{Origin::built_in, "built in"}, std::pair{Origin::site, "the site"}};
+
 template <class Names> const char* name_of(const Names& names, typename Names::value_type::first_type value) {
   return std::find_if(names.begin(), names.end(), [&](const auto& one) { return one.first == value; })
       ->second;
@@ -138,7 +140,7 @@ void write_step(std::string& out, std::uint32_t id, const Step& step, Definition
   json.text("service", step.service);
   if (!step.transition.empty()) {
     json.text("transition", to_utf8(step.transition));
-    json.text("transition_from", step.transition_from);
+    json.text("transition_from", to_string(step.transition_from));
   }
   if (step.unreachable) json.flag("unreachable", true);
   if (!step.was_alive) json.flag("was_alive", false);
@@ -235,7 +237,8 @@ class PlanReader {
               .new_definition = definition(json, "new"),
               .left_over = definition(json, "left_over")};
     step.transition = json.value("transition", "");
-    step.transition_from = json.value("transition_from", "");
+    step.transition_from =
+        value_of(origins, json.value("transition_from", std::string(tutti::to_string(Origin::built_in))));
     step.was_alive = json.value("was_alive", true);
     step.unreachable = json.value("unreachable", false);
     step.phase = json.at("phase");

@@ -138,26 +138,37 @@ void lay_out(Plan& plan, std::vector<Step> steps, Order& order_of) {
 }
 
 /// A label that no host has is a slip of the pen: the bound would be one for the whole site.
-void check_labels(Plan& plan, const Policy& policy) {
-  for (const Policy::Term& term : policy.terms()) {
-    const auto* at_most = std::get_if<Policy::AtMost>(&term);
-    if (!at_most || at_most->of == "class" || at_most->of == "site" || plan.fleet.hosts.empty()) continue;
-    std::vector<std::string> without;
-    std::set<std::string> known;
-    for (const Host& host : plan.fleet.hosts) {
-      if (!host.labels.contains(at_most->of)) without.push_back(host.name);
-      for (const auto& [label, value] : host.labels) known.insert(label);
-    }
-    if (without.size() == plan.fleet.hosts.size())
-      throw Error(ErrorCode::misuse,
-                  fmt::format("policy '{}': no host has the label '{}'.{}", policy.describe(),
-                              escaped(at_most->of), suggestion(at_most->of, {known.begin(), known.end()})));
-    if (!without.empty())
-      plan.notes.push_back(fmt::format(
-          "policy '{}': host '{}'{} no label '{}', and count{} as one group", policy.describe(),
-          without.front(), without.size() > 1 ? fmt::format(" and {} more have", without.size() - 1) : " has",
-          escaped(at_most->of), without.size() > 1 ? "" : "s"));
+void check_label(Plan& plan, const Policy& policy, const Policy::AtMost& at_most) {
+  if (at_most.of == "class" || at_most.of == "site" || plan.fleet.hosts.empty()) return;
+  std::vector<std::string> without;
+  std::set<std::string> known;
+  for (const Host& host : plan.fleet.hosts) {
+    if (!host.labels.contains(at_most.of)) without.push_back(host.name);
+    for (const auto& [label, value] : host.labels) known.insert(label);
   }
+  if (without.size() == plan.fleet.hosts.size())
+    throw Error(ErrorCode::misuse,
+                fmt::format("policy '{}': no host has the label '{}'.{}", policy.describe(),
+                            escaped(at_most.of), suggestion(at_most.of, {known.begin(), known.end()})));
+  if (!without.empty())
+    plan.notes.push_back(fmt::format(
+        "policy '{}': host '{}'{} no label '{}', and count{} as one group", policy.describe(),
+        without.front(), without.size() > 1 ? fmt::format(" and {} more have", without.size() - 1) : " has",
+        escaped(at_most.of), without.size() > 1 ? "" : "s"));
+}
+
+/// What a policy names must be there.
+void check_policy(Plan& plan, const Site& site) {
+  std::vector<std::string> classes;
+  for (const HostClass& one : site.host_classes) classes.push_back(one.name);
+  site.policy.each_term([&](const Policy::Term& term) {
+    if (const auto* at_most = std::get_if<Policy::AtMost>(&term)) check_label(plan, site.policy, *at_most);
+    const auto* one = std::get_if<Policy::ForClass>(&term);
+    if (one && std::find(classes.begin(), classes.end(), one->host_class) == classes.end())
+      throw Error(ErrorCode::misuse,
+                  fmt::format("site '{}': policy: for-class: no host class '{}'.{}", site.name,
+                              escaped(one->host_class), suggestion(one->host_class, classes)));
+  });
 }
 
 void note_what_is_odd(Plan& plan, const Site& site, const Desired& desired,
@@ -213,7 +224,7 @@ Plan make_plan(const Site& site, const Desired& desired, std::vector<HostReading
   std::vector<Step> steps = diff(desired, plan.readings, last_known, plan.notes);
   Order order(desired, steps, plan.notes);
   lay_out(plan, std::move(steps), order);
-  check_labels(plan, site.policy);
+  check_policy(plan, site);
   note_what_is_odd(plan, site, desired, last_known);
   note_places(plan);
   return plan;

@@ -27,6 +27,11 @@ Answer decide(const Policy::AtMost& term, const Rollout& rollout, const Host& ho
 
 std::string describe(const Policy::Term& term) {
   if (const auto* ask = std::get_if<Policy::Ask>(&term)) return ask->name;
+  if (const auto* one = std::get_if<Policy::ForClass>(&term)) {
+    std::string text = one->policy->describe();
+    if (one->policy->terms().size() > 1) text = "(" + text + ")";
+    return fmt::format("{} for {}", text, one->host_class);
+  }
   const auto& at_most = std::get<Policy::AtMost>(term);
   const std::string of = at_most.of == "site" ? "the site" : "each " + at_most.of;
   return at_most.percent ? fmt::format("at most {:g}% of {}", at_most.bound, of)
@@ -49,19 +54,45 @@ Answer most_restrictive(const Answer& a, const Answer& b) {
 Answer Policy::operator()(const Rollout& rollout, const Host& host) const {
   Answer answer;
   for (const Term& term : terms_) {
-    if (const auto* at_most = std::get_if<AtMost>(&term))
+    if (const auto* at_most = std::get_if<AtMost>(&term)) {
       answer = most_restrictive(answer, decide(*at_most, rollout, host));
-    else if (const Predicate& predicate = std::get<Ask>(term).predicate)
+    } else if (const auto* one = std::get_if<ForClass>(&term)) {
+      if (one->host_class == host.host_class)
+        answer = most_restrictive(answer, (*one->policy)(rollout, host));
+    } else if (const Predicate& predicate = std::get<Ask>(term).predicate) {
       answer = most_restrictive(answer, predicate(rollout, host));
+    }
   }
   return answer;
 }
 
+void Policy::each_term(const std::function<void(const Term&)>& f) const {
+  for (const Term& term : terms_) {
+    f(term);
+    if (const auto* one = std::get_if<ForClass>(&term)) one->policy->each_term(f);
+  }
+}
+
 bool Policy::asks_driver() const noexcept {
-  return std::any_of(terms_.begin(), terms_.end(), [](const Term& term) {
+  bool asks = false;
+  each_term([&](const Term& term) {
     const auto* ask = std::get_if<Ask>(&term);
-    return ask && !ask->predicate;
+    asks = asks || (ask && !ask->predicate);
   });
+  return asks;
+}
+
+std::vector<const Policy::Ask*> Policy::driver_asks(const Host& host) const {
+  std::vector<const Ask*> asks;
+  for (const Term& term : terms_) {
+    if (const auto* ask = std::get_if<Ask>(&term)) {
+      if (!ask->predicate) asks.push_back(ask);
+    } else if (const auto* one = std::get_if<ForClass>(&term); one && one->host_class == host.host_class) {
+      const auto inner = one->policy->driver_asks(host);
+      asks.insert(asks.end(), inner.begin(), inner.end());
+    }
+  }
+  return asks;
 }
 
 std::string Policy::describe() const {
@@ -92,7 +123,11 @@ Policy all_of(const std::vector<Policy>& policies) {
 }
 
 Policy ask(std::string name, Predicate predicate) {
-  return one_term(Policy::Ask{std::move(name), std::move(predicate)});
+  return one_term(Policy::Ask{.name = std::move(name), .predicate = std::move(predicate)});
+}
+
+Policy for_class(std::string host_class, Policy policy) {
+  return one_term(Policy::ForClass{std::move(host_class), std::make_shared<const Policy>(std::move(policy))});
 }
 
 Policy default_policy() { return at_most_percent(30); }

@@ -18,6 +18,7 @@
             start-before-stop
             backup-and-restore
             migrate-while-running
+            built-in-transition
             later-transition?
 
             downgrade?
@@ -54,6 +55,13 @@ of NEW first."
 (define* (migrate-while-running #:key (old #f) new)
   "Not built yet."
   (not-built-yet "migrate-while-running" "use replace-service, or a procedure of your own"))
+
+(define (built-in-transition name)
+  "Return the built-in transition that plans call NAME."
+  (match name
+    ("replace-service" replace-service)
+    ("reload-service" reload-service)
+    ("remove-service" remove-service)))
 
 (define (later-transition? procedure)
   "Return true if PROCEDURE is a transition of the vocabulary that is not built yet."

@@ -2,9 +2,9 @@
 ;;;
 ;;; Commentary:
 ;;;
-;;; A policy is a conjunction of terms.  `at-most' is decided by the library; any other term is a procedure
-;;; of a view of the rollout and a host, asked host by host, that answers #t, #f, 'wait or (not-before TIME).
-;;; All procedures of a policy are asked together, and the most restrictive answer holds.
+;;; A policy is a conjunction of terms, which the library decides: here they are only built.  A term that is a
+;;; procedure of a view of the rollout and a host is asked here, host by host, and answers #t, #f, 'wait or
+;;; (not-before TIME).
 ;;;
 ;;; Code:
 
@@ -17,6 +17,7 @@
   #:use-module (tutti errors)
   #:use-module (tutti private bindings)
   #:use-module (tutti private host)
+  #:use-module (tutti private json)
   #:use-module (tutti records)
   #:export (at-most
             all-of
@@ -39,9 +40,8 @@
             between-hours?
 
             policy-description?
-            policy-classes
             policy->datum
-            policy-predicate
+            policy-predicates
             policy-answer))
 
 (define-record-type <policy>
@@ -58,11 +58,17 @@
 
 ;; A procedure with the name that plans call it by.
 (define-record-type <ask>
-  (make-ask name predicate classes)
+  (make-ask name predicate)
   ask?
   (name      ask-name)
-  (predicate ask-predicate)
-  (classes   ask-classes))                  ; names of host classes that it is about
+  (predicate ask-predicate))
+
+;; TERMS for the hosts of one class; all others may start.
+(define-record-type <for-class>
+  (make-for-class name terms)
+  for-class?
+  (name  for-class-name)
+  (terms for-class-terms))
 
 (define-record-type <not-before>
   (make-not-before time)
@@ -96,7 +102,7 @@
 (define (terms-of value)
   (match value
     ((? policy?) (policy-terms value))
-    ((? policy-description?) (list (make-ask (procedure-title value) value '())))
+    ((? policy-description?) (list (make-ask (procedure-title value) value)))
     (_ (fail "all-of: a policy or a procedure (lambda (view host) ...) is wanted, not ~s" value))))
 
 (define* (at-most bound #:key (of 'class))
@@ -122,21 +128,7 @@ unavailable at once.  OF is 'class, 'site for all hosts, or any label."
   "Return the policy that is POLICY for hosts of the class NAME, and lets all others start."
   (unless (string? name)
     (fail "for-class: the name of a host class is wanted, not ~s" name))
-  (let ((terms (terms-of policy)))
-    (make-policy
-     (list (make-ask (format #f "~a for ~a" (string-join (map term-title terms) ", ") name)
-                     (lambda (view host)
-                       (if (equal? (host-class-of host) name)
-                           (terms-answer terms view host)
-                           #t))
-                     (cons name (append-map term-classes terms)))))))
-
-(define (term-classes term)
-  (if (ask? term) (ask-classes term) '()))
-
-(define (policy-classes policy)
-  "Return the names of host classes that POLICY is about by `for-class'."
-  (append-map term-classes (terms-of policy)))
+  (make-policy (list (make-for-class name (terms-of policy)))))
 
 (define %default-policy
   (at-most "30%"))
@@ -218,54 +210,24 @@ such as \"22:30\".  When TO is before FROM, midnight is in between."
 ;;; Answers.
 ;;;
 
-(define (rank answer)
-  (match answer
-    (#t 0)
-    ((? not-before?) 1)
-    (#f 2)
-    ('wait 3)))
+(define (policy-predicates policy)
+  "Return a vector of what of POLICY is decided in Scheme, procedures of a view and a host: each at the number
+that `policy->datum' gives it."
+  (define (asks terms)
+    (append-map (lambda (term)
+                  (cond ((ask? term) (list term))
+                        ((for-class? term) (asks (for-class-terms term)))
+                        (else '())))
+                terms))
+  (list->vector (map ask->predicate (asks (terms-of policy)))))
 
-(define (most-restrictive a b)
-  (cond ((and (not-before? a) (not-before? b))
-         (if (< (not-before-time a) (not-before-time b)) b a))
-        ((< (rank a) (rank b)) b)
-        (else a)))
-
-(define (at-most-answer term view host)
-  (let* ((rollout (view-rollout view))
-         (key (at-most-of term))
-         (value (if (string=? key "site") "" (or (host-label host key) "")))
-         (bound (if (at-most-percent? term)
-                    (max 1 (floor (/ (* (at-most-bound term) (%rollout-count rollout key value #f))
-                                     100)))
-                    (at-most-bound term))))
-    (or (%rollout-unavailable? rollout (host-name host))
-        (< (%rollout-count rollout key value #t) bound))))
-
-(define (term-answer term view host)
-  (match term
-    ((? at-most?) (at-most-answer term view host))
-    ((? ask?)
-     (match ((ask-predicate term) view host)
-       ((and answer (or #t #f 'wait (? not-before?))) answer)
-       (other
-        (fail "policy '~a' answered ~s for host ~a; it must answer #t, #f, 'wait or (not-before TIME)"
-              (ask-name term) other (host-name host)))))))
-
-(define (terms-answer terms view host)
-  (fold (lambda (term answer)
-          (most-restrictive answer (term-answer term view host)))
-        #t
-        terms))
-
-(define (policy-predicate policy)
-  "Return a procedure of a view and a host that answers for all of POLICY that is decided in Scheme, or #f
-when nothing of it is."
-  (match (filter ask? (terms-of policy))
-    (() #f)
-    (terms
-     (lambda (view host)
-       (terms-answer terms view host)))))
+(define (ask->predicate ask)
+  (lambda (view host)
+    (match ((ask-predicate ask) view host)
+      ((and answer (or #t #f 'wait (? not-before?))) answer)
+      (other
+       (fail "policy '~a' answered ~s for host ~a; it must answer #t, #f, 'wait or (not-before TIME)"
+             (ask-name ask) other (host-name host))))))
 
 (define (policy-answer answer)
   "Return two values, ANSWER's kind as a symbol and its time."
@@ -275,29 +237,27 @@ when nothing of it is."
     ('wait (values 'wait 0))
     ((? not-before?) (values 'not-before (not-before-time answer)))))
 
-(define (term-title term)
-  (match term
-    ((? at-most?)
-     (format #f "at most ~a~:[~;%~] of ~a" (at-most-bound term) (at-most-percent? term) (at-most-of term)))
-    ((? ask?) (ask-name term))))
-
 (define (policy->datum policy)
-  "Return POLICY as data for JSON.  What is decided in Scheme is one term, which the library asks for."
-  (let ((terms (terms-of policy)))
-    (list->vector
-     (append
-      (filter-map (lambda (term)
-                    (and (at-most? term)
-                         `(("at_most" . ,(at-most-bound term))
-                           ,@(if (at-most-percent? term) '(("percent" . #t)) '())
-                           ("of" . ,(at-most-of term)))))
-                  terms)
-      (match (filter ask? terms)
-        (() '())
-        (asks `((("ask" . ,(string-join (map ask-name asks) ", "))))))))))
+  "Return POLICY as data for JSON.  What is decided in Scheme is a term with a number, by which the library asks
+for it."
+  (define number -1)
+  (define (term->datum term)
+    (match term
+      ((? at-most?)
+       `(("at_most" . ,(at-most-bound term))
+         ,@(if (at-most-percent? term) '(("percent" . #t)) '())
+         ("of" . ,(at-most-of term))))
+      ((? for-class?)
+       `(("for_class" . ,(for-class-name term)) ("policy" . ,(terms->datum (for-class-terms term)))))
+      ((? ask?)
+       (set! number (+ number 1))
+       `(("ask" . ,(ask-name term)) ("number" . ,number)))))
+  (define (terms->datum terms)
+    (list->vector (fold (lambda (term data) (append data (list (term->datum term)))) '() terms)))
+  (terms->datum (terms-of policy)))
 
 (set-record-type-printer! <policy>
   (lambda (record port)
-    (format port "#<policy ~a>" (string-join (map term-title (policy-terms record)) ", and "))))
+    (format port "#<policy ~a>" (%policy-title (datum->json (policy->datum record))))))
 (set-record-type-printer! <view>
   (lambda (record port) (format port "#<view~:[~; simulated~]>" (view-simulated? record))))

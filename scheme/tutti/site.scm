@@ -250,13 +250,11 @@ is the name of the file in which its state is kept."
 ;;;
 
 (define (with-waves owner plan site)
-  "Return PLAN, with its waves if the policy of SITE must be asked here for them."
-  (let ((predicate (policy-predicate (site-configuration-policy (site-configuration-of site)))))
-    (when predicate
-      (match (call-with-program-named (site-file site) (site-files site)
-               (lambda () (preview-waves owner plan predicate (site-hosts site) (site-files site))))
-        (#f #f)
-        (stuck (%plan-add-note! plan stuck))))
+  "Return PLAN, with its waves if the policy of SITE must be asked here for them: else it has them."
+  (let ((predicates (policy-predicates (site-configuration-policy (site-configuration-of site)))))
+    (unless (zero? (vector-length predicates))
+      (call-with-program-named (site-file site) (site-files site)
+        (lambda () (preview-waves owner plan predicates (site-hosts site) (site-files site)))))
     plan))
 
 (define (check-site site)
@@ -278,20 +276,21 @@ name in the site is refused unless ACCEPT-NAMES? is true."
           (with-waves deployment plan site))))))
 
 (define (transition-body site)
-  "Return a procedure from a step to the thunk that is its transition."
+  "Return a procedure from a step to the thunk that is its transition: the one that the plan says."
+  (define (procedure-of step)
+    (let ((service (find-service site (step-service step))))
+      (match (step-transition-from step)
+        ('built-in (built-in-transition (step-transition step)))
+        ('site (if (eq? (step-action step) 'remove)
+                   (service-remove-service service)
+                   (service-switch-to-service service))))))
   (lambda (step)
-    (let ((service (find-service site (step-service step)))
+    (let ((procedure (procedure-of step))
           (old (step-old step))
           (new (step-new step)))
-      (match (step-action step)
-        ('remove
-         (let ((procedure (if service (service-remove-service service) remove-service)))
-           (lambda () (procedure #:old old))))
-        ('reload
-         (lambda () (reload-service #:old old #:new new)))
-        (_
-         (let ((procedure (if service (service-switch-to-service service) replace-service)))
-           (lambda () (procedure #:old old #:new new))))))))
+      (if (eq? (step-action step) 'remove)
+          (lambda () (procedure #:old old))
+          (lambda () (procedure #:old old #:new new))))))
 
 (define (quiet-progress on-progress)
   "Return ON-PROGRESS, or #f, such that it never raises: a run does not end because nobody listens any more."
@@ -326,8 +325,8 @@ whole, here and on the hosts."
           (lambda ()
             (drive execution
                    #:transition-of (transition-body site)
-                   #:predicate (policy-predicate
-                                (site-configuration-policy (site-configuration-of site)))
+                   #:predicates (policy-predicates
+                                 (site-configuration-policy (site-configuration-of site)))
                    #:on-progress (quiet-progress on-progress)
                    #:files (site-files site)))
           #:unwind? #t)

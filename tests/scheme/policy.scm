@@ -11,23 +11,32 @@
 (define (never view host) 'wait)
 
 (define (answer policy)
-  (call-with-values
-      (lambda () (policy-answer ((policy-predicate policy) 'view (host (name "h")))))
-    list))
+  (match (policy-predicates policy)
+    (#(predicate)
+     (call-with-values
+         (lambda () (policy-answer (predicate 'view (host (name "h")))))
+       list))))
 
 (test-begin "policy")
 
-(test-equal "a policy prints readably" "#<policy at most 30% of class, and no>"
+(test-equal "a policy prints readably" "#<policy at most 30% of each class, and no>"
   (object->string (all-of (at-most "30%") no)))
-(test-equal "what the library decides needs no predicate" #f (policy-predicate (at-most 3)))
-(test-equal "as data" '#((("at_most" . 3) ("of" . "datacenter")) (("ask" . "yes, no")))
-  (policy->datum (all-of yes (at-most 3 #:of 'datacenter) no)))
-(test-equal "all-of: the most restrictive answer holds" '(no 0) (answer (all-of yes no)))
-(test-equal "all-of: wait is more than no" '(wait 0) (answer (all-of no never yes)))
-(test-equal "all-of: of two times the later" '(not-before 9)
-  (answer (all-of (lambda (view host) (not-before 9)) yes (lambda (view host) (not-before 5)))))
+(test-equal "what the library decides needs no predicate" #() (policy-predicates (at-most 3)))
+(test-equal "as data, each procedure with its number"
+  '#((("ask" . "yes") ("number" . 0))
+     (("at_most" . 3) ("of" . "datacenter"))
+     (("for_class" . "web") ("policy" . #((("at_most" . 32.3) ("percent" . #t) ("of" . "class"))
+                                          (("ask" . "no") ("number" . 1)))))
+     (("ask" . "never") ("number" . 2)))
+  (policy->datum (all-of yes (at-most 3 #:of 'datacenter) (for-class "web" (all-of (at-most "32.3%") no)) never)))
+(test-equal "the procedures are at their numbers" '(#t #f wait)
+  (map (lambda (predicate) (predicate 'view (host (name "h"))))
+       (vector->list (policy-predicates (all-of yes (for-class "web" (all-of (at-most "32.3%") no)) never)))))
+(test-equal "a policy for a class says so" "#<policy (at most 32.3% of each class, and no) for web>"
+  (object->string (for-class "web" (all-of (at-most "32.3%") no))))
+(test-equal "an answer: a time" '(not-before 9) (answer (lambda (view host) (not-before 9))))
 (test-equal "a procedure is a policy" '(yes 0) (answer yes))
-(test-equal "for-class: hosts of other classes may start" '(yes 0) (answer (for-class "web" no)))
+(test-equal "an answer: none now" '(wait 0) (answer never))
 (test-equal "an answer that is none"
   "policy 'predicate' answered 42 for host h; it must answer #t, #f, 'wait or (not-before TIME)"
   (sentence (lambda () (answer (lambda (view host) 42)))))

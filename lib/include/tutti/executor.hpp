@@ -37,9 +37,11 @@ struct DropTask {
   TaskId task;
   std::string reason;
 };  ///< destroy the body, never resume it
+/// Whether the host may start, by the term of that number: answer() or policy_failed(), reading rollout().
 struct AskPolicy {
   std::string host;
-};  ///< answer() or policy_failed(), reading rollout()
+  std::uint32_t number = 0;
+};
 struct Progress {
   enum class Kind { effect, outcome, host, run };
   Kind kind;
@@ -102,6 +104,10 @@ class TUTTI_EXPORT Executor {
   std::unique_ptr<Impl> impl_;
 };
 
+/// Gives the plan the waves of a policy that is decided here. A policy that asks the driver needs a Preview:
+/// then nothing is done, and false returned.
+TUTTI_EXPORT bool expect_waves(Plan&, const Policy&, const Clock&);
+
 /// For dry runs: reaches nothing; every effect succeeds at once, and nothing is ever printed.
 [[nodiscard]] TUTTI_EXPORT std::unique_ptr<Transport> make_dry_transport(const Clock&);
 
@@ -114,13 +120,15 @@ class TUTTI_EXPORT Preview {
   Preview(const Preview&) = delete;
   Preview& operator=(const Preview&) = delete;
 
-  /// The host that the driver must be asked about, or none when the waves are known.
-  [[nodiscard]] std::optional<std::string> next();
+  /// What the driver must be asked, or none when the waves are known.
+  [[nodiscard]] std::optional<AskPolicy> next();
   void answer(Answer);
   [[nodiscard]] const Rollout& rollout() const noexcept;
   [[nodiscard]] const std::vector<std::vector<StepId>>& waves() const noexcept;
   /// Why the policy does not admit all, or "".
   [[nodiscard]] const std::string& stuck() const noexcept;
+  /// Gives what was found to the plan: its waves, and a note when the policy does not admit all.
+  void give(Plan&) const;
 
  private:
   struct Impl;

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include <tutti/service.hpp>
 #include <tutti/transport.hpp>
 
 namespace tutti {
@@ -35,8 +36,9 @@ struct Step {
   DefinitionPtr old_definition = {};  ///< none: nothing was there
   DefinitionPtr new_definition = {};  ///< none: a removal
   DefinitionPtr left_over = {};       ///< repair: what an ended run may have left running besides
-  std::string transition = {};        ///< the procedure's name
-  std::string transition_from = {};   ///< "the site", "built in"
+  // Which transition runs is chosen when the plan is made, and nowhere else.
+  std::string transition = {};  ///< the procedure's name, for people
+  Origin transition_from = Origin::built_in;
   bool was_alive = true;
   bool unreachable = false;  ///< the host did not answer: what is there is a guess
   int phase = 0;             ///< joins on the longest way here

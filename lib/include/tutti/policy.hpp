@@ -3,6 +3,7 @@
 // order, with a handle on the live rollout, which already counts the hosts admitted before.
 // Threads: values; predicates are called on the thread that drives the executor.
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -49,12 +50,19 @@ class TUTTI_EXPORT Policy {
     std::string of = "class";
     bool operator==(const AtMost&) const = default;
   };
-  /// A predicate; without a function it is one that the driver asks (`AskPolicy`).
+  /// A predicate; without a function it is one that the driver answers (`AskPolicy`), which knows it by
+  /// number.
   struct Ask {
     std::string name;
-    Predicate predicate;
+    Predicate predicate = {};
+    std::uint32_t number = 0;
   };
-  using Term = std::variant<AtMost, Ask>;
+  /// A policy for the hosts of one class; all others may start.
+  struct ForClass {
+    std::string host_class;
+    std::shared_ptr<const Policy> policy;  // shared, as it is immutable and not complete here
+  };
+  using Term = std::variant<AtMost, Ask, ForClass>;
 
   Policy() = default;
   explicit Policy(std::vector<Term> terms) : terms_(std::move(terms)) {}
@@ -65,6 +73,10 @@ class TUTTI_EXPORT Policy {
   [[nodiscard]] Answer operator()(const Rollout&, const Host&) const;
   /// Whether the driver must be asked too.
   [[nodiscard]] bool asks_driver() const noexcept;
+  /// The terms about this host that the driver must be asked, in order. They live as long as the policy.
+  [[nodiscard]] std::vector<const Ask*> driver_asks(const Host&) const;
+  /// Calls `f` with each term, those within for_class() too.
+  void each_term(const std::function<void(const Term&)>& f) const;
   /// "at most 30% of each class, and rack-policy".
   [[nodiscard]] std::string describe() const;
 
@@ -77,6 +89,8 @@ class TUTTI_EXPORT Policy {
 [[nodiscard]] TUTTI_EXPORT Policy all_of(const std::vector<Policy>& policies);
 /// A named predicate, so that plans can say its name.
 [[nodiscard]] TUTTI_EXPORT Policy ask(std::string name, Predicate predicate);
+/// `policy` for the hosts of that class only.
+[[nodiscard]] TUTTI_EXPORT Policy for_class(std::string host_class, Policy policy);
 /// At most 30% of a class at once.
 [[nodiscard]] TUTTI_EXPORT Policy default_policy();
 

@@ -3,10 +3,12 @@
 // Threads: values, free to copy and move; `settings` and transitions are called on the caller's thread.
 
 #include <concepts>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <source_location>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -80,14 +82,20 @@ struct File {
 /// more than the group, and the group no more than the owner.
 [[nodiscard]] TUTTI_EXPORT bool is_decimal_mode(unsigned mode) noexcept;
 
+/// Whose a transition is: never told by its name, which a site may give to a procedure of its own.
+enum class Origin : std::uint8_t { built_in, site };
+[[nodiscard]] TUTTI_EXPORT const char* to_string(Origin) noexcept;  ///< "built in", "the site"
+
 /// A coroutine `Transition f(Context, Change)`, and the name that plans and manifests call it by.
 struct TUTTI_EXPORT TransitionProcedure {
   using Body = std::function<Transition(Context, Change)>;
-  std::string name;  ///< a built-in's name needs no body
-  Body body = {};
+  std::string name;
+  Body body = {};  ///< none: built in, or run by another driver
+  Origin origin = Origin::site;
 
-  TransitionProcedure(const char* built_in) : name(built_in) {}
+  TransitionProcedure(const char* built_in) : name(built_in), origin(Origin::built_in) {}
   TransitionProcedure(std::string the_name) : name(std::move(the_name)) {}
+  /// A function of the site; `replace_service` and the like are the built-in ones, by their own names.
   TransitionProcedure(Transition (*function)(Context, Change));
   /// A function, or a lambda that captures nothing: its captures would be gone when it runs. A std::function
   /// is taken as it is, for who knows that what it calls is no coroutine itself.
@@ -99,6 +107,8 @@ struct TUTTI_EXPORT TransitionProcedure {
                   "a transition captures nothing: it runs on after the lambda is gone");
   }
 };
+/// The transitions that are built in.
+[[nodiscard]] TUTTI_EXPORT bool is_built_in(std::string_view transition) noexcept;
 
 struct Service {
   std::string name;

@@ -105,6 +105,8 @@ struct Site {
 /// service says by `"late_settings": true` and by name that it has them). The format is that of
 /// the struct fields; an unknown key is an Error that names it and the nearest known one.
 [[nodiscard]] TUTTI_EXPORT Site site_from_json(std::string_view json);
+/// The same of a policy alone: a list of terms. Throws Error.
+[[nodiscard]] TUTTI_EXPORT Policy policy_from_json(std::string_view json);
 
 /// Hosts by class, as the inventory answered once: sorted as it answered, names unique, addresses too.
 struct TUTTI_EXPORT Fleet {

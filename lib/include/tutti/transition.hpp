@@ -22,6 +22,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -191,6 +192,9 @@ template <class T> class [[nodiscard]] Context::Effect : public EffectBase {
 [[nodiscard]] TUTTI_EXPORT Transition replace_service(Context, Change);
 [[nodiscard]] TUTTI_EXPORT Transition reload_service(Context, Change);
 [[nodiscard]] TUTTI_EXPORT Transition remove_service(Context, Change);
+/// The built-in transition of that name; none: there is no such.
+[[nodiscard]] TUTTI_EXPORT std::function<Transition(Context, Change)>
+built_in_transition(std::string_view name);
 
 /// Pulls an executor and runs the bodies of its tasks until it is finished.
 class TUTTI_EXPORT Driver {

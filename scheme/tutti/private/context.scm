@@ -35,6 +35,8 @@
             step-host
             step-old
             step-new
+            step-transition
+            step-transition-from
 
             make-task
             task?
@@ -90,6 +92,8 @@
 (define (step-host step) (vector-ref step 2))
 (define (step-old step) (vector-ref step 3))      ; definition or #f
 (define (step-new step) (vector-ref step 4))      ; definition or #f
+(define (step-transition step) (vector-ref step 5))      ; its name, for people
+(define (step-transition-from step) (vector-ref step 6)) ; built-in or site
 
 ;; One running body: a transition or a compensation.
 (define-record-type <task>

@@ -124,10 +124,10 @@ The operation is done or raised at its end, #f when the task was dropped."
         (call-with-values (lambda () (policy-answer (predicate view host)))
           cons)))))
 
-(define* (drive execution #:key transition-of predicate (on-progress #f) (files '()))
+(define* (drive execution #:key transition-of (predicates #()) (on-progress #f) (files '()))
   "Pull the run of EXECUTION until it is finished, and return true if it was interrupted.  TRANSITION-OF takes
-a step and returns the body of its transition.  PREDICATE is what of the policy is decided in Scheme, a
-procedure of a view and a host, or #f.  ON-PROGRESS, unless it is #f, is called with each event of progress.
+a step and returns the body of its transition.  PREDICATES is a vector of what of the policy is decided in
+Scheme, procedures of a view and a host.  ON-PROGRESS, unless it is #f, is called with each event of progress.
 Errors are placed in FILES, those of the site program."
   (define run (execution-run execution))
   (define tasks (make-hash-table))
@@ -163,8 +163,8 @@ Errors are placed in FILES, those of the site program."
       (set-task-state! task 'resumed)
       (step! id task (lambda () (continuation event)))))
 
-  (define (ask! name)
-    (match (ask-policy predicate view (hash-ref (execution-hosts execution) name) files)
+  (define (ask! name number)
+    (match (ask-policy (vector-ref predicates number) view (hash-ref (execution-hosts execution) name) files)
       (('failed . message) (%policy-failed! run message))
       ((kind . time) (%answer! run kind time))))
 
@@ -174,7 +174,7 @@ Errors are placed in FILES, those of the site program."
       (#('start id step kind serial) (start! id step kind serial))
       (#('progress _ _ _ _ _) (on-progress event))
       (#('drop id _) (hashv-remove! tasks id))
-      (#('ask host) (ask! host))))
+      (#('ask host number) (ask! host number))))
 
   (define (pull)
     (match queue
@@ -203,21 +203,20 @@ Errors are placed in FILES, those of the site program."
 
 (define %most-questions 200)                ; in a preview, per host
 
-(define (preview-waves owner plan predicate hosts files)
-  "Give PLAN the waves that the policy of OWNER is expected to admit.  PREDICATE is what of it is decided in
-Scheme; errors are placed in FILES.  Return a sentence if it does not admit all, else #f."
+(define (preview-waves owner plan predicates hosts files)
+  "Give PLAN the waves that the policy of OWNER is expected to admit, and a note if it does not admit all.
+PREDICATES is what of it is decided in Scheme; errors are placed in FILES."
   (let* ((preview (%make-preview owner plan))
          (view (make-view (%rollout preview) hosts))
          (most (* %most-questions (+ 1 (hash-count (const #t) hosts)))))
     (let loop ((questions 0))
       (match (%preview-next preview)
-        (#f (match (%preview-finish! preview)
-              ("" #f)
-              (stuck stuck)))
-        (name
+        (#f (%preview-finish! preview))
+        ((name . number)
          (if (> questions most)
-             "the policy gives no waves in advance: it is decided while the plan is executed"
-             (match (ask-policy predicate view (hash-ref hosts name) files)
+             (%plan-add-note! plan
+                              "the policy gives no waves in advance: it is decided while the plan is executed")
+             (match (ask-policy (vector-ref predicates number) view (hash-ref hosts name) files)
                (('failed . message)
                 (fail "the policy can't say whether host '~a' may start: ~a" name message))
                ((kind . time)

@@ -107,6 +107,17 @@
            (#f "anonymous")
            (name (symbol->string name)))))))
 
+(define (own-transitions service)
+  "Return the fields of SERVICE whose transition is no built-in one, whatever its name."
+  (filter-map (match-lambda
+                ((field . procedure)
+                 (and (procedure? procedure)
+                      (not (memq procedure (list replace-service reload-service remove-service)))
+                      field)))
+              `(("switch_to_service" . ,(service-switch-to-service service))
+                ("switch_back" . ,(service-switch-back service))
+                ("remove_service" . ,(service-remove-service service)))))
+
 (define %programs
   `(("prepare" . ,service-prepare) ("start" . ,service-start) ("stop" . ,service-stop)
     ("reload" . ,service-reload) ("alive" . ,service-alive?) ("validate" . ,service-validate)
@@ -144,6 +155,9 @@
                        (array (relation->datum service)))
       ,@(member-unless null? "connections" (service-connections service)
                        (array (relation->datum service)))
+      ,@(match (own-transitions service)
+          (() '())
+          (fields `(("own_transitions" . ,(list->vector fields)))))
       ("switch_to_service" . ,(name-of (service-switch-to-service service)))
       ("switch_back" . ,(name-of (service-switch-back service)))
       ("remove_service" . ,(name-of (service-remove-service service)))
@@ -207,12 +221,6 @@ of the one that SITE has."
 
 (define* (site->datum site #:key (source '()) (inventory #f))
   "Return SITE as data.  SOURCE is an alist of the files of the program that it came from: name and text."
-  (let ((classes (map host-class-name (site-configuration-host-classes site))))
-    (for-each (lambda (name)
-                (unless (member name classes)
-                  (fail-at (declaration-location site) "site '~a': policy: for-class: no host class '~a'.~a"
-                           (site-configuration-name site) name (suggestion name classes))))
-              (policy-classes (site-configuration-policy site))))
   (call-with-values (lambda () (ask-inventory site inventory))
     (lambda (hosts notes)
       `(("name" . ,(site-configuration-name site))

@@ -271,6 +271,24 @@ TEST_CASE(
   CHECK(deployment.state().history().empty());
 }
 
+namespace {
+Transition only_start(Context c, Change change) { co_await c.start(change.new_service); }
+}  // namespace
+
+TEST_CASE(
+    "deployment: a transition of the site that has the name of a built-in one is the site's, shown and run") {
+  const Here here;
+  Site site = here.site("1");
+  site.host_classes[0].services[0].switch_to_service = {"replace-service", only_start};
+  Deployment deployment(site, here.state());
+  const Plan plan = deployment.plan();
+  CHECK(has(plan.to_text(), "replace-service (site)"));
+  const Report would = deployment.execute(plan, {}, {.dry_run = true});
+  CHECK(step_of(would, "page", "h1").effects == Lines{"start page 1"});
+  CHECK(TransitionProcedure(replace_service).origin == Origin::built_in);
+  CHECK(TransitionProcedure(replace_service).name == "replace-service");
+}
+
 TEST_CASE("deployment: status says what runs where, and which run was not finished") {
   const Here here;
   CHECK(deploy(here.site("1"), here.state()).exit_status() == 0);

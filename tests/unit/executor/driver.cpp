@@ -174,6 +174,25 @@ TEST_CASE("driver: a predicate of its own is asked host by host, after the built
   CHECK_THROWS_AS(hand.executor.policy_failed("x"), std::logic_error);
 }
 
+TEST_CASE("driver: each term of its own is asked by number, and the most restrictive answer holds") {
+  const Policy first(std::vector<Policy::Term>{Policy::Ask{.name = "first", .number = 0}});
+  const Policy second(std::vector<Policy::Term>{Policy::Ask{.name = "second", .number = 1}});
+  ByHand hand(2, all_of({first, for_class("front", second), for_class("back", ask("nobody's", {}))}));
+  CHECK(hand.next<AskPolicy>().number == 0);
+  hand.executor.answer(true);
+  AskPolicy ask = hand.next<AskPolicy>();
+  CHECK(ask.host == "h1");
+  CHECK(ask.number == 1);
+  hand.executor.answer(false);  // so h1 is not admitted
+  ask = hand.next<AskPolicy>();
+  CHECK(ask.host == "h2");
+  CHECK(ask.number == 0);
+  hand.executor.answer(true);
+  (void)hand.next<AskPolicy>();
+  hand.executor.answer(true);
+  CHECK(hand.plan.at(hand.next<StartTask>().step).host == "h2");
+}
+
 TEST_CASE("driver: an answer that comes after an interrupt admits nobody") {
   ByHand hand(1, ask("mine", {}));
   (void)hand.next<AskPolicy>();

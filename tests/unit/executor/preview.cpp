@@ -129,10 +129,10 @@ TEST_CASE("preview: a policy that the driver decides is asked host by host, the 
   FakeClock clock;
   Preview preview(plan, all_of({at_most(2), ask("mine", {})}), clock);
   std::vector<std::string> asked;
-  while (const auto host = preview.next()) {
-    CHECK(preview.next() == host);  // the same until it is answered
-    asked.push_back(*host);
-    preview.answer(*host != "h2" || asked.size() > 3);
+  while (const auto ask = preview.next()) {
+    CHECK(preview.next()->host == ask->host);  // the same until it is answered
+    asked.push_back(ask->host);
+    preview.answer(ask->host != "h2" || asked.size() > 3);
   }
   CHECK(asked == std::vector<std::string>{"h1", "h2", "h3", "h2"});  // no to h2, so h3 is asked too
   CHECK(waves(plan, preview) == "h1 h3 | h2");

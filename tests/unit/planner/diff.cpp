@@ -38,7 +38,7 @@ TEST_CASE("diff: what is not there is installed") {
   CHECK(only(plan).action == Action::install);
   CHECK(only(plan).why == "it is not there");
   CHECK(only(plan).transition == "replace-service");
-  CHECK(only(plan).transition_from == "built in");
+  CHECK(only(plan).transition_from == Origin::built_in);
   CHECK(!only(plan).old_definition);
 }
 
@@ -76,7 +76,7 @@ TEST_CASE("diff: the site's own transition is taken, and said to be the site's")
     s.switch_to_service = TransitionProcedure(std::string("switch-web"));
   }));
   CHECK(only(plan).transition == "switch-web");
-  CHECK(only(plan).transition_from == "the site");
+  CHECK(only(plan).transition_from == Origin::site);
 }
 
 TEST_CASE("diff: only the content of files changed: reload, where the service can") {

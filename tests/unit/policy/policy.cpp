@@ -161,3 +161,21 @@ TEST_CASE("policy: describes itself, and says whether the driver must be asked")
   CHECK(!ask("racks", [](const Rollout&, const Host&) { return Answer(true); }).asks_driver());
   CHECK(!default_policy().asks_driver());
 }
+
+TEST_CASE("policy: for one class, whatever the terms are, they bind the hosts of that class alone") {
+  Made rollout(4);
+  rollout.all[3].host_class = "db";
+  const Policy policy = for_class("web", all_of({at_most_percent(32.3), ask("mine", {})}));
+  CHECK(policy.describe() == "(at most 32.3% of each class, and mine) for web");
+  rollout.out.insert("h1");
+  CHECK(policy(rollout, rollout.all[1]).kind == Kind::no);  // 32.3% of 3 is one
+  CHECK(policy(rollout, rollout.all[3]).kind == Kind::yes);
+  CHECK(policy.asks_driver());
+  CHECK(policy.driver_asks(rollout.all[1]).size() == 1);
+  CHECK(policy.driver_asks(rollout.all[3]).empty());
+}
+
+TEST_CASE("policy: a percentage is the same within a class's policy as on its own") {
+  CHECK(admits(at_most_percent(32.3), 1000) == 323);
+  CHECK(admits(for_class("web", at_most_percent(32.3)), 1000) == 323);
+}

@@ -205,9 +205,7 @@ Report World::execute(const Plan& plan, const Policy& policy,
   if (on_executor) on_executor(executor);
   Driver driver(executor, plan, [&](const Step& step) -> std::function<Transition(Context, Change)> {
     if (with) return with;
-    if (step.transition == "reload-service") return reload_service;
-    if (step.transition == "remove-service") return remove_service;
-    return replace_service;
+    return built_in_transition(step.transition);
   });
   driver.run([&](const Progress& progress) {
     std::string what = progress.text;

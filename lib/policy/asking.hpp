@@ -1,0 +1,36 @@
+#pragma once
+// Asking a policy about one host, some of whose terms the driver decides: the same in a run and in a preview.
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <tutti/policy.hpp>
+#include <tutti/rollout.hpp>
+
+namespace tutti {
+
+class Asking {
+ public:
+  /// Borrows the policy. Throws what a predicate throws.
+  Asking(const Policy& policy, const Rollout& rollout, const Host& host)
+      : host_(host.name), answer_(policy(rollout, host)) {
+    if (answer_.kind == Answer::Kind::yes) asks_ = policy.driver_asks(host);
+  }
+  [[nodiscard]] const std::string& host() const noexcept { return host_; }
+  /// The term that the driver must be asked next; none: the answer is whole.
+  [[nodiscard]] const Policy::Ask* next() const { return taken_ < asks_.size() ? asks_[taken_] : nullptr; }
+  void take(const Answer& answer) {
+    ++taken_;
+    answer_ = most_restrictive(answer_, answer);
+  }
+  [[nodiscard]] const Answer& answer() const noexcept { return answer_; }
+
+ private:
+  std::string host_;
+  Answer answer_;
+  std::vector<const Policy::Ask*> asks_;
+  std::size_t taken_ = 0;
+};
+
+}  // namespace tutti

@@ -86,7 +86,9 @@ std::optional<ManifestEntry> Entries::final_entry(StepId id, Outcome outcome, do
       back.new_definition = step.old_definition;
       return back;
     }
-    case Outcome::failed:  // before what an ended run left was touched
+    case Outcome::failed:
+      if (!step.new_definition) return entry(id, ManifestEntry::State::failed, now);  // its files are left
+      [[fallthrough]];  // before what an ended run left was touched
     case Outcome::unchanged:
       if (const auto* before = recorded(id)) {
         ManifestEntry back = before->entry;

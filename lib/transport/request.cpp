@@ -154,7 +154,7 @@ std::string Request::hash(const std::string& canonical_definition) const {
   all.number("limit", limit);
   all.number("every", every);
   if (idempotent) all.text("idempotent", "yes");
-  if (operation == Operation::files) all.text("of-service", service);
+  all.text("of-service", service);
   return all.digest();
 }
 

@@ -403,6 +403,7 @@ RUNNER_CASE("files: interrupted wherever it may be, what comes next puts all rig
     REQUIRE(set(*runner, first));
     runner->hang_up();
     {
+      write(host.path("left"), "1000");
       auto interrupted = host.lock({"setsid", "env", "PATH=" + tools + ":" + host.shell().path});
       write(host.path("left"), std::to_string(points));
       interrupted.post(files_of(fmt::format("t{}", ++token), second));

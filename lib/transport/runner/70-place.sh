@@ -228,7 +228,8 @@ case $operation in
   put)
     new=./$5
     rm -f "$new"
-    (umask 077; cat >"$new") && chmod "$4" "$new" && sync "$new" && finish || { rm -f "$new"; exit 1; } ;;
+    (umask 077; cat >"$new") && chmod "$4" "$new" && { [ -z "$6" ] || touch -d "@$6" "$new"; } &&
+      sync "$new" && finish || { rm -f "$new"; exit 1; } ;;
   link) new=./$5; rm -f "$new"; ln -s -- "$4" "$new" && finish ;;
   remove) rm -f "$name" && sync . ;;
   folder) [ -d "$name" ] && [ ! -L "$name" ] || mkdir "$name" ;;

@@ -525,7 +525,8 @@ put_link() {                            # TARGET
 put_kept() {                            # FILE of ours: with its owner, mode and time
   make_way || return
   if [ -n "$actor" ]; then
-    kept_mode=$(stat -c %a "$1") && as_user "$1" /dev/null put "$kept_mode" ".tutti+$site"
+    kept_mode=$(stat -c '%a %Y' -- "$1") &&
+      as_user "$1" /dev/null put "${kept_mode% *}" ".tutti+$site" "${kept_mode#* }"
     return
   fi
   discard "$new"
@@ -534,7 +535,7 @@ put_kept() {                            # FILE of ours: with its owner, mode and
 
 put_item() {                            # MODE OWNER|- FILE
   make_way || return
-  if [ -n "$actor" ]; then as_user "$3" /dev/null put "$1" ".tutti+$site"; return; fi
+  if [ -n "$actor" ]; then as_user "$3" /dev/null put "$1" ".tutti+$site" ''; return; fi
   new=${place%/*}/.tutti+$site
   discard "$new"
   { writable "$new" || listen touch "$new"; } && fill_item "$@" 5>"$new" && put_new && return

@@ -57,7 +57,7 @@ put_coming() {                          # what came becomes what is at $place
   new=$coming folders=
   if [ -n "$actor" ]; then
     if [ ! -d "${place%/*}/" ]; then detail="there is no directory ${place%/*}/"; return 1; fi
-    as_user "$coming" /dev/null put "$k_mode" ".tutti+$site"
+    as_user "$coming" /dev/null put "$k_mode" ".tutti+$site" ''
     return
   fi
   { [ "$k_owner" = - ] || step chown "$k_owner:" "$new" || { detail="it can't be given to $k_owner: $detail"; false; }; } &&

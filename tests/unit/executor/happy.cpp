@@ -174,7 +174,7 @@ TEST_CASE("executor: INTENT is durable before the effect is sent, by the path gr
   CHECK(registered[0].number == 1);
   CHECK(registered[1].sequence == 2);
   CHECK(registered[1].number == 2);
-  CHECK(world.journal.of(Record::Type::outcome).size() == 6);
+  CHECK(world.journal.of(Record::Type::outcome).size() == 5);
   const auto ended = world.journal.of(Record::Type::ended);
   REQUIRE(ended.size() == 1);
   CHECK(ended[0].number == static_cast<int>(Outcome::upgraded));

@@ -25,8 +25,9 @@ class Entries {
   [[nodiscard]] Request go_on(StepId, double now);
   /// Nothing of the new service can be there: if going back fails, the entry does not name it.
   void nothing_left(StepId id) { nothing_left_.insert(id); }
-  /// Those after it: files that nobody has any more go, the entry says what is.
-  [[nodiscard]] std::optional<Request> sweep(StepId, Outcome) const;
+  /// Those after it: the service has the files of what is there then, unless it is known to (`has`: the
+  /// definition whose files it was given last, if any); the entry says what is.
+  [[nodiscard]] std::optional<Request> files(StepId, Outcome, const DefinitionPtr& has) const;
   [[nodiscard]] Request end(StepId, Outcome, double now) const;
   /// All there is to a step that only records.
   [[nodiscard]] std::vector<Request> record(StepId, double now) const;
@@ -60,7 +61,6 @@ class Entries {
   /// What the entry will be: nothing when it goes.
   [[nodiscard]] std::optional<ManifestEntry> final_entry(StepId, Outcome, double now) const;
   [[nodiscard]] const HostReading::Entry* recorded(StepId) const;
-  [[nodiscard]] std::set<std::string> files_of_others(StepId) const;
   [[nodiscard]] const HostReading& reading(const std::string& host) const { return hosts_.at(host).now(); }
   [[nodiscard]] const ManifestEntry* current(const Instance&) const;
   [[nodiscard]] const ManifestEntry* current(StepId) const;

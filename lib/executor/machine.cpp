@@ -175,14 +175,15 @@ void Executor::Impl::finish(StepId id, Outcome outcome) {
   if (!at(id).may_be_left) entries.nothing_left(id);
   phase(id, Phase::ending);
   Task task{.step = id, .kind = Task::Kind::end, .path = "e"};
-  task.own.emplace_back([this, id, outcome] {
+  task.own.emplace_back([this, id] {
     const double now = clock.now();
-    Request request = entries.end(id, outcome, now);
-    entries.written(id, outcome, now);
+    const Outcome ending = at(id).ending;  // what came of its files may have changed it
+    Request request = entries.end(id, ending, now);
+    entries.written(id, ending, now);
     return request;
   });
-  if (auto sweep = entries.sweep(id, outcome))
-    task.own.emplace_back([one = std::move(*sweep)]() mutable { return std::move(one); });
+  if (auto files = entries.files(id, outcome, at(id).files))
+    task.own.emplace_back([one = std::move(*files)]() mutable { return std::move(one); });
   next_own(spawn(std::move(task)));
 }
 
@@ -284,6 +285,10 @@ void Executor::Impl::answered(Completion& completion, TaskId id) {
                 fmt::format("another deployment took {} over (during: {})", step(step_id).host, task.text));
 
   Result& result = completion.result;
+  for (const std::string& note : result.notes) {
+    running.notes.push_back(note);
+    tell(Progress::Kind::effect, step_id, note);
+  }
   write_outcome(task, result);
   ++task.sequence;
   if (task.kind == Task::Kind::branch) return branch_answered(id, *request, result);
@@ -293,6 +298,10 @@ void Executor::Impl::answered(Completion& completion, TaskId id) {
   if (task.kind == Task::Kind::proof) return proof_answered(id, *request, result);
   running.effects.push_back(result.succeeded ? task.text : task.text + " ✗");
   tell(Progress::Kind::effect, step_id, running.effects.back());
+  if (request->host == step(step_id).host && request->definition &&
+      request->definition->service == step(step_id).service && result.succeeded &&
+      (request->operation == Operation::start || request->operation == Operation::reload))
+    running.files = request->beside ? nullptr : request->definition;
   if (task.kind == Task::Kind::verify) return verify_answered(id, *request, result);
   for (Undo& undo : running.undos)
     if (undo.serial == task.undone_by) undo.has_failed = !result.succeeded;
@@ -341,6 +350,10 @@ void Executor::Impl::own_answered(TaskId id, const Request& request, const Resul
     if (is_entry) entries.begun(step_id, running.started);
     if (is_entry) return park(step_id, why());  // the host says `changing`: nobody may call it more than that
     running.message += (running.message.empty() ? "" : "; ") + why();
+    // What has other files than before is not rolled back, and what has files is not removed.
+    if (running.ending == Outcome::rolled_back) running.ending = Outcome::roll_back_failed;
+    if (!step(step_id).new_definition && running.ending == Outcome::upgraded)
+      running.ending = Outcome::failed;
   }
   if (!task.own.empty()) return next_own(id);
   task.live = false;
@@ -365,6 +378,23 @@ void Executor::Impl::perform(TaskId id, std::unique_ptr<Request> request) {
   if (task.body == TaskKind::compensation) request->idempotent = true;
   if (must_stop_left_over(task, *request)) return stop_left_over(id, std::move(request));
   dispatch(id, std::move(request));
+}
+
+void Executor::Impl::give_files(StepId id, Request& request) {
+  const Step& here = step(id);
+  Running& running = at(id);
+  if (!request.host.empty() && request.host != here.host) return;
+  const DefinitionPtr& any = here.new_definition ? here.new_definition : here.old_definition;
+  request.user = any->user;
+  if ((request.operation != Operation::start && request.operation != Operation::reload) ||
+      request.definition->service != here.service)
+    return;
+  request.former = {here.old_definition, here.left_over};
+  running.files.reset();  // until it has succeeded
+  if (request.operation != Operation::start || same_running(id)) return;
+  const Runs one = which(id, request.definition);
+  request.beside = (one == Runs::fresh && running.runs == Runs::former && !here.old_definition->one_shot) ||
+                   (one == Runs::former && running.runs == Runs::fresh && !here.new_definition->one_shot);
 }
 
 void Executor::Impl::task_over(TaskId id, bool succeeded, std::string message) {

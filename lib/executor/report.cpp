@@ -160,6 +160,9 @@ std::string Report::to_text() const {
         step.outcome == Outcome::skipped ? in_one_line(step.message) : escaped(step.message, true);
     text += fmt::format("{}: {}\n", those.size() == 1 ? step.service + "@" + step.host : who(those), reason);
   }
+  for (const StepReport& step : steps)
+    for (const std::string& note : step.notes)
+      text += fmt::format("{}@{}: {}\n", step.service, step.host, note);
   for (const std::string& host : unreachable) text += fmt::format("{} could not be reached\n", host);
   if (!halted.empty()) text += fmt::format("halted: {}\n", escaped(in_one_line(why_halted(*this))));
   if (interrupted) text += "interrupted\n";
@@ -186,7 +189,7 @@ std::string Report::to_json() const {
             {"interrupted", interrupted},
             {"frames", frames}};
   json["steps"] = Json::array();
-  for (const StepReport& step : steps)
+  for (const StepReport& step : steps) {
     json["steps"].push_back({{"service", step.service},
                              {"host", step.host},
                              {"action", to_string(step.action)},
@@ -196,6 +199,8 @@ std::string Report::to_json() const {
                              {"message", to_utf8(step.message)},
                              {"effects", step.effects},
                              {"seconds", step.seconds}});
+    if (!step.notes.empty()) json["steps"].back()["notes"] = step.notes;
+  }
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -39,6 +39,7 @@ void Executor::Impl::dispatch(TaskId id, std::unique_ptr<Request> request) {
   const bool is_here = request->host.empty() || request->host == step(task.step).host;
   const bool is_own =
       is_here && request->definition && request->definition->service == step(task.step).service;
+  give_files(task.step, *request);
   const Runs one = is_own ? which(task.step, request->definition) : Runs::unknown;
   // That it does not validate says nothing of a version that never did.
   if (request->operation == Operation::stop)

@@ -73,6 +73,8 @@ struct Running {
   bool left_over_is_stopped = false;  // what an ended run may have left running besides: it was seen to be
   Outcome ending = Outcome::none;     // what it is once its end is written
   bool made_room = false;             // its transition ended well; what it made room for decides how it ends
+  DefinitionPtr files = {};           // whose files, and no others, the service was given last
+  std::vector<std::string> notes;     // what its host said of files
 };
 
 }  // namespace tutti

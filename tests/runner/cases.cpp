@@ -1384,8 +1384,8 @@ RUNNER_CASE("runner: a file is put in one step and fetched again") {
   auto done = runner.call<Done>(put_of("p2", host.path("nodir/x"), bytes));
   CHECK(done.how == How::error);
   CHECK(done.error.preview == "there is no directory " + host.path("nodir/") + "\n");
-  CHECK(runner.call<Done>(put_of("p3", host.folder(), "x")).error.preview ==
-        host.folder() + " is a directory\n");
+  CHECK(runner.call<Done>(put_of("p3", host.path("state"), "x")).error.preview ==
+        host.path("state") + " is a directory\n");
   auto damaged = put_of("p4", path, "abc");
   damaged.bytes = "abd";
   done = runner.call<Done>(damaged);

@@ -41,7 +41,9 @@ template <class... Words> [[nodiscard]] Command command(Words&&... words) {
   return made;
 }
 
-/// A file of the service: the content is an item of the host's store.
+/// A file of the service: the content is an item of the host's store. What stood at the path before, a file
+/// or a link, is kept on the host, and comes back when the service has the file no more; a link there is
+/// replaced, never followed.
 struct InstalledFile {
   std::string path;
   std::string item;

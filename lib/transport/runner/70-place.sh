@@ -160,8 +160,9 @@ walk_into() {
 is_ours() {
   [ "$1" != 0 ] && [ "$1" != "$uid" ] || return 0
   [ "$1" = 65534 ] || return 1
-  read -r rest rest mapped </proc/self/uid_map
-  [ "$mapped" -lt 65535 ]
+  while read -r first rest mapped; do
+    [ "$first" -gt 65534 ] || [ $((first + mapped)) -le 65534 ] || return 1     # it is a user of ours
+  done </proc/self/uid_map
 }
 
 own_group() { id -g; }

@@ -653,7 +653,10 @@ unmake_folders() {
 }
 
 rmdir_as() {                            # FOLDER: with the rights with which it was made
-  [ -n "$actor" ] && [ "$1" != "$edge" ] || { rmdir "$1" 2>/dev/null; return; }
+  case $actor:$1 in
+    ?*:"$edge"/*) ;;
+    *) rmdir "$1" 2>/dev/null; return ;;
+  esac
   unmaking=$place
   place=$1
   as_user /dev/null /dev/null rmdir

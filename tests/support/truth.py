@@ -312,8 +312,9 @@ class Sequence:
                 wrong.append(f"{name}: {outcome}, but exit status {status}")
             if state in ("deployed", "gone") and outcome != "unknown":
                 wrong.append(f"{name}: {outcome}, but the manifest says {state} {version}")
-        elif outcome is None and after and before and state == "deployed" and status == 0:
-            pass  # judged above
+        elif outcome is None and name in wanted and state == "deployed" and after == before and status in (3, 4):
+            # The plan found nothing to do for it: what the entry says runs.
+            self.only(versions, version, name, said_to_run, "nothing to do for", wrong, swallows)
         # An entry that says more than `failed` is believed by the next plan.
         if outcome in ("upgraded", "rolled-back") and state == "deployed":
             self.only(versions, version, name, said_to_run, "the manifest says deployed", wrong, swallows)

@@ -97,5 +97,6 @@ void define_policies();
 void define_immediate();
 void define_log();
 void define_terminal();
+void define_text();
 
 }  // namespace tutti::guile

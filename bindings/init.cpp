@@ -13,4 +13,5 @@ extern "C" __attribute__((visibility("default"))) void tutti_init_guile() {
   define_immediate();
   define_log();
   define_terminal();
+  define_text();
 }

@@ -20,18 +20,15 @@
 namespace tutti::guile {
 namespace {
 
+/// What a transition may ask for, by its name in the library.
 struct Name {
-  const char* text;
   Operation operation;
   SCM symbol = SCM_UNDEFINED;  // interned for good by define_requests
 };
 Name names[] = {
-    {"run", Operation::run},           {"start", Operation::start},
-    {"stop", Operation::stop},         {"validate", Operation::validate},
-    {"put-file", Operation::put_file}, {"reload", Operation::reload},
-    {"now", Operation::now},           {"sleep", Operation::sleep},
-    {"get-file", Operation::get_file}, {"wait-until", Operation::wait_until},
-    {"drain", Operation::drain},       {"undrain", Operation::undrain},
+    {Operation::run},      {Operation::start},      {Operation::stop},  {Operation::validate},
+    {Operation::put_file}, {Operation::reload},     {Operation::now},   {Operation::sleep},
+    {Operation::get_file}, {Operation::wait_until}, {Operation::drain}, {Operation::undrain},
 };
 
 SCM s_resume, s_exit;
@@ -161,7 +158,8 @@ const Primitive table[] = {
 }  // namespace
 
 void define_requests() {
-  for (Name& name : names) name.symbol = scm_permanent_object(scm_from_utf8_symbol(name.text));
+  for (Name& name : names)
+    name.symbol = scm_permanent_object(scm_from_utf8_symbol(to_string(name.operation)));
   s_resume = scm_permanent_object(scm_from_utf8_symbol("resume"));
   s_exit = scm_permanent_object(scm_from_utf8_symbol("exit"));
   define_primitives(table);

@@ -8,6 +8,7 @@
 ;;; Code:
 
 (define-module (tutti)
+  #:use-module (ice-9 match)
   #:use-module (tutti built-in)
   #:use-module (tutti errors)
   #:use-module (tutti inventory)
@@ -30,10 +31,7 @@
                host-class-labels host-class-capacity host-class-change
                host host? host-name host-address host-port host-user host-become host-labels host-label
                service service? service-name service-version service-payload service-files service-settings
-               service-environment service-user service-endpoints service-slots service-prepare service-start
-               service-stop service-reload service-one-shot? service-alive? service-validate service-drain
-               service-undrain service-backup service-restore service-migrate service-migrate-back
-               service-hooks service-requirements service-connections service-placement
+               service-environment service-user service-endpoints service-slots service-one-shot? service-hooks service-requirements service-connections service-placement
                service-switch-to-service service-switch-back service-remove-service service-before-rollout
                service-after-rollout service-limit
                placement image platform agent-configuration
@@ -71,3 +69,9 @@
                ;; At the REPL.
                use-site plan execute deploy abandon status history explain resume roll-back requisites)
   #:re-export-and-replace (sleep))
+
+
+;; The accessor of each hook.
+(module-re-export! (current-module)
+                   (map (match-lambda ((hook . _) (symbol-append 'service- hook)))
+                        %service-hook-fields))

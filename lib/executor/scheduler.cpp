@@ -40,7 +40,7 @@ Scheduler::Scheduler(const Plan& plan, const Clock& clock, bool simulated)
     if (found == slots_.end()) continue;
     found->second.unreachable = !reading.reached;
     for (const HostReading::Entry& entry : reading.entries)
-      if (entry.life == HostReading::Life::dead || entry.entry.state != ManifestEntry::State::deployed)
+      if (entry.life != HostReading::Life::alive || entry.entry.state != ManifestEntry::State::deployed)
         found->second.down.insert(entry.entry.service);
   }
   for (const Edge& edge : plan.edges) {

@@ -1,13 +1,13 @@
 #include "model/check.hpp"
 
 #include <algorithm>
-#include <array>
 #include <set>
 #include <tuple>
 
 #include <fmt/format.h>
 
 #include "graph/graph.hpp"
+#include "model/hooks.hpp"
 #include "support/text.hpp"
 #include <tutti/error.hpp>
 
@@ -83,37 +83,25 @@ void check_service(const Service& s) {
           "or (one-shot? #t)");
   if (s.one_shot && s.start.is_daemon) wrong("a daemon can't be one-shot: give start a (program …)");
   if (s.one_shot && !s.start) wrong("it is one-shot but has no start");
-  const auto programs =
-      std::to_array<std::pair<const char*, const Program*>>({{"prepare", &s.prepare},
-                                                             {"start", &s.start},
-                                                             {"stop", &s.stop},
-                                                             {"reload", &s.reload},
-                                                             {"alive?", &s.alive},
-                                                             {"validate", &s.validate},
-                                                             {"drain", &s.drain},
-                                                             {"undrain", &s.undrain},
-                                                             {"backup", &s.backup},
-                                                             {"restore", &s.restore},
-                                                             {"migrate", &s.migrate},
-                                                             {"migrate-back", &s.migrate_back}});
   const auto check_limit = [&](const std::string& name, const Program& program) {
     if (program.limit && !(*program.limit > 0 && *program.limit <= 7 * 86400))
       wrong(fmt::format("#:limit of {} is a number of seconds, more than 0 and at most a week", name));
   };
-  for (const auto& [name, program] : programs) {
-    if (program != &s.start && program->is_daemon)
+  for (const HookField& hook : hook_fields) {
+    const std::string name = hook.program == &Service::alive ? "alive?" : hook.name;  // as people write it
+    const Program& program = s.*hook.program;
+    if (hook.program != &Service::start && program.is_daemon)
       wrong(fmt::format("{} can't be a daemon: only start can", name));
-    check_limit(name, *program);
+    check_limit(name, program);
   }
   if (static_cast<bool>(s.drain) != static_cast<bool>(s.undrain))
     wrong(fmt::format("it has {} without {}: give both, so that what is held back is let go again",
                       s.drain ? "drain" : "undrain", s.drain ? "undrain" : "drain"));
-  static const std::set<std::string> own_fields{"prepare", "start",    "stop",    "reload",
-                                                "alive",   "validate", "drain",   "undrain",
-                                                "backup",  "restore",  "migrate", "migrate-back"};
   for (const auto& [name, program] : s.hooks) {
     if (!is_name(name)) wrong(fmt::format("hook '{}': {}", escaped(name), name_rule));
-    if (own_fields.contains(name)) wrong(fmt::format("hook '{}' has a field of its own: ({} …)", name, name));
+    if (std::any_of(std::begin(hook_fields), std::end(hook_fields),
+                    [&](const HookField& hook) { return hook.name == name; }))
+      wrong(fmt::format("hook '{}' has a field of its own: ({} …)", name, name));
     if (program.is_daemon) wrong(fmt::format("hook '{}' can't be a daemon: only start can", name));
     check_limit(fmt::format("hook '{}'", name), program);
   }
@@ -135,10 +123,8 @@ bool is_same(const Service& a, const Service& b) {
     return all;
   };
   const auto fields = [](const Service& s) {
-    return std::tie(s.version, s.payload, s.settings.fixed(), s.environment, s.user, s.slots, s.prepare,
-                    s.start, s.stop, s.reload, s.one_shot, s.alive, s.validate, s.drain, s.undrain, s.backup,
-                    s.restore, s.migrate, s.migrate_back, s.hooks, s.switch_to_service.name,
-                    s.switch_back.name, s.remove_service.name, s.limit);
+    return std::tie(s.version, s.payload, s.settings.fixed(), s.environment, s.user, s.slots, s.one_shot,
+                    s.hooks, s.switch_to_service.name, s.switch_back.name, s.remove_service.name, s.limit);
   };
   const auto same_file = [](const File& x, const File& y) {
     return std::tie(x.path, x.content, x.mode, x.owner) == std::tie(y.path, y.content, y.mode, y.owner);
@@ -146,7 +132,9 @@ bool is_same(const Service& a, const Service& b) {
   const auto same_endpoint = [](const Endpoint& x, const Endpoint& y) {
     return std::tie(x.name, x.port) == std::tie(y.name, y.port);
   };
+  const auto same_hook = [&](const HookField& hook) { return a.*hook.program == b.*hook.program; };
   return a.declared.at == b.declared.at && fields(a) == fields(b) &&
+         std::all_of(std::begin(hook_fields), std::end(hook_fields), same_hook) &&
          names(a.requirements) == names(b.requirements) && names(a.connections) == names(b.connections) &&
          std::equal(a.files.begin(), a.files.end(), b.files.begin(), b.files.end(), same_file) &&
          std::equal(a.endpoints.begin(), a.endpoints.end(), b.endpoints.begin(), b.endpoints.end(),

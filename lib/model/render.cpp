@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "model/hooks.hpp"
 #include "support/text.hpp"
 #include <tutti/error.hpp>
 
@@ -220,10 +221,7 @@ Definition render(const Site& site, const Service& s, const Host& host, const Se
     if (command.argv.front().empty()) renderer.wrong("the name of the program is empty");
     d.programs.emplace(name, std::move(command));
   };
-  add("prepare", s.prepare), add("start", s.start), add("stop", s.stop), add("reload", s.reload),
-      add("alive", s.alive);
-  add("validate", s.validate), add("drain", s.drain), add("undrain", s.undrain), add("backup", s.backup);
-  add("restore", s.restore), add("migrate", s.migrate), add("migrate-back", s.migrate_back);
+  for (const HookField& hook : hook_fields) add(hook.name, s.*hook.program);
   for (const auto& [name, program] : s.hooks) add(name, program);
 
   d.payload.assign(running.begin(), running.end());

@@ -1,10 +1,10 @@
 #include "model/site_json.hpp"
 
-#include <array>
 #include <set>
 
 #include <fmt/format.h>
 
+#include "model/hooks.hpp"
 #include "support/text.hpp"
 
 namespace tutti {
@@ -98,6 +98,17 @@ std::map<std::string, std::string> strings_from_json(const Json& object, const s
   return strings;
 }
 
+std::vector<std::string> service_members() {
+  std::vector<std::string> members{"name",         "version",        "payload",        "files",
+                                   "settings",     "late_settings",  "environment",    "user",
+                                   "endpoints",    "slots",          "one_shot",       "hooks",
+                                   "requirements", "connections",    "placement",      "switch_to_service",
+                                   "switch_back",  "remove_service", "before_rollout", "after_rollout",
+                                   "limit",        "declared",       "own_transitions"};
+  for (const HookField& hook : hook_fields) members.push_back(json_member(hook));
+  return members;
+}
+
 Service service_from_json(const Json& json) {
   const std::string name = json.is_object() && json.contains("name") && json["name"].is_string()
                                ? json["name"].get<std::string>()
@@ -105,16 +116,7 @@ Service service_from_json(const Json& json) {
   const std::string declared = json.is_object() && json.contains("declared") && json["declared"].is_string()
                                    ? fmt::format(" ({})", escaped(json["declared"].get<std::string>()))
                                    : "";
-  const Reader reader(json, fmt::format("service '{}'{}", escaped(name), declared),
-                      {"name",         "version",        "payload",        "files",
-                       "settings",     "late_settings",  "environment",    "user",
-                       "endpoints",    "slots",          "prepare",        "start",
-                       "stop",         "reload",         "one_shot",       "alive",
-                       "validate",     "drain",          "undrain",        "backup",
-                       "restore",      "migrate",        "migrate_back",   "hooks",
-                       "requirements", "connections",    "placement",      "switch_to_service",
-                       "switch_back",  "remove_service", "before_rollout", "after_rollout",
-                       "limit",        "declared",       "own_transitions"});
+  const Reader reader(json, fmt::format("service '{}'{}", escaped(name), declared), service_members());
   const auto where = [&](const char* field) {
     return fmt::format("{}: {}", reader.where(), as_written(field));
   };
@@ -145,20 +147,9 @@ Service service_from_json(const Json& json) {
   }
   service.slots = static_cast<int>(reader.integer("slots", 1, 1, 100));
   service.one_shot = reader.flag("one_shot", false);
-  const std::array<std::pair<const char*, Program*>, 12> programs{{{"prepare", &service.prepare},
-                                                                   {"start", &service.start},
-                                                                   {"stop", &service.stop},
-                                                                   {"reload", &service.reload},
-                                                                   {"alive", &service.alive},
-                                                                   {"validate", &service.validate},
-                                                                   {"drain", &service.drain},
-                                                                   {"undrain", &service.undrain},
-                                                                   {"backup", &service.backup},
-                                                                   {"restore", &service.restore},
-                                                                   {"migrate", &service.migrate},
-                                                                   {"migrate_back", &service.migrate_back}}};
-  for (const auto& [field, program] : programs)
-    if (reader.has(field)) *program = program_from_json(reader.at(field), where(field));
+  for (const HookField& hook : hook_fields)
+    if (const std::string member = json_member(hook); reader.has(member.c_str()))
+      service.*hook.program = program_from_json(reader.at(member.c_str()), where(member.c_str()));
   for (const auto& [key, value] : reader.object("hooks").items())
     service.hooks.emplace(key, program_from_json(value, where("hooks")));
   service.requirements =

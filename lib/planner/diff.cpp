@@ -90,7 +90,8 @@ std::optional<Step> compare(Step step, const DefinitionPtr& want, const Transiti
   step.why = old.version != want->version ? fmt::format("version {} → {}", old.version, want->version)
                                           : fmt::format("version {} as before, but changed: {}",
                                                         want->version, fmt::join(changed(old, *want), ", "));
-  if (!step.was_alive) step.why += "; it is dead";
+  if (!step.was_alive)
+    step.why += have.life == HostReading::Life::dead ? "; it is dead" : "; nobody knows whether it lives";
   transition(step, switch_to);
   return step;
 }

@@ -103,15 +103,14 @@ Json parse_json(std::string_view text, const std::string& what) {
   }
 }
 
-Reader::Reader(const Json& object, std::string where, std::initializer_list<const char*> keys)
+Reader::Reader(const Json& object, std::string where, const std::vector<std::string>& keys)
     : object_(&object), where_(std::move(where)) {
   if (!object.is_object())
     throw Error(ErrorCode::misuse, fmt::format("{}: an object is wanted here", where_));
   for (const auto& [key, value] : object.items()) {
-    if (std::any_of(keys.begin(), keys.end(), [&](const char* k) { return key == k; })) continue;
+    if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
     throw Error(ErrorCode::misuse,
-                fmt::format("{}: unknown key '{}'.{}", where_, escaped(key),
-                            suggestion(key, std::vector<std::string>(keys.begin(), keys.end()))));
+                fmt::format("{}: unknown key '{}'.{}", where_, escaped(key), suggestion(key, keys)));
   }
 }
 

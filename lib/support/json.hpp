@@ -24,7 +24,7 @@ using Json = nlohmann::json;
 /// A JSON object being read. Its keys are checked at once: an unknown one is an Error.
 class Reader {
  public:
-  Reader(const Json& object, std::string where, std::initializer_list<const char*> keys);
+  Reader(const Json& object, std::string where, const std::vector<std::string>& keys);
 
   [[nodiscard]] bool has(const char* key) const { return object_->contains(key); }
   /// The member; throws Error when it is missing.

@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include <tutti/error.hpp>  // escaped
+
 namespace tutti {
 
 /// Letters, digits and `._-`, at most 64, beginning with a letter or digit: what may name a site,
@@ -28,9 +30,6 @@ namespace tutti {
 /// Lower-case hexadecimal digits of `bytes` random bytes.
 [[nodiscard]] std::string random_hex(std::size_t bytes);
 
-/// Safe on a terminal: control characters and bytes that are no UTF-8 become `\xNN`; a newline too
-/// unless `keep_lines`.
-[[nodiscard]] std::string escaped(std::string_view text, bool keep_lines = false);
 /// Valid UTF-8: each byte that is not part of it becomes U+FFFD.
 [[nodiscard]] std::string to_utf8(std::string_view bytes);
 /// How many columns UTF-8 text takes, one for each code point.

@@ -13,29 +13,6 @@ namespace {
 constexpr std::size_t most_columns = 100;  ///< of a described request
 constexpr std::size_t item_hash_length = 32;
 
-const char* word(Operation operation) {
-  switch (operation) {
-    case Operation::run: return "run";
-    case Operation::wait_until: return "wait-until";
-    case Operation::start: return "start";
-    case Operation::stop: return "stop";
-    case Operation::reload: return "reload";
-    case Operation::validate: return "validate";
-    case Operation::put_file: return "put-file";
-    case Operation::get_file: return "get-file";
-    case Operation::sleep: return "sleep";
-    case Operation::now: return "now";
-    case Operation::drain: return "drain";
-    case Operation::undrain: return "undrain";
-    case Operation::begin: return "begin";
-    case Operation::settle: return "settle";
-    case Operation::end: return "end";
-    case Operation::files: return "files";
-    case Operation::restore_file: return "restore-file";
-  }
-  return "?";
-}
-
 /// The last part of a path, of an item its name without the hash.
 std::string short_name(const std::string& path) {
   std::string name = path.substr(path.rfind('/') + 1);
@@ -99,8 +76,31 @@ class Hashed {
 
 }  // namespace
 
+const char* to_string(Operation operation) noexcept {
+  switch (operation) {
+    case Operation::run: return "run";
+    case Operation::wait_until: return "wait-until";
+    case Operation::start: return "start";
+    case Operation::stop: return "stop";
+    case Operation::reload: return "reload";
+    case Operation::validate: return "validate";
+    case Operation::put_file: return "put-file";
+    case Operation::get_file: return "get-file";
+    case Operation::sleep: return "sleep";
+    case Operation::now: return "now";
+    case Operation::drain: return "drain";
+    case Operation::undrain: return "undrain";
+    case Operation::begin: return "begin";
+    case Operation::settle: return "settle";
+    case Operation::end: return "end";
+    case Operation::files: return "files";
+    case Operation::restore_file: return "restore-file";
+  }
+  return "?";
+}
+
 std::string Request::describe() const {
-  std::string text = word(operation);
+  std::string text = to_string(operation);
   const auto add = [&](const std::string& more) {
     if (!more.empty()) text += " " + more;
   };
@@ -129,7 +129,7 @@ std::string Request::hash() const { return hash(definition ? canonical(*definiti
 
 std::string Request::hash(const std::string& canonical_definition) const {
   Hashed all;
-  all.text("operation", word(operation));
+  all.text("operation", to_string(operation));
   all.texts("argv", command.argv);
   for (const auto& [name, value] : command.environment) all.text("environment", name + "=" + value);
   all.text("user", command.user);

@@ -74,19 +74,7 @@ of NEW first."
 
 (define (version<? a b)
   "Return true if the version A, a string, comes before B: \"9.1\" before \"10\"."
-  (define (parts version)
-    (map (lambda (part) (or (string->number part) part))
-         (string-split version (char-set #\. #\- #\+ #\~ #\_))))
-  (let loop ((a (parts a)) (b (parts b)))
-    (match (cons a b)
-      ((_ . ()) #f)
-      ((() . _) #t)
-      (((x . a) . (y . b))
-       (cond ((equal? x y) (loop a b))
-             ((and (number? x) (number? y)) (< x y))
-             ((number? x) #f)               ; 1.0-rc before 1.0.1
-             ((number? y) #t)
-             (else (string<? x y)))))))
+  (%version<? a b))
 
 (define (downgrade? old new)
   "Return true if the version of the service NEW comes before that of OLD."

@@ -13,7 +13,6 @@
   #:use-module (ice-9 format)
   #:use-module (ice-9 match)
   #:use-module (ice-9 regex)
-  #:use-module (srfi srfi-1)
   #:export (fail
             fail-at
             not-built-yet
@@ -76,19 +75,13 @@ callback or system."
     ((_ "~a" ((? string? message)) . _) message)
     (_ "an error without a message")))
 
+(define (primitive name)
+  "Return the library's primitive NAME.  Not before it is called for: the bindings use this module."
+  (module-ref (resolve-interface '(tutti private bindings)) name))
+
 (define (escape-controls text)
   "Return TEXT with control characters but newlines escaped: it may have come from a host."
-  (if (string-any (lambda (char) (and (char-set-contains? char-set:iso-control char)
-                                      (not (char=? char #\newline))))
-                  text)
-      (string-concatenate
-       (map (lambda (char)
-              (if (and (char-set-contains? char-set:iso-control char)
-                       (not (char=? char #\newline)))
-                  (format #f "\\x~2,'0x" (char->integer char))
-                  (string char)))
-            (string->list text)))
-      text))
+  ((primitive '%escape-controls) text))
 
 (define (keyword-sentence message keywords)
   "Return what is wrong with KEYWORDS, as MESSAGE of Guile's says."
@@ -165,10 +158,12 @@ callback or system."
   "Return what OBJECT, which was raised, says: one sentence.  This never raises."
   (catch #t
     (lambda ()
-      (escape-controls
-       (if (exception? object)
-           (describe-exception object)
-           (format #f "an object that is no exception was raised: ~s" object))))
+      (let ((sentence (if (exception? object)
+                          (describe-exception object)
+                          (format #f "an object that is no exception was raised: ~s" object))))
+        (catch #t
+          (lambda () (escape-controls sentence))
+          (lambda _ (format #f "~s" sentence)))))       ; the library itself can't be loaded
     (lambda _ "an error that can't be described")))
 
 
@@ -176,47 +171,13 @@ callback or system."
 ;;; Nearest names.
 ;;;
 
-(define (distance a b)
-  "Return how many characters to change, leave out, insert or swap make the string B out of A."
-  (let ((rows (+ 1 (string-length a)))
-        (columns (+ 1 (string-length b))))
-    (let ((table (make-array 0 rows columns)))
-      (do ((i 0 (+ i 1))) ((= i rows)) (array-set! table i i 0))
-      (do ((j 0 (+ j 1))) ((= j columns)) (array-set! table j 0 j))
-      (do ((i 1 (+ i 1))) ((= i rows))
-        (do ((j 1 (+ j 1))) ((= j columns))
-          (let* ((same? (char=? (string-ref a (- i 1)) (string-ref b (- j 1))))
-                 (swapped? (and (> i 1) (> j 1)
-                                (char=? (string-ref a (- i 1)) (string-ref b (- j 2)))
-                                (char=? (string-ref a (- i 2)) (string-ref b (- j 1)))))
-                 (best (min (+ 1 (array-ref table (- i 1) j))
-                            (+ 1 (array-ref table i (- j 1)))
-                            (+ (if same? 0 1) (array-ref table (- i 1) (- j 1))))))
-            (array-set! table
-                        (if swapped?
-                            (min best (+ 1 (array-ref table (- i 2) (- j 2))))
-                            best)
-                        i j))))
-      (array-ref table (- rows 1) (- columns 1)))))
-
 (define (nearest name known)
   "Return the string of the list KNOWN that is nearest to NAME, or #f when none is near."
-  (match (sort (filter-map (lambda (candidate)
-                             (let ((d (distance name candidate)))
-                               (and (<= d (max 1 (quotient (string-length name) 3)))
-                                    (cons d candidate))))
-                           known)
-               (lambda (a b) (< (car a) (car b))))
-    (((_ . candidate) . _) candidate)
-    (() #f)))
+  ((primitive '%nearest) name known))
 
 (define (suggestion name known)
   "Return \" Did you mean 'X'?\", X being the member of KNOWN near NAME, or a list of KNOWN, or \"\"."
-  (match (nearest name known)
-    (#f (if (null? known)
-            ""
-            (format #f " Known: ~{~a~^, ~}." known)))
-    (name (format #f " Did you mean '~a'?" name))))
+  ((primitive '%suggestion) name known))
 
 (set-exception-printer! 'tutti-error
   (lambda (port key arguments default)

@@ -31,10 +31,8 @@
             host-class-labels host-class-capacity host-class-change
 
             service service? service-name service-version service-payload service-files service-settings
-            service-environment service-user service-endpoints service-slots service-prepare service-start
-            service-stop service-reload service-one-shot? service-alive? service-validate service-drain
-            service-undrain service-backup service-restore service-migrate service-migrate-back
-            service-hooks service-requirements service-connections service-placement
+            service-environment service-user service-endpoints service-slots service-one-shot?
+            service-hooks %service-hook-fields service-requirements service-connections service-placement
             service-switch-to-service service-switch-back service-remove-service service-before-rollout
             service-after-rollout service-limit
 
@@ -158,18 +156,35 @@
       (when (and program (program-daemon? program))
         (fail-at location "service '~a': field '~a' must be a program that ends; only 'start' may be a daemon"
                  name field)))
-    (for-each check-only-program
-              '(prepare stop reload alive? validate drain undrain backup restore migrate migrate-back)
-              (map (lambda (accessor) (accessor service))
-                   (list service-prepare service-stop service-reload service-alive? service-validate
-                         service-drain service-undrain service-backup service-restore service-migrate
-                         service-migrate-back)))
+    (for-each (match-lambda
+                ((field . accessor)
+                 (unless (eq? field 'start)
+                   (check-only-program field (accessor service)))))
+              %service-hook-fields)
     (when (and (symbol? (service-switch-back service))
                (not (memq (service-switch-back service) '(same irreversible))))
       (fail-at location "service '~a': field 'switch-back' must be 'same, 'irreversible or a procedure, not '~a"
                name (service-switch-back service)))))
 
-(define-declaration (service <service> service?) check-service
+;; A service has a field, and an accessor service-HOOK, for each HOOK: %service-hook-fields has them as pairs.
+(define-syntax define-service
+  (lambda (form)
+    (syntax-case form ()
+      ((_ declaration finish (hook ...) field ...)
+       (with-syntax (((accessor ...)
+                      (map (lambda (hook)
+                             (datum->syntax hook (symbol-append 'service- (syntax->datum hook))))
+                           #'(hook ...)))
+                     (all (datum->syntax form '%service-hook-fields)))
+         #'(begin
+             (define-declaration declaration finish
+               field ...
+               (hook accessor (maybe a-program) #f) ...)
+             (define all (list (cons 'hook accessor) ...))
+             (export accessor ...)))))))
+
+(define-service (service <service> service?) check-service
+  (prepare start stop reload alive? validate drain undrain backup restore migrate migrate-back)
   (name service-name a-name)
   (version service-version a-string)
   (payload service-payload (list-of an-item) '())
@@ -179,19 +194,7 @@
   (user service-user (maybe a-string) #f)
   (endpoints service-endpoints endpoints-type '())
   (slots service-slots a-count 1)
-  (prepare service-prepare (maybe a-program) #f)
-  (start service-start (maybe a-program) #f)
-  (stop service-stop (maybe a-program) #f)
-  (reload service-reload (maybe a-program) #f)
   (one-shot? service-one-shot? a-boolean #f)
-  (alive? service-alive? (maybe a-program) #f)
-  (validate service-validate (maybe a-program) #f)
-  (drain service-drain (maybe a-program) #f)
-  (undrain service-undrain (maybe a-program) #f)
-  (backup service-backup (maybe a-program) #f)
-  (restore service-restore (maybe a-program) #f)
-  (migrate service-migrate (maybe a-program) #f)
-  (migrate-back service-migrate-back (maybe a-program) #f)
   (hooks service-hooks hooks-type '())
   (requirements service-requirements (list-of (one-of a-service-name a-requirement)) '())
   (connections service-connections (list-of (one-of a-service-name a-connection)) '())

@@ -98,6 +98,10 @@ struct TUTTI_EXPORT Definition {
 };
 using DefinitionPtr = std::shared_ptr<const Definition>;  // shared: plan, requests and bindings hold one
 
+/// Whether version `a` comes before `b`: part by part, between any of `.-+~_`; parts that are whole numbers
+/// by their value ("9.1" before "10"), others by their bytes, and before numbers ("1.0-rc" before "1.0.1").
+[[nodiscard]] TUTTI_EXPORT bool version_less(std::string_view a, std::string_view b) noexcept;
+
 [[nodiscard]] TUTTI_EXPORT std::string canonical(const Definition&);
 [[nodiscard]] TUTTI_EXPORT std::string running_hash(const Definition&);
 /// Reads what `canonical` wrote. Throws Error when it is not of that form.

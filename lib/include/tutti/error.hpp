@@ -5,6 +5,7 @@
 
 #include <exception>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <tutti/export.hpp>
@@ -46,5 +47,8 @@ class TUTTI_EXPORT Error : public std::exception {
 /// " Did you mean 'X'?" or, when nothing is near, " Known: a, b, c." (or "" when there are none).
 [[nodiscard]] TUTTI_EXPORT std::string suggestion(const std::string& name,
                                                   const std::vector<std::string>& known);
+/// Safe on a terminal: control characters and bytes that are no UTF-8 become `\xNN`; a newline too unless
+/// `keep_lines`. For whatever text comes from a host.
+[[nodiscard]] TUTTI_EXPORT std::string escaped(std::string_view text, bool keep_lines = false);
 
 }  // namespace tutti

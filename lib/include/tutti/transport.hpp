@@ -48,6 +48,7 @@ enum class Operation : std::uint8_t {
   files,
   restore_file,
 };
+[[nodiscard]] TUTTI_EXPORT const char* to_string(Operation) noexcept;  ///< "put-file"
 
 /// One effect as data.
 struct TUTTI_EXPORT Request {

@@ -118,12 +118,10 @@
                 ("switch_back" . ,(service-switch-back service))
                 ("remove_service" . ,(service-remove-service service)))))
 
-(define %programs
-  `(("prepare" . ,service-prepare) ("start" . ,service-start) ("stop" . ,service-stop)
-    ("reload" . ,service-reload) ("alive" . ,service-alive?) ("validate" . ,service-validate)
-    ("drain" . ,service-drain) ("undrain" . ,service-undrain) ("backup" . ,service-backup)
-    ("restore" . ,service-restore) ("migrate" . ,service-migrate)
-    ("migrate_back" . ,service-migrate-back)))
+(define (hook->key hook)
+  "Return the member that HOOK, a symbol, is in JSON: \"migrate_back\", \"alive\"."
+  (string-map (lambda (char) (if (char=? char #\-) #\_ char))
+              (string-trim-right (symbol->string hook) #\?)))
 
 (define (service->datum service)
   (let ((name-of (transition-name service))
@@ -143,8 +141,9 @@
                                                  ("port" . ,(text->datum port)))))))
       ("slots" . ,(service-slots service))
       ,@(append-map (match-lambda
-                      ((key . accessor) (member-unless not key (accessor service) program->datum)))
-                    %programs)
+                      ((hook . accessor)
+                       (member-unless not (hook->key hook) (accessor service) program->datum)))
+                    %service-hook-fields)
       ,@(if (service-one-shot? service) '(("one_shot" . #t)) '())
       ,@(member-unless null? "hooks" (service-hooks service)
                        (lambda (hooks)

@@ -41,6 +41,17 @@ TEST_CASE("scheduler: hosts are candidates once what comes before is done") {
   CHECK(scheduler.in_transition() == 1);
 }
 
+TEST_CASE("scheduler: a service of which nobody knows whether it lives counts as down") {
+  World world;
+  const Site shop = site({{"front", {service("web", "1")}, {"h1"}}});
+  (void)world.deploy(shop);
+  for (const auto life : {HostReading::Life::alive, HostReading::Life::unknown, HostReading::Life::dead}) {
+    Plan plan = world.plan(shop);
+    plan.readings.at("h1").entries.at(0).life = life;
+    CHECK(Scheduler(plan, world.clock, false).unavailable("h1") == (life != HostReading::Life::alive));
+  }
+}
+
 TEST_CASE("scheduler: a host is in transition for one phase at a time") {
   //  x1: A → (y1: B) → x1: Z
   World world;

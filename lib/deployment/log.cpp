@@ -61,7 +61,7 @@ struct Logged {
 
 /// Requests of the executor's own before and after a transition; of an `undrain` step they are the programs.
 bool is_bookkeeping(const Record& intent) {
-  return (intent.path == "b" || intent.path == "e") && !intent.text.starts_with("run ");
+  return (intent.path == "b" || intent.path == "r" || intent.path == "e") && !intent.text.starts_with("run ");
 }
 
 }  // namespace

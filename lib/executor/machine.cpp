@@ -294,6 +294,7 @@ void Executor::Impl::answered(Completion& completion, TaskId id) {
   if (task.kind == Task::Kind::branch) return branch_answered(id, *request, result);
   if (task.kind == Task::Kind::begin || task.kind == Task::Kind::end)
     return own_answered(id, *request, result);
+  if (task.kind == Task::Kind::room) return room_answered(id, result);
   observe(task, *request, result);
   if (task.kind == Task::Kind::proof) return proof_answered(id, *request, result);
   running.effects.push_back(result.succeeded ? task.text : task.text + " ✗");

@@ -137,6 +137,8 @@ struct Executor::Impl {
   // -- what makes room: a removal after which another service comes on its host. It ends when that has ended.
   /// Whether the step waits now for those that it made room for.
   bool hold(StepId id);
+  void room_answered(TaskId id, const Result& result);
+  void open_room(StepId id);
   /// Those of a host that made room, and for whom it has turned out what came of that. None: nothing.
   [[nodiscard]] std::optional<StepId> to_settle(const std::string& host) const;
   /// It is gone for good, or it is started again.

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "executor/machine.hpp"
+#include "executor/outcome.hpp"
 
 namespace tutti {
 
@@ -13,12 +14,31 @@ bool Executor::Impl::hold(StepId id) {
   if (step(id).action != Action::remove || running.made_room || is_dry() || scheduler.rooms(id).empty())
     return false;
   running.made_room = true;
+  // Its files make room too: a folder may be read whole. Who is started again gets them again.
+  auto sweep = entries.sweep(id, Outcome::upgraded);
+  if (!sweep) {
+    open_room(id);
+    return true;
+  }
+  Task task{.step = id, .kind = Task::Kind::room, .path = "r"};
+  task.own.emplace_back([one = std::move(*sweep)]() mutable { return std::move(one); });
+  next_own(spawn(std::move(task)));
+  return true;
+}
+
+void Executor::Impl::room_answered(TaskId id, const Result& result) {
+  Task& task = at(id);
+  task.live = false;
+  if (!result.succeeded) at(task.step).message = failure_text(task.text, result);
+  open_room(task.step);
+}
+
+void Executor::Impl::open_room(StepId id) {
   const std::string& host = step(id).host;
   holding[host].push_back(id);
   scheduler.made_room(id);
   if (interrupts > 0 || !halted.empty()) nobody_comes(host);
   go_on(host);
-  return true;
 }
 
 std::optional<StepId> Executor::Impl::to_settle(const std::string& host) const {

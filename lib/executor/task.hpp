@@ -37,10 +37,10 @@ struct Undo {
 /// The work of a step between two answers of its host: a body of the driver, or the executor's own.
 struct Task {
   StepId step{};
-  enum class Kind : std::uint8_t { begin, body, undo, verify, proof, end, branch } kind = Kind::body;
+  enum class Kind : std::uint8_t { begin, body, undo, verify, proof, room, end, branch } kind = Kind::body;
   TaskKind body = TaskKind::transition;
-  std::uint32_t serial = 0;    // of a compensation
-  std::string path;            // b, t, cN, v, p, e, and PATH.SEQUENCE.K for branch K of an effect taken apart
+  std::uint32_t serial = 0;  // of a compensation
+  std::string path;  // b, t, cN, v, p, r, e, and PATH.SEQUENCE.K for branch K of an effect taken apart
   std::uint32_t sequence = 0;  // of its next effect or registration
   bool live = true;
   bool waiting = false;                            // an effect is under way

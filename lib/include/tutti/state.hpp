@@ -16,7 +16,8 @@
 namespace tutti {
 
 /// One line of the journal. Paths are those of tasks: `b` begin, `t` transition, `cN` compensation N,
-/// `p` proof of life, `v` verification, `e` end, and `PATH.SEQ.K` branch K of the fork at effect SEQ of PATH.
+/// `p` proof of life, `v` verification, `r` what makes room, `e` end, and `PATH.SEQ.K` branch K of the fork
+/// at effect SEQ of PATH.
 struct Record {
   enum class Type : std::uint8_t { intent = 1, outcome, registered, forked, checkpoint, phase, ended };
   Type type;

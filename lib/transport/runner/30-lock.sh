@@ -15,8 +15,8 @@ known_format() {                        # ends us where somebody else's records 
 
 op_lock() {
   keys 'lineage= epoch= seen=0 nonce=- holder=- expect=- others=keep forget=0 name=- was=-' "$@"
-  word_or_none "$k_name" && word_or_none "$k_was" && word "$k_lineage" && number "$k_epoch" && number "$k_seen" && number "$k_forget" && word_or_none "$k_nonce" &&
-    [ ${#k_holder} -le 500 ] || die protocol lock
+  word "$k_lineage" && number "$k_epoch" && number "$k_seen" && number "$k_forget" && word_or_none "$k_nonce" &&
+    word_or_none "$k_name" && word_or_none "$k_was" && [ ${#k_holder} -le 500 ] || die protocol lock
   case $k_expect in
     -) ;;
     *:*) word "${k_expect%%:*}" && number "${k_expect#*:}" || die protocol expect ;;

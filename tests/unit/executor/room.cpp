@@ -60,6 +60,31 @@ TEST_CASE("room: when what came fails, what was removed is started again, and ve
   CHECK(world.plan(before(2)).empty());
 }
 
+TEST_CASE(
+    "room: the files of what was removed are away when the other one starts, and there when it is back") {
+  Service web = service("web", "1"), app = service("app", "1");
+  web.files = {{"/etc/conf.d/web", "of web"}, {"/etc/both", "of web"}};
+  app.files = {{"/etc/conf.d/app", "of app"}, {"/etc/both", "of app"}};
+  const Site one = site({{"front", {web}, {"h1"}}}), other = site({{"front", {app}, {"h1"}}});
+  World world;
+  (void)world.deploy(one);
+  auto& files = world.transport.machines["h1"].files;
+  const auto at_first = files;
+  std::map<std::string, std::string> seen;
+  world.transport.on_answer = [&](const std::string& what) {
+    if (what == "h1: start app 1") seen = files;
+  };
+  world.transport.faults["h1: validate app 1"] = fails("no such table");
+  CHECK(world.execute(world.plan(other)).exit_status() == 3);
+  CHECK(seen.size() == 2);
+  CHECK(!seen.contains("/etc/conf.d/web"));
+  CHECK(files == at_first);
+  world.transport.faults.clear();
+  CHECK(world.execute(world.plan(other)).exit_status() == 0);
+  CHECK(files.size() == 2);
+  CHECK(files.at("/etc/both") != at_first.at("/etc/both"));
+}
+
 TEST_CASE("room: when that can't be started again, the report says so") {
   World world = deployed();
   world.transport.faults["h1: start app 1"] = fails("the port is taken");

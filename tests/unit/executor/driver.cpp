@@ -57,6 +57,7 @@ Transition put_two(Context c, Change) {
   co_await c.put_file("/etc/b", "new b", 0600);
   co_await c.run(words("fail"));
 }
+Transition put_with_decimal_mode(Context c, Change) { co_await c.put_file("/etc/a", "new a", 600); }
 Transition nested(Context c, Change change) {
   c.on_roll_back(
       [](Context inner, std::string word) -> Transition { co_await inner.run(words("undo", word)); },
@@ -233,6 +234,15 @@ TEST_CASE("put-file: undone by the token of the effect that put it") {
     if (request.operation == Operation::restore_file) CHECK(request.of == token_of.at(request.path));
   }
   CHECK(token_of.size() == 2);
+}
+
+TEST_CASE("put-file: a mode in decimal is refused before anything is written") {
+  World world;
+  const Report report = world.execute(world.plan(web_at("1")), {}, put_with_decimal_mode);
+  REQUIRE(report.steps.size() == 1);
+  CHECK(has(report.steps[0].message,
+            "put_file '/etc/a': mode 600 is decimal, which is 1130 in octal: write 0600"));
+  CHECK(!world.transport.machines["h1"].files.contains("/etc/a"));
 }
 
 TEST_CASE("transitions: compensations run in reverse, each with the arguments that it was given") {

@@ -145,7 +145,7 @@
 
 namespace tutti::frames {
 
-inline constexpr int protocol_version = 2;
+inline constexpr int protocol_version = 3;
 inline constexpr std::size_t max_header = 4096;  ///< bytes of a header line, with its end
 inline constexpr std::size_t max_word = 64;
 inline constexpr std::size_t max_item_name = 160;

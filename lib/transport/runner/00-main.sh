@@ -57,9 +57,12 @@ main() {
 hello() {
   IFS= read -r header || exit 0
   set -- $header
-  [ "$1 $2" = 'HELLO 2' ] && [ $# -eq 4 ] && word "$3" || die protocol hello
-  site=$3
-  undo "$4"
+  [ "$1 $2" = 'HELLO 3' ] || die protocol hello
+  shift 2
+  keys 'site= store=-' "$@"
+  word "$k_site" || die protocol site
+  site=$k_site
+  undo "$k_store"
   store=$value
   case $store in /* | -) ;; *) die protocol store ;; esac
   known_format
@@ -67,7 +70,7 @@ hello() {
   while read -r line; do
     case $line in Uid:*) uid=${line#Uid:?} uid=${uid%%[!0-9]*}; break ;; esac
   done </proc/self/status
-  say "OK 2 $boot $value $uid"
+  say "OK 3 boot=$boot shell=$value uid=$uid"
 }
 
 shell_name() {                          # what runs us -> $value

@@ -1,26 +1,9 @@
 #include "executor/entries.hpp"
 
 #include <algorithm>
-#include <set>
 
 namespace tutti {
 namespace {
-
-void add_paths(std::set<std::string>& paths, const DefinitionPtr& of) {
-  if (of)
-    for (const InstalledFile& file : of->files) paths.insert(file.path);
-}
-
-/// Files of `from` at paths that neither `to` has nor others do.
-std::vector<std::string> orphans(const DefinitionPtr& from, const DefinitionPtr& to,
-                                 std::set<std::string> kept) {
-  add_paths(kept, to);
-  std::vector<std::string> paths;
-  if (from)
-    for (const InstalledFile& file : from->files)
-      if (!kept.contains(file.path)) paths.push_back(file.path);
-  return paths;
-}
 
 const HostReading::Entry* entry_of(const HostReading& reading, const std::string& service) {
   const auto found = std::find_if(reading.entries.begin(), reading.entries.end(),
@@ -103,7 +86,9 @@ std::optional<ManifestEntry> Entries::final_entry(StepId id, Outcome outcome, do
       back.new_definition = step.old_definition;
       return back;
     }
-    case Outcome::failed:  // before what an ended run left was touched
+    case Outcome::failed:
+      if (!step.new_definition) return entry(id, ManifestEntry::State::failed, now);  // its files are left
+      [[fallthrough]];  // before what an ended run left was touched
     case Outcome::unchanged:
       if (const auto* before = recorded(id)) {
         ManifestEntry back = before->entry;
@@ -115,30 +100,17 @@ std::optional<ManifestEntry> Entries::final_entry(StepId id, Outcome outcome, do
   }
 }
 
-/// A file may move from one service to another.
-std::set<std::string> Entries::files_of_others(StepId id) const {
-  std::set<std::string> paths;
-  for (const HostReading::Entry& one : host_of(id).now().entries) {
-    if (one.entry.service == plan_.at(id).service) continue;
-    add_paths(paths, one.entry.new_definition);
-    if (one.entry.state != ManifestEntry::State::deployed) add_paths(paths, one.entry.old_definition);
-  }
-  return paths;
-}
-
-std::optional<Request> Entries::sweep(StepId id, Outcome outcome) const {
+std::optional<Request> Entries::files(StepId id, Outcome outcome, const DefinitionPtr& has) const {
   const Step& step = plan_.at(id);
-  std::vector<std::string> paths;
-  const auto add_orphans = [&](const DefinitionPtr& from, const DefinitionPtr& to) {
-    for (std::string& path : orphans(from, to, files_of_others(id)))
-      if (std::find(paths.begin(), paths.end(), path) == paths.end()) paths.push_back(std::move(path));
-  };
-  if (outcome == Outcome::upgraded) add_orphans(step.old_definition, step.new_definition);
-  if (outcome == Outcome::rolled_back) add_orphans(step.new_definition, step.old_definition);
-  if (outcome == Outcome::upgraded || outcome == Outcome::rolled_back)
-    add_orphans(step.left_over, outcome == Outcome::upgraded ? step.new_definition : step.old_definition);
-  if (paths.empty()) return {};
-  return Request{.operation = Operation::sweep, .paths = std::move(paths)};
+  if (outcome != Outcome::upgraded && outcome != Outcome::rolled_back) return {};
+  const DefinitionPtr& now = outcome == Outcome::upgraded ? step.new_definition : step.old_definition;
+  if (has && now && (has == now || has->files == now->files)) return {};
+  const auto any = [](const DefinitionPtr& d) { return d && !d->files.empty(); };
+  if (!any(step.old_definition) && !any(step.new_definition) && !any(step.left_over)) return {};
+  return Request{.operation = Operation::files,
+                 .definition = now,
+                 .service = step.service,
+                 .former = {step.old_definition, step.left_over}};
 }
 
 Request Entries::end(StepId id, Outcome outcome, double now) const {

@@ -2,7 +2,6 @@
 // The manifest entries that a run writes, and the requests that write them.
 
 #include <optional>
-#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -20,8 +19,9 @@ class Entries {
 
   /// The executor's own effects before a transition: the entry says `changing`; data directories are made.
   [[nodiscard]] std::vector<Request> begin(StepId, double now) const;
-  /// Those after it: files that nobody has any more go, the entry says what is.
-  [[nodiscard]] std::optional<Request> sweep(StepId, Outcome) const;
+  /// Those after it: the service has the files of what is there then, unless it is known to (`has`: the
+  /// definition whose files it was given last, if any); the entry says what is.
+  [[nodiscard]] std::optional<Request> files(StepId, Outcome, const DefinitionPtr& has) const;
   [[nodiscard]] Request end(StepId, Outcome, double now) const;
   /// All there is to a step that only records.
   [[nodiscard]] std::vector<Request> record(StepId, double now) const;
@@ -55,7 +55,6 @@ class Entries {
   /// What the entry will be: nothing when it goes.
   [[nodiscard]] std::optional<ManifestEntry> final_entry(StepId, Outcome, double now) const;
   [[nodiscard]] const HostReading::Entry* recorded(StepId) const;
-  [[nodiscard]] std::set<std::string> files_of_others(StepId) const;
   [[nodiscard]] const HostReading& reading(const std::string& host) const { return hosts_.at(host).now(); }
   [[nodiscard]] const ManifestEntry* current(const Instance&) const;
   [[nodiscard]] const ManifestEntry* current(StepId) const;

@@ -245,6 +245,7 @@ Report Executor::report() const {
                             .new_version = step.new_definition ? step.new_definition->version : "",
                             .outcome = running.outcome,
                             .message = running.message,
+                            .notes = running.notes,
                             .effects = running.effects,
                             .seconds = running.begun ? running.ended - running.started : 0});
   }

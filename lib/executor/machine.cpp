@@ -142,6 +142,7 @@ void Executor::Impl::begin(StepId id) {
   Running& running = at(id);
   running.begun = true;
   running.started = clock.now();
+  running.old_runs = step(id).old_definition && step(id).was_alive && !step(id).old_definition->one_shot;
   phase(id, Phase::beginning);
   const double now = running.started;
   std::vector<Request> requests;
@@ -217,14 +218,15 @@ void Executor::Impl::finish(StepId id, Outcome outcome) {
   at(id).ending = outcome;
   phase(id, Phase::ending);
   Task task{.step = id, .kind = Task::Kind::end, .path = "e"};
-  task.own.emplace_back([this, id, outcome] {
+  task.own.emplace_back([this, id] {
     const double now = clock.now();
-    Request request = entries.end(id, outcome, now);
-    entries.written(id, outcome, now);
+    const Outcome ending = at(id).ending;  // what came of its files may have changed it
+    Request request = entries.end(id, ending, now);
+    entries.written(id, ending, now);
     return request;
   });
-  if (auto sweep = entries.sweep(id, outcome))
-    task.own.emplace_back([one = std::move(*sweep)]() mutable { return std::move(one); });
+  if (auto files = entries.files(id, outcome, at(id).files))
+    task.own.emplace_back([one = std::move(*files)]() mutable { return std::move(one); });
   next_own(spawn(std::move(task)));
 }
 
@@ -325,6 +327,10 @@ void Executor::Impl::answered(Completion& completion, TaskId id) {
                 fmt::format("another deployment took {} over (during: {})", step(step_id).host, task.text));
 
   Result& result = completion.result;
+  for (const std::string& note : result.notes) {
+    running.notes.push_back(note);
+    tell(Progress::Kind::effect, step_id, note);
+  }
   write_outcome(task, result);
   ++task.sequence;
   if (task.kind == Task::Kind::branch) return branch_answered(id, *request, result);
@@ -339,6 +345,9 @@ void Executor::Impl::answered(Completion& completion, TaskId id) {
     if (result.succeeded && is_new && (done == Operation::start || done == Operation::validate))
       running.proven = true;
     if (done == Operation::stop) running.proven = false;
+    if (done == Operation::stop && result.succeeded) (is_new ? running.new_runs : running.old_runs) = false;
+    if ((done == Operation::start || done == Operation::reload) && result.succeeded)
+      running.files = request->beside ? nullptr : request->definition;
   }
   std::string failed = result.succeeded ? std::string() : task.text;
   ready.emplace_back(ResumeTask{id, std::move(result), std::move(failed)});
@@ -377,6 +386,10 @@ void Executor::Impl::own_answered(TaskId id, const Request& request, const Resul
   if (!result.succeeded) {
     if (is_entry) return park(step_id, why());  // the host says `changing`: nobody may call it more than that
     running.message += (running.message.empty() ? "" : "; ") + why();
+    // What has other files than before is not rolled back, and what has files is not removed.
+    if (running.ending == Outcome::rolled_back) running.ending = Outcome::roll_back_failed;
+    if (!step(step_id).new_definition && running.ending == Outcome::upgraded)
+      running.ending = Outcome::failed;
   }
   if (!task.own.empty()) return next_own(id);
   task.live = false;
@@ -401,8 +414,28 @@ void Executor::Impl::perform(TaskId id, std::unique_ptr<Request> request) {
   if (request->operation == Operation::drain || request->operation == Operation::undrain)
     return take_apart(id, std::move(request));
   if (task.kind == Task::Kind::body && task.body == TaskKind::compensation) request->idempotent = true;
+  give_files(task.step, *request);
   if (must_stop_left_over(task, *request)) return stop_left_over(id, std::move(request));
   send(id, std::move(request));
+}
+
+void Executor::Impl::give_files(StepId id, Request& request) {
+  const Step& here = step(id);
+  Running& running = at(id);
+  if (const DefinitionPtr& any = here.new_definition ? here.new_definition : here.old_definition;
+      request.host.empty() || request.host == here.host)
+    request.user = any->user;
+  if ((request.operation != Operation::start && request.operation != Operation::reload) ||
+      !(request.host.empty() || request.host == here.host) || request.definition->service != here.service)
+    return;
+  request.former = {here.old_definition, here.left_over};
+  const DefinitionPtr& fresh = here.new_definition;
+  const bool is_new = fresh && (request.definition == fresh || *request.definition == *fresh);
+  const bool is_old = here.old_definition && *request.definition == *here.old_definition;
+  if (request.operation == Operation::start)
+    request.beside = (is_new && !is_old && running.old_runs) || (is_old && !is_new && running.new_runs);
+  running.files.reset();  // until it has succeeded
+  if (request.operation == Operation::start) (is_new ? running.new_runs : running.old_runs) = true;
 }
 
 void Executor::Impl::task_over(TaskId id, bool succeeded, std::string message) {

@@ -125,6 +125,8 @@ struct Executor::Impl {
 
   // -- answers of the driver
   void perform(TaskId id, std::unique_ptr<Request> request);
+  /// Says with a start or reload what files the service may have now, and whether they must stay.
+  void give_files(StepId id, Request& request);
   void task_over(TaskId id, bool succeeded, std::string message);
 
   // -- admission

@@ -117,6 +117,9 @@ std::string Report::to_text() const {
   for (const StepReport& step : steps)
     if (step.message.find('\n') != std::string::npos && step.outcome != Outcome::skipped)
       text += fmt::format("{}@{}: {}\n", step.service, step.host, escaped(step.message, true));
+  for (const StepReport& step : steps)
+    for (const std::string& note : step.notes)
+      text += fmt::format("{}@{}: {}\n", step.service, step.host, note);
   for (const std::string& host : unreachable) text += fmt::format("{} could not be reached\n", host);
   if (!halted.empty()) text += fmt::format("halted: {}\n", escaped(in_one_line(halted)));
   if (interrupted) text += "interrupted\n";
@@ -142,7 +145,7 @@ std::string Report::to_json() const {
             {"interrupted", interrupted},
             {"frames", frames}};
   json["steps"] = Json::array();
-  for (const StepReport& step : steps)
+  for (const StepReport& step : steps) {
     json["steps"].push_back({{"service", step.service},
                              {"host", step.host},
                              {"action", to_string(step.action)},
@@ -152,6 +155,8 @@ std::string Report::to_json() const {
                              {"message", to_utf8(step.message)},
                              {"effects", step.effects},
                              {"seconds", step.seconds}});
+    if (!step.notes.empty()) json["steps"].back()["notes"] = step.notes;
+  }
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -58,6 +58,10 @@ struct Running {
   std::vector<TaskId> branches;              // of its effect
   bool left_over_is_stopped = false;         // what an ended run may have left running besides
   Outcome ending = Outcome::none;            // what it is once its end is written
+  bool old_runs = false;                     // old, or new, may be running there now
+  bool new_runs = false;
+  DefinitionPtr files = {};        // whose files, and no others, the service was given last
+  std::vector<std::string> notes;  // what its host said of files
 };
 
 }  // namespace tutti

@@ -17,6 +17,7 @@ constexpr double stop_grace_seconds = 10;  ///< of a daemon, between TERM and KI
 constexpr double probe_seconds = 10;       ///< at most, of judging that an instance lives
 constexpr double try_again_seconds = 1;    ///< at most, between tries to validate
 constexpr double answer_seconds = 30;      ///< for the reply, besides what the effect itself may take
+constexpr double files_seconds = 600;      ///< to keep, copy and put back files, however large
 constexpr std::size_t running_hash_length = 32;
 
 /// A request and what every case below needs of it.
@@ -35,16 +36,19 @@ class Compiler {
       case Operation::validate: return validate();
       case Operation::put_file: return put();
       case Operation::get_file:
-        return frame(frames::Get{.id = {}, .path = path(), .max = most_file_bytes}, 0);
+        return frame(frames::Get{.id = {}, .path = path(), .max = most_file_bytes, .user = request_.user}, 0);
       case Operation::restore_file:
         if (!whole_path()) return {.answer = absent()};  // nothing was put there
-        return frame(frames::Unput{.id = {}, .token = token_, .of = request_.of, .path = path()}, 0);
+        return frame(
+            frames::Unput{
+                .id = {}, .token = token_, .of = request_.of, .path = path(), .user = request_.user},
+            0);
       case Operation::sleep: return {.answer = Result{}, .pause = std::max(0.0, request_.every)};
       case Operation::now: return now();
       case Operation::begin:
       case Operation::end: return entry();
       case Operation::settle: return settle();
-      case Operation::sweep: return sweep();
+      case Operation::files: return files();
       case Operation::drain:
       case Operation::undrain: break;  // the executor takes them apart
     }
@@ -171,6 +175,7 @@ class Compiler {
                         .token = token_,
                         .service = d.service,
                         .definition = running_hash(d).substr(0, running_hash_length)};
+    start.program.user = d.user;  // with whose rights we act in folders of its own
     for (const std::string& path : d.data_directories)
       start.directories.push_back({.path = path, .owner = d.user});
     return start;
@@ -181,9 +186,18 @@ class Compiler {
     compiled.items = d.items();
     return compiled;
   }
-  static void add_files(frames::Start& start, const Definition& d) {
+  static void add(std::vector<frames::InstalledFile>& files, const Definition& d) {
     for (const InstalledFile& file : d.files)
-      start.files.push_back({.item = file.item, .path = file.path, .mode = file.mode, .owner = file.owner});
+      files.push_back({.item = file.item, .path = file.path, .mode = file.mode, .owner = file.owner});
+  }
+  void add_files(frames::Start& start, const Definition& d) const {
+    add(start.files, d);
+    add_former(start.adopt);
+    start.release = !request_.beside;
+  }
+  void add_former(std::vector<frames::InstalledFile>& adopt) const {
+    for (const DefinitionPtr& one : request_.former)
+      if (one) add(adopt, *one);
   }
 
   Compiled start() {
@@ -216,7 +230,9 @@ class Compiler {
   Compiled settle() {
     const Definition& d = definition();
     if (d.data_directories.empty()) return nothing_to_do();
-    Compiled compiled = started(bare_start(d), d);
+    frames::Start start = bare_start(d);
+    start.release = false;
+    Compiled compiled = started(std::move(start), d);
     compiled.items.clear();
     return compiled;
   }
@@ -246,7 +262,9 @@ class Compiler {
                     .path = path(),
                     .bytes = request_.content,
                     .sha256 = sha256(request_.content),
-                    .mode = request_.mode};
+                    .mode = request_.mode,
+                    .owner = {},
+                    .user = request_.user};
     return frame(std::move(put), 0);
   }
 
@@ -279,13 +297,23 @@ class Compiler {
     }
   }
 
-  Compiled sweep() {
-    if (request_.paths.empty()) return nothing_to_do();
-    frames::Run run{.id = {}, .token = token_, .program = {.argv = {"rm", "-f", "--"}}};
-    run.program.argv.insert(run.program.argv.end(), request_.paths.begin(), request_.paths.end());
-    run.limit = limit(run.limit);
-    const double seconds = run.limit + run.grace;
-    return frame(std::move(run), seconds);
+  Compiled files() {
+    const DefinitionPtr& d = request_.definition;
+    frames::Files files{
+        .id = {}, .token = token_, .service = d ? d->service : request_.service, .gone = d == nullptr};
+    std::vector<std::string> items;
+    if (d) {
+      add(files.files, *d);
+      files.user = d->user;
+      for (const InstalledFile& file : d->files) items.push_back(file.item);
+    } else {
+      for (const DefinitionPtr& one : request_.former)
+        if (one && files.user.empty()) files.user = one->user;
+    }
+    add_former(files.adopt);
+    Compiled compiled = frame(std::move(files), files_seconds);
+    compiled.items = std::move(items);
+    return compiled;
   }
 
   static Compiled now() {

@@ -19,8 +19,8 @@ inline constexpr std::size_t error_bytes = 2048;  ///< of the end of standard er
 
 /// What an effect comes to on the wire.
 struct Compiled {
-  using Frame = std::variant<frames::Run, frames::Start, frames::Stop, frames::Put, frames::Unput,
-                             frames::Entry, frames::Get>;
+  using Frame = std::variant<frames::Run, frames::Start, frames::Files, frames::Stop, frames::Put,
+                             frames::Unput, frames::Entry, frames::Get>;
 
   std::optional<Result> answer = {};  ///< known without the host: no frame
   std::optional<double> pause = {};   ///< seconds until `answer` is true

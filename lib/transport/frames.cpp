@@ -141,6 +141,14 @@ class Frame {
     }
     return number("env", environment.size());
   }
+  Frame& user(const std::string& user) { return user.empty() ? *this : option("user", word(user, "user")); }
+  Frame& file_lines(std::string_view key, const std::vector<InstalledFile>& files) {
+    for (const auto& file : files)
+      line(mode_text(file.mode) + ' ' + word_or_none(file.owner, "owner") + ' ' +
+               word(file.item, "item", max_item_name) + ' ' + file.path,
+           "a file");
+    return number(key, files.size());
+  }
   Frame& program(const Program& program) {
     option("user", word_or_none(program.user, "user"));
     option("cwd", program.cwd.empty() ? "-" : absolute(program.cwd, "cwd"));
@@ -257,12 +265,19 @@ std::string encode(const Start& start) {
       .flag("already", start.already);
   for (const auto& [path, owner] : start.directories)
     frame.line(word_or_none(owner, "owner") + ' ' + path, "a directory");
-  for (const auto& file : start.files)
-    frame.line(mode_text(file.mode) + ' ' + word_or_none(file.owner, "owner") + ' ' +
-                   word(file.item, "item", max_item_name) + ' ' + file.path,
-               "a file");
-  frame.number("dirs", start.directories.size()).number("files", start.files.size());
+  frame.number("dirs", start.directories.size());
+  frame.file_lines("files", start.files).file_lines("adopt", start.adopt).flag("release", start.release);
   return frame.program(start.program).argument_lines("check", start.check).end();
+}
+
+std::string encode(const Files& files) {
+  return Frame("FILES", files.id, files.token)
+      .option("service", word(files.service, "service"))
+      .option("user", word_or_none(files.user, "user"))
+      .file_lines("files", files.files)
+      .file_lines("adopt", files.adopt)
+      .flag("gone", files.gone)
+      .end();
 }
 
 std::string encode(const Stop& stop) {
@@ -274,6 +289,7 @@ std::string encode(const Stop& stop) {
 
 std::string encode(const Put& put) {
   return Frame("PUT", put.id, put.token)
+      .user(put.user)
       .option("mode", mode_text(put.mode))
       .option("owner", word_or_none(put.owner, "owner"))
       .number("len", put.bytes.size())
@@ -284,6 +300,7 @@ std::string encode(const Put& put) {
 
 std::string encode(const Unput& unput) {
   return Frame("UNPUT", unput.id, unput.token)
+      .user(unput.user)
       .option("of", word(unput.of, "token"))
       .line(unput.path, "a path")
       .end();
@@ -309,7 +326,7 @@ std::string encode(const End& end) { return Frame("END", end.id, end.token).end(
 std::string encode(const Forget& forget) { return Frame("FORGET", forget.id, forget.token).end(); }
 
 std::string encode(const Get& get) {
-  return Frame("GET", get.id).number("max", get.max).line(get.path, "a path").end();
+  return Frame("GET", get.id).user(get.user).number("max", get.max).line(get.path, "a path").end();
 }
 
 std::string encode(const Out& out) {
@@ -361,6 +378,11 @@ std::string bootstrap(std::string_view state_dir, std::string_view runner_sha256
       "sum() { set -- $(sha256sum 2>/dev/null <\"$1\"); test \"$1\" = @SHA; }; "
       "for c in dd sha256sum sync mv rm mkdir chmod; do "
       "command -v $c >/dev/null || no \"the host lacks $c\"; done; "
+      "if test -e \"$s\"; then set -- $(LC_ALL=C ls -ldn \"$s/.\"); test -O \"$s/.\" || "
+      "no \"$s is not ours, but belongs to user $3\"; case $1 in d????"
+      "-??"
+      "-*) ;; "
+      "*) no \"others may write to $s (chmod go-w it)\" ;; esac; fi; "
       "test -d \"$d\" || e=$(LC_ALL=C mkdir -p \"$d\" 2>&1 && LC_ALL=C chmod 700 \"$d\" 2>&1) || "
       "no \"cannot make $d: ${e##*: }\"; "
       "if test -f \"$f\" && sum \"$f\"; then echo HAVE; else echo NEED; "

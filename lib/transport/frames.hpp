@@ -63,24 +63,32 @@
 //   0.05 s to that, each twice the one before. The output kept is that of the last try. If service= has
 //   a daemon and it died, HOW is died, at once.
 // START ID TOKEN limit=60 user=- cwd=- service= def=- daemon=0 already=0 grace=2
-//       dirs=0 files=0 env=0 argv=0 check=0
-//     lines: dirs "OWNER|- PATH"; files "MODE OWNER|- ITEM PATH"; env; argv; the argv of check.
-//     OWNER: a user, whose login group the group becomes. PATH: absolute; may hold spaces.
-//   Makes the directories, installs the items as files, then starts argv.
+//       dirs=0 files=0 adopt=0 release=1 env=0 argv=0 check=0
+//     lines: dirs "OWNER|- PATH"; files "MODE OWNER|- ITEM PATH"; adopt, of the same form; env; argv; the
+//     argv of check. OWNER: a user, whose login group the group becomes. PATH: absolute; may hold spaces.
+//   Makes the directories; makes `files` the files of the service, as FILES does; then starts argv.
+//   release=0: what may still run keeps its files: none goes.
 //   daemon=1: detached, logging to the service's log. One that lives already: HOW is already if
 //     already=1 and def= is that one's, else busy. One that does not live for 0.15 s: died.
 //   daemon=0: runs argv to its end. With already=1, when check exits 0 within 10 s, HOW is already
 //     and argv is not run. argv=0: only directories and files.
+// FILES ID TOKEN service= user=- files=0 adopt=0 gone=0
+//     lines: files "MODE OWNER|- ITEM PATH"; adopt, of the same form.
+//   Makes exactly `files` the files of the service: what stood at a path that it did not have is kept, what
+//   stood where it has none any more comes back. adopt: what it may have had before the host kept a record of
+//   its files (see 72-files.sh of the runner). gone=1: the service goes. What somebody changed since we wrote
+//   it is moved to STATE/site-SITE/k, and a line of standard error says so: "kept aside: ...".
 // STOP ID TOKEN limit=60 user=- cwd=- service= daemon=0 gone=0 grace=10 env=0 argv=0 check=0
 //     lines: env; argv; the argv of check.
 //   daemon=1: TERM, after grace KILL, for the daemon, its session and everything it marked.
 //     It does not live: HOW is absent.
 //   daemon=0: runs argv. It failed, and so does check: HOW is absent. It succeeded, gone=1: waits until
 //     check fails; when limit is over first, HOW is lingers.
-// PUT ID TOKEN mode=644 owner=- len=0 sha=
+// PUT ID TOKEN mode=644 owner=- user=- len=0 sha=
 //     line: path; then len bytes. Replaces the file in one step, and keeps what was there for UNPUT.
-// UNPUT ID TOKEN of=TOKEN
-//     line: path. Puts back what PUT found. A PUT that was never done: HOW is absent.
+// UNPUT ID TOKEN of=TOKEN user=-
+//     line: path. Puts back what PUT found; what somebody changed since is kept aside, and said. A PUT that
+//     was never done: HOW is absent.
 // ENTRY ID TOKEN service= probe=none limit=10 user=- cwd=- env=0 argv=0 json=0
 //     lines: env; argv; then json bytes: the manifest entry and how to judge that it lives.
 //     probe=none: it does. daemon: the recorded daemon does. run: argv exits 0 within limit.
@@ -108,14 +116,19 @@
 //   R ID absent                   it was never started (or is forgotten)
 //   R ID error WHY                it could not be recorded, so it was not started. WHY: text.
 //
-// GET ID max=                     line: path.   R ID got SIZE SHA, then the bytes | R ID error WHY
+// GET ID max= user=-              line: path.   R ID got SIZE SHA, then the bytes | R ID error WHY
 // OUT ID TOKEN stream=out|err offset=0 max=
 //                                 R ID out SIZE N, then N bytes from offset | R ID error WHY
 // LOG ID service= max=            R ID log N, then the last N bytes of the service's log
 // ITEMS ID n=0                    lines: names. R ID items M, then M lines: those that are missing
 // ITEM ID name= mode=444 len=0 sha=
 //     then len bytes. R ID item: it is there, whole | R ID error WHY
-// BYE ID                          R ID bye, and the runner ends.
+// Where files and directories are concerned, the runner acts as itself only below folders that belong to root
+// or to it and that nobody else may write to; a link there was placed by root, and is followed. From the
+// first folder on that belongs to user= (of START, FILES, PUT, UNPUT, GET), it acts with the rights of that
+// user, and follows no link. Everything else is refused, with a sentence. A link in the place of the file
+// itself is never followed: it is replaced, kept, and put back. BYE ID                          R ID bye, and
+// the runner ends.
 //
 // REFUSED protocol WHAT           instead of a reply: the runner did not understand, and ends.
 // REFUSED baseline WHAT           instead of OK: this is no host that it can work on.
@@ -248,10 +261,21 @@ struct Start {
   bool already = false;
   std::vector<Directory> directories = {};
   std::vector<InstalledFile> files = {};
+  std::vector<InstalledFile> adopt = {};
+  bool release = true;
   Program program = {};
   std::vector<std::string> check = {};
   Seconds limit = 60;
   Seconds grace = 2;
+};
+struct Files {
+  std::string id = {};
+  std::string token;
+  std::string service;
+  std::string user = {};  ///< the service's
+  std::vector<InstalledFile> files = {};
+  std::vector<InstalledFile> adopt = {};
+  bool gone = false;
 };
 struct Stop {
   std::string id = {};
@@ -272,12 +296,14 @@ struct Put {
   std::string sha256;  ///< of `bytes`, in hexadecimal
   unsigned mode = 0644;
   std::string owner = {};
+  std::string user = {};  ///< with whose rights, in folders of that one
 };
 struct Unput {
   std::string id = {};
   std::string token;
   std::string of;
   std::string path;
+  std::string user = {};
 };
 enum class Probe : std::uint8_t { none, daemon, run, drop };
 struct Entry {
@@ -306,6 +332,7 @@ struct Get {
   std::string id = {};
   std::string path;
   std::uint64_t max = 0;
+  std::string user = {};
 };
 enum class Stream : std::uint8_t { out, err };
 struct Out {
@@ -340,6 +367,7 @@ struct Bye {
 [[nodiscard]] std::string encode(const Lock&);
 [[nodiscard]] std::string encode(const Run&);
 [[nodiscard]] std::string encode(const Start&);
+[[nodiscard]] std::string encode(const Files&);
 [[nodiscard]] std::string encode(const Stop&);
 [[nodiscard]] std::string encode(const Put&);
 [[nodiscard]] std::string encode(const Unput&);

@@ -30,7 +30,7 @@ const char* word(Operation operation) {
     case Operation::begin: return "begin";
     case Operation::settle: return "settle";
     case Operation::end: return "end";
-    case Operation::sweep: return "sweep";
+    case Operation::files: return "files";
     case Operation::restore_file: return "restore-file";
   }
   return "?";
@@ -111,9 +111,7 @@ std::string Request::describe() const {
     case Operation::get_file:
     case Operation::restore_file: add(path); break;
     case Operation::sleep: add(fmt::format("{}", every)); break;
-    case Operation::sweep:
-      for (const std::string& file : paths) add(file);
-      break;
+    case Operation::files: add(definition ? definition->title() : service + " none"); break;
     default: add(definition ? definition->title() : path);
   }
   if (!is_plain(text)) text = escaped(text);
@@ -156,7 +154,7 @@ std::string Request::hash(const std::string& canonical_definition) const {
   all.number("limit", limit);
   all.number("every", every);
   if (idempotent) all.text("idempotent", "yes");
-  all.texts("paths", paths);
+  all.text("of-service", service);
   return all.digest();
 }
 

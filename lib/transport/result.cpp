@@ -30,6 +30,29 @@ std::string with(const std::string& sentence, const std::string& said) {
   return sentence + (said.find('\n') == std::string::npos ? ": " : ":\n") + said;
 }
 
+/// What the host says of files beside what it did.
+std::vector<std::string> notes(std::string_view error) {
+  std::vector<std::string> notes;
+  while (!error.empty()) {
+    const auto end = std::min(error.find('\n'), error.size());
+    const std::string_view line = error.substr(0, end);
+    if (line.starts_with("kept aside: ") || line.starts_with("left alone: ")) notes.push_back(escaped(line));
+    error.remove_prefix(std::min(end + 1, error.size()));
+  }
+  return notes;
+}
+
+bool installs(Operation operation) {
+  switch (operation) {
+    case Operation::start:
+    case Operation::reload:
+    case Operation::files:
+    case Operation::put_file:
+    case Operation::restore_file: return true;
+    default: return false;
+  }
+}
+
 std::string why(const Request& request, const frames::Done& done, const std::string& said) {
   const std::string service = request.definition ? "'" + request.definition->service + "'" : "the service";
   switch (done.how) {
@@ -99,6 +122,7 @@ Result to_result(const Request& request, const std::string& token, const std::st
                    .sha256 = done.output.sha256,
                    .host = host,
                    .token = token};
+  if (result.succeeded && installs(request.operation)) result.notes = notes(done.error.preview);
   if (!result.succeeded) {
     result.error = why(request, done, last_lines(error_tail.empty() ? done.error.preview : error_tail));
     if (const double limit = limit_of(request); done.how == frames::How::timeout && limit > 0)

@@ -14,7 +14,7 @@
 
 #include <fmt/format.h>
 
-#include "runner/host.hpp"
+#include "runner/case.hpp"
 #include "transport/runner_text.hpp"
 
 using namespace tutti::frames;
@@ -23,39 +23,6 @@ using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 namespace {
-
-/// A case that runs under every shell, each time on a host of its own: `Host& host` is in its scope.
-#define RUNNER_CASE_NAMED(title, function)                                                                   \
-  void function(Host& host);                                                                                 \
-  TEST_CASE(title) {                                                                                         \
-    for (const auto& shell : shells()) SUBCASE(shell.name.c_str()) {                                         \
-        Host host(shell);                                                                                    \
-        function(host);                                                                                      \
-      }                                                                                                      \
-  }                                                                                                          \
-  void function([[maybe_unused]] Host& host)
-#define RUNNER_CASE(title) RUNNER_CASE_NAMED(title, DOCTEST_ANONYMOUS(runner_case_))
-
-/// Prints that a case can only be run by root.
-bool is_root() {
-  if (geteuid() == 0) return true;
-  MESSAGE("skipped: needs root");
-  return false;
-}
-
-Put put_of(std::string token, std::string path, std::string bytes, unsigned mode = 0644) {
-  const auto digest = tutti::sha256(bytes);
-  return {.token = std::move(token),
-          .path = std::move(path),
-          .bytes = std::move(bytes),
-          .sha256 = digest,
-          .mode = mode};
-}
-
-Item item_of(std::string name, std::string bytes, unsigned mode = 0444) {
-  const auto digest = tutti::sha256(bytes);
-  return {.name = std::move(name), .bytes = std::move(bytes), .sha256 = digest, .mode = mode};
-}
 
 Start daemon_of(std::string token, std::string script, std::string definition = "d1") {
   return {.token = std::move(token),
@@ -83,12 +50,6 @@ Life life_of(const Manifest& manifest, std::string_view service) {
   for (const auto& entry : manifest.entries)
     if (entry.service == service) return entry.life;
   throw std::runtime_error("no entry " + std::string(service));
-}
-
-unsigned mode_of(const std::string& path) {
-  struct stat status {};
-  REQUIRE(lstat(path.c_str(), &status) == 0);
-  return status.st_mode & 07777U;
 }
 
 std::vector<std::string> split(const std::string& text, char separator) {
@@ -1134,7 +1095,8 @@ RUNNER_CASE("runner: nothing is started when a file of it can't be given to its 
   start.files = {{.item = "aaa-conf", .path = host.path("conf"), .mode = 0640, .owner = "no-such-user"}};
   const auto done = runner.call<Done>(start);
   CHECK(done.how == How::error);
-  CHECK(done.error.preview.find("cannot give ") == 0);
+  CHECK(done.error.preview.find("cannot write " + host.path("conf") +
+                                ": it can't be given to no-such-user") == 0);
   CHECK_FALSE(exists(host.path("conf")));
   CHECK_FALSE(exists(host.state("s/web.daemon")));
 }
@@ -1178,7 +1140,8 @@ RUNNER_CASE("runner: starting makes directories and installs items") {
   CHECK(contents(conf) == "port = 80\n");
   start.token = "t3";
   start.files[0] = {.item = "aaa-conf", .path = host.path("data")};
-  CHECK(runner.call<Done>(start).error.preview == host.path("data") + " is a directory\n");
+  CHECK(runner.call<Done>(start).error.preview ==
+        host.path("data") + " is a directory, and a file is to be there\n");
   start.token = "t4";
   start.files.clear();
   start.directories = {{.path = "/proc/none"}};

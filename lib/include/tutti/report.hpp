@@ -31,7 +31,8 @@ struct StepReport {
   std::string old_version = {};
   std::string new_version = {};
   Outcome outcome = Outcome::none;
-  std::string message = {};               ///< why, when it is not `upgraded`
+  std::string message = {};             ///< why, when it is not `upgraded`
+  std::vector<std::string> notes = {};  ///< what was found on the host: "kept aside: /etc/x, changed since …"
   std::vector<std::string> effects = {};  ///< in order, as people read them: "stop 1"
   double seconds = 0;
 };

@@ -45,7 +45,7 @@ enum class Operation : std::uint8_t {
   begin,
   settle,
   end,
-  sweep,
+  files,
   restore_file,
 };
 
@@ -58,12 +58,16 @@ struct TUTTI_EXPORT Request {
   std::string path = {};     ///< put_file, get_file, restore_file
   std::string content = {};  ///< put_file; begin, end: the manifest entry as JSON
   unsigned mode = 0644;
-  std::string of = {};                  ///< restore_file: the token of the put_file
-  std::string host = {};                ///< empty: the step's own
-  double limit = 0;                     ///< seconds; 0: the command's or the definition's
-  double every = 0;                     ///< seconds between tries of wait_until; also of sleep: how long
-  bool idempotent = false;              ///< a compensation: being so already is success
-  std::vector<std::string> paths = {};  ///< sweep: files to remove
+  std::string of = {};       ///< restore_file: the token of the put_file
+  std::string host = {};     ///< empty: the step's own
+  double limit = 0;          ///< seconds; 0: the command's or the definition's
+  double every = 0;          ///< seconds between tries of wait_until; also of sleep: how long
+  bool idempotent = false;   ///< a compensation: being so already is success
+  std::string service = {};  ///< files: whose; without a definition it is to have none
+  // The executor's own. They follow from the step, so they are not hashed.
+  std::vector<DefinitionPtr> former = {};  ///< start, reload, files: what the manifest says may be there
+  std::string user = {};                   ///< put_file, get_file, restore_file: the service's
+  bool beside = false;                     ///< start: what may still run keeps its files
 
   /// One line for people and for the journal: `run db 2 migrate`, `put-file /etc/motd`.
   [[nodiscard]] std::string describe() const;
@@ -80,7 +84,8 @@ struct Result {
   std::string how =
       "exit";  ///< exit, timeout, killed, died, already, absent, busy, lingers, error, flood, full
   Output output = {};
-  std::string error;  ///< the end of standard error, or why it failed
+  std::string error;                    ///< the end of standard error, or why it failed
+  std::vector<std::string> notes = {};  ///< what the host says of files although it succeeded: kept aside
   bool operator==(const Result&) const = default;
 };
 

@@ -15,10 +15,14 @@
 #   e/TOKEN.x         why that was killed          HOW
 #   e/TOKEN.d         DONE                         HOW STATUS OSIZE OSHA ESIZE ESHA
 #   e/TOKEN.o .e .in  standard output, error, input
-#   e/TOKEN.prev      the file that PUT replaced; .none: there was none
+#   e/TOKEN.prev      the file that PUT replaced; .none: there was none; .put: what it put there
+#   e/TOKEN.n .u .us  what is said of files, and by whom acts with a user's rights
+#   files             which paths are ours, and what stood there before: see 72-files.sh
+#   k/ID              what stood there; and k/TIME+PATH, what somebody changed since we wrote it
 #   m/SERVICE         tutti-entry 2 PROBE LIMIT USER CWD ENV ARGV JSON . / the probe's lines / JSON bytes
 #   s/SERVICE.daemon  the daemon                   PID START BOOT DEF
 #   s/SERVICE.log .log.1 .exit                     its output, its exit status
+# Of all sites, in STATE: files.lock (flock: who changes files), made (directories that we made for files).
 # A process is named by its pid, its start time and the boot: together they are never used again.
 #
 # How it is written: no external command where a builtin does (a fork costs half a millisecond). Text
@@ -39,7 +43,8 @@ main() {
   number "$preview" || preview=4096
   most=${TUTTI_MOST_OUTPUT:-4294967296}
   number "$most" || most=4294967296
-  format=1 held='' entered='' known_user='' own_name='' wrap='' lineage='' epoch='' nonce='' try=0
+  format=1 held='' entered='' known_user='' own_name='' wrap='' lineage='' epoch='' nonce='' try=0 run_as='' user_uid=''
+  seen=$newline
   exec 8>&1 >/dev/null                  # replies, and nothing else, go to descriptor 8
   trap ':' HUP PIPE                     # not '': children must get the default back
   [ -r /proc/self/stat ] && read -r boot </proc/sys/kernel/random/boot_id || die baseline no-proc
@@ -88,7 +93,7 @@ dispatch() {                            # OPERATION ID [TOKEN] KEY=VALUE...
   operation=$1 id=$2
   shift 2
   case $operation in
-    RUN | START | STOP | PUT | UNPUT | ENTRY | ASK | END | FORGET | OUT)
+    RUN | START | FILES | STOP | PUT | UNPUT | ENTRY | ASK | END | FORGET | OUT)
       [ $# -ge 1 ] && word "$1" || die protocol token
       token=$1 t=e/$1
       shift
@@ -102,6 +107,7 @@ dispatch() {                            # OPERATION ID [TOKEN] KEY=VALUE...
     LOCK) op_lock "$@" ;;
     RUN) op_run "$@" ;;
     START) op_start "$@" ;;
+    FILES) op_files "$@" ;;
     STOP) op_stop "$@" ;;
     PUT) op_put "$@" ;;
     UNPUT) op_unput "$@" ;;

@@ -103,7 +103,7 @@ lock() {
 }
 
 baseline() {
-  for tool in setsid flock env dd wc cat head tail cp mv rm mkdir chmod sync sha256sum sleep timeout; do
+  for tool in setsid flock env dd wc cat head tail cp mv rm mkdir chmod sync sha256sum sleep timeout stat readlink; do
     command -v $tool >/dev/null || { refuse baseline $tool; return; }
   done
 }

@@ -179,7 +179,8 @@ op_forget() {
   look
   case $found in    # DONE goes first: a STARTED without it is lost, never done
     done | lost | absent)
-      rm -f "$t.d" "$t.s" "$t.p" "$t.x" "$t.o" "$t.e" "$t.in" "$t.prev" "$t.prev.new" "$t.none"
+      rm -f "$t.d" "$t.s" "$t.p" "$t.x" "$t.o" "$t.e" "$t.in" "$t.prev" "$t.prev.new" "$t.none" "$t.put" "$t.n" \
+        "$t.u" "$t.us"
       ;;
   esac
   reply

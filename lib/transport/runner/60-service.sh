@@ -2,11 +2,12 @@
 # Starting and stopping a service.
 
 op_start() {
-  keys 'limit=60 user=- cwd=- service= def=- daemon=0 already=0 grace=2 dirs=0 files=0 env=0 argv=0 check=0' "$@"
+  keys 'limit=60 user=- cwd=- service= def=- daemon=0 already=0 grace=2 dirs=0 files=0 adopt=0 release=1 env=0 argv=0 check=0' "$@"
   number "$k_env" && number "$k_argv" && number "$k_check" && number "$k_dirs" && number "$k_files" &&
     durations "$k_limit" "$k_grace" && word_or_none "$k_user" && word "$k_service" && word_or_none "$k_def" &&
-    flag "$k_daemon" && flag "$k_already" || die protocol start
-  with_lines $((k_dirs + k_files + k_env + k_argv + k_check)) plain start_lines
+    flag "$k_daemon" && flag "$k_already" && number "$k_adopt" && flag "$k_release" || die protocol start
+  k_gone=0
+  with_lines $((k_dirs + k_files + k_adopt + k_env + k_argv + k_check)) plain start_lines
 }
 
 start_lines() {
@@ -15,7 +16,13 @@ start_lines() {
 }
 
 perform_start() {
-  out=$t.o err=$t.e lives=
+  out=$t.o err=$t.e
+  start_service "$@"
+  say_notes
+}
+
+start_service() {
+  lives=
   [ -z "$trouble" ] || { oops "$trouble"; return; }
   if [ "$k_daemon" = 1 ] && daemon_lives; then
     lives=${record%% *}
@@ -25,10 +32,10 @@ perform_start() {
       return
     fi
   fi
-  n=0
-  while [ $n -lt "$k_dirs" ]; do make_directory "$1" || return; shift; n=$((n + 1)); done
-  n=0
-  while [ $n -lt "$k_files" ]; do install_file "$1" || return; shift; n=$((n + 1)); done
+  dirs_left=$k_dirs seen=$newline
+  while [ "$dirs_left" -gt 0 ]; do make_directory "$1" || return; shift; dirs_left=$((dirs_left - 1)); done
+  set_files "$@" || return
+  shift $((k_files + k_adopt))
   was_killed && return
   if [ -n "$lives" ]; then
     how=already
@@ -43,60 +50,33 @@ perform_start() {
 
 make_directory() {                      # 'OWNER|- PATH'
   owner=${1%% *} path=${1#* }
+  while case $path in /*/) ;; *) false ;; esac; do path=${path%/}; done
   case $path in /*) ;; *) oops "the directory '$path' is no absolute path"; return ;; esac
   word_or_none "$owner" || { oops "no owner: $owner"; return; }
-  if [ ! -d "$path" ]; then
-    umask 022
-    step mkdir -p "$path" || { oops "cannot make the directory $path: $detail"; return; }
-    umask 077
+  locate "$path" || { oops "cannot make the directory $path: $detail"; return; }
+  if [ -L "$place" ] && [ -z "$actor" ]; then
+    locate "$path/x" || { oops "$detail"; return; }
+    place=${place%/x}
+    [ "$place" != "$edge" ] || return 0
   fi
-  give "$owner" "$path"
-}
-
-install_file() {                        # 'MODE OWNER|- ITEM PATH'
-  rest=$1
-  file_mode=${rest%% *} rest=${rest#* }
-  owner=${rest%% *} rest=${rest#* }
-  item=${rest%% *} path=${rest#* }
-  mode "$file_mode" && word_or_none "$owner" && name "$item" || { oops "no file: $1"; return; }
-  replaceable "$path" || return
-  [ -f "$store/$item" ] || { oops "there is no item $item in $store"; return; }
-  if [ ! -d "${path%/*}/" ]; then
-    umask 022
-    step mkdir -p "${path%/*}" || { oops "cannot make the directory ${path%/*}: $detail"; return; }
-    umask 077
+  if [ -n "$actor" ]; then
+    [ "$owner" = - ] || [ "$owner" = "$actor" ] ||
+      { oops "$place lies in a folder of $actor, and can't be given to $owner"; return; }
+    as_user /dev/null /dev/null folder || oops "cannot make the directory $place: $detail"
+    return
   fi
-  discard "$temporary"
-  if { writable "$temporary" || listen touch "$temporary"; } && install_item 5>"$temporary"; then return; fi
-  discard "$temporary"
-  [ "$how" = error ] || oops "cannot write $path: $detail"
-  return 1
-}
-
-install_item() {                        # $temporary, open as descriptor 5, becomes $path
-  give "$owner" "$temporary" && step chmod "$file_mode" "$temporary" && listen fill "$store/$item" &&
-    case $file_mode in                  # writing takes setuid and setgid away, unless one is root
-      ????) step chmod "$file_mode" "$temporary" && step sync "$temporary" ;;
-    esac && step mv -f "$temporary" "$path" && step sync "${path%/*}/"
-}
-fill() { dd if="$1" bs=1048576 conv=fsync >&5; }
-
-replaceable() {                         # PATH -> $path $temporary, beside it
-  path=$1
-  case $path in */) path= ;; /*) ;; *) path= ;; esac
-  [ -n "$path" ] || { oops "'$1' is no absolute path of a file"; return; }
-  [ ! -d "$path" ] || { oops "$path is a directory"; return; }
-  temporary=${path%/*}/.tutti+$site+$token      # '+' is in no site and no token
+  if [ ! -d "$place" ]; then
+    umask 022
+    step mkdir -p "$place" || { umask 077; oops "cannot make the directory $place: $detail"; return; }
+    umask 077
+  elif [ "$owner" = "$k_user" ] && [ -n "$run_as" ] && facts_of "$place" && [ "$uid_there" = "$user_uid" ]; then
+    return 0
+  fi
+  give "$owner" "$place"
 }
 
 give() {                                # OWNER|- FILE: to the owner and his group
   [ "$1" = - ] || step chown "$1:" "$2" || oops "cannot give $2 to $1: $detail"
-}
-
-replace() {                             # OWNER MODE: $temporary becomes $path, in one step; durable
-  give "$1" "$temporary" || return
-  step chmod "$2" "$temporary" && step sync "$temporary" && step mv -f "$temporary" "$path" &&
-    step sync "${path%/*}/"
 }
 
 start_daemon() {

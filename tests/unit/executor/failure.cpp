@@ -290,15 +290,16 @@ TEST_CASE("failure: an entry that can't be written at the end leaves the instanc
   CHECK(has(step_of(report, "web", "h1").message, "no space left"));
 }
 
-TEST_CASE("failure: a sweep that fails is said, and the upgrade is one all the same") {
+TEST_CASE("failure: files that can't be put back are said, and a removal that leaves them is none") {
   Service web = service("web", "1");
   web.files = {{"/etc/a", "x"}};
   World world;
   (void)world.deploy(site({{"front", {web}, {"h1"}}}));
-  world.transport.faults["h1: sweep /etc/a"] = fails("read-only file system");
-  const Report report = world.deploy(web_at("2"));
-  CHECK(outcomes(report) == Lines{"web@h1 upgraded"});
+  world.transport.faults["h1: files web none"] = fails("read-only file system");
+  const Report report = world.deploy(site({{"front", {}, {"h1"}}}));
+  CHECK(outcomes(report) == Lines{"web@h1 failed"});
   CHECK(has(step_of(report, "web", "h1").message, "read-only file system"));
+  CHECK(entry(world, "h1", "web").state == ManifestEntry::State::failed);
 }
 
 TEST_CASE("failure: a record that can't be written changes nothing") {

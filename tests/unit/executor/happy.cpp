@@ -62,7 +62,7 @@ TEST_CASE("executor: the manifest says `changing` with both definitions, then wh
   CHECK(after.transition == "replace-service");
 }
 
-TEST_CASE("executor: an install prepares first; a removal stops, forgets and sweeps its files") {
+TEST_CASE("executor: an install prepares first; a removal stops, gives up its files and forgets") {
   Service web = service("web", "1");
   web.prepare = program({"prepare"});
   web.files = {{"/etc/web.conf", "x"}};
@@ -73,8 +73,7 @@ TEST_CASE("executor: an install prepares first; a removal stops, forgets and swe
   CHECK(world.transport.machines["h1"].files.contains("/etc/web.conf"));
   const auto n = world.transport.log.size();
   const Report report = world.deploy(site({{"front", {}, {"h1"}}}));
-  CHECK(since(world, n) ==
-        Lines{"h1: begin web 1", "h1: stop web 1", "h1: sweep /etc/web.conf", "h1: end web 1"});
+  CHECK(since(world, n) == Lines{"h1: begin web 1", "h1: stop web 1", "h1: files web none", "h1: end web 1"});
   CHECK(world.transport.machines["h1"].manifest.empty());
   CHECK(world.transport.machines["h1"].files.empty());
   CHECK(step_of(report, "web", "h1").outcome == Outcome::upgraded);
@@ -168,14 +167,14 @@ TEST_CASE("executor: INTENT is durable before the effect is sent, by the path gr
   CHECK(world.transport.sent_too_early.empty());
   // t.0 and t.2 are registrations of compensations
   CHECK(world.journal.intents(0) == "b.0 begin web 2, t.1 stop web 1, t.3 start web 2, t.4 validate web 2, "
-                                    "e.0 sweep /etc/a, e.1 end web 2");
+                                    "e.0 end web 2");
   const auto registered = world.journal.of(Record::Type::registered);
   REQUIRE(registered.size() == 2);
   CHECK(registered[0].sequence == 0);
   CHECK(registered[0].number == 1);
   CHECK(registered[1].sequence == 2);
   CHECK(registered[1].number == 2);
-  CHECK(world.journal.of(Record::Type::outcome).size() == 6);
+  CHECK(world.journal.of(Record::Type::outcome).size() == 5);
   const auto ended = world.journal.of(Record::Type::ended);
   REQUIRE(ended.size() == 1);
   CHECK(ended[0].number == static_cast<int>(Outcome::upgraded));

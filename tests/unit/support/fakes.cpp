@@ -138,6 +138,18 @@ void FakeTransport::answer(const Pending& done, std::vector<Completion>& into) {
   if (on_answer) on_answer(what);
 }
 
+void FakeTransport::Machine::give(const Request& request) {
+  const std::string service = request.definition ? request.definition->service : request.service;
+  if (!request.beside)
+    std::erase_if(holders,
+                  [&](const auto& one) { return one.second == service && files.erase(one.first) > 0; });
+  if (!request.definition) return;
+  for (const InstalledFile& file : request.definition->files) {
+    files[file.path] = file.item;
+    holders[file.path] = service;
+  }
+}
+
 Result FakeTransport::act(Machine& machine, const Pending& done) {
   const Request& request = done.request;
   Result result;
@@ -154,13 +166,9 @@ Result FakeTransport::act(Machine& machine, const Pending& done) {
     case Operation::start:
       machine.running[request.definition->service] = request.definition->version;
       [[fallthrough]];
-    case Operation::reload:
-      for (const InstalledFile& file : request.definition->files) machine.files[file.path] = file.item;
-      break;
+    case Operation::reload: machine.give(request); break;
     case Operation::stop: machine.running.erase(request.definition->service); break;
-    case Operation::sweep:
-      for (const std::string& path : request.paths) machine.files.erase(path);
-      break;
+    case Operation::files: machine.give(request); break;
     case Operation::put_file: {
       const auto before = machine.files.find(request.path);
       kept_[done.token] = before == machine.files.end() ? std::nullopt : std::optional(before->second);

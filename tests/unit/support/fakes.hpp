@@ -67,6 +67,8 @@ class FakeTransport final : public Transport {
     std::map<std::string, std::string> manifest;  // service → entry
     std::map<std::string, std::string> running;   // service → version
     std::map<std::string, std::string> files;     // path → content or item
+    std::map<std::string, std::string> holders;   // path → the service whose file it is
+    void give(const Request&);                    // the files of the service are those of its definition
   };
   std::map<std::string, Machine> machines;
   /// "h1: validate web 2" → what it comes to.

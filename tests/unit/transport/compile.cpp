@@ -277,11 +277,29 @@ TEST_CASE("compile: files are relative to the host's root, and stay within it wh
   CHECK(frame<frames::Put>(c).path == "/etc/motd");
 }
 
-TEST_CASE("compile: sweeping removes files, and sleep and now touch no host") {
-  const auto run = frame<frames::Run>(compiled({.operation = Operation::sweep, .paths = {"/h/a", "/h/-b"}}));
-  CHECK(run.program.argv == std::vector<std::string>{"rm", "-f", "--", "/h/a", "/h/-b"});
-  CHECK(run.program.user.empty());
-  succeeds_at_once(compiled({.operation = Operation::sweep}));
+TEST_CASE("compile: the files of a service are those of a definition, or none") {
+  const auto d = std::make_shared<Definition>(daemon_service());
+  const Compiled exact = compiled({.operation = Operation::files, .definition = d, .former = {nullptr, d}});
+  const auto files = frame<frames::Files>(exact);
+  CHECK(files.service == "web");
+  CHECK(files.user == d->user);
+  REQUIRE(files.files.size() == 1);
+  CHECK(files.files[0].path == "/h/etc/web.conf");
+  REQUIRE(files.adopt.size() == 1);
+  CHECK(files.adopt[0].item == "bb-conf");
+  CHECK_FALSE(files.gone);
+  CHECK(exact.items == std::vector<std::string>{"bb-conf"});
+
+  const auto none = frame<frames::Files>(
+      compiled({.operation = Operation::files, .service = "web", .former = {d, nullptr}}));
+  CHECK(none.service == "web");
+  CHECK(none.user == d->user);
+  CHECK(none.files.empty());
+  CHECK(none.adopt.size() == 1);
+  CHECK(none.gone);
+}
+
+TEST_CASE("compile: sleep and now touch no host") {
   const Compiled sleep = compiled({.operation = Operation::sleep, .every = 3});
   CHECK(sleep.pause == 3);
   const Compiled now = compiled({.operation = Operation::now});

@@ -217,8 +217,8 @@ std::string unescape(std::string_view line) {
 }
 
 std::string encode(const Hello& hello) {
-  std::string header = "HELLO " + std::to_string(protocol_version) + ' ' + word(hello.site, "site") + ' ' +
-                       (hello.store.empty() ? "-" : absolute(hello.store, "store")) + '\n';
+  std::string header = "HELLO " + std::to_string(protocol_version) + " site=" + word(hello.site, "site") +
+                       " store=" + (hello.store.empty() ? "-" : absolute(hello.store, "store")) + '\n';
   if (header.size() > max_header) refuse("a header of more than " + std::to_string(max_header) + " bytes");
   return header;
 }
@@ -474,64 +474,14 @@ class Words {
     if (!at_end_) rest_.remove_prefix(end + 1);
     return found;
   }
-  void end() const {
-    if (!at_end_) bad("with too many words", line_);
-  }
-  [[nodiscard]] bool more() const noexcept { return !at_end_; }
-  /// Of KEY=WORD the word.
-  std::string option(std::string_view key) {
-    const auto text = next();
-    const auto value = text.substr(std::min(text.size(), key.size() + 1));
-    if (!text.starts_with(std::string(key) + '=') || !is_word(value))
-      bad("with a key that means nothing here", line_);
-    return std::string(value);
-  }
-  /// All that is left: a sentence.
-  [[nodiscard]] std::string rest() const { return at_end_ ? std::string() : std::string(rest_); }
-
-  std::uint64_t number() {
-    const auto text = next();
-    std::uint64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc() || end != text.data() + text.size() || text.size() > max_number)
-      bad("with what should be a number", line_);
-    return value;
-  }
-  std::size_t size(std::size_t limit, std::string_view bound) {
-    const auto value = number();
-    if (value > limit)
-      bad("with more than the bound on " + std::string(bound) + ", " + std::to_string(limit), line_);
-    return static_cast<std::size_t>(value);
-  }
   std::string word() {
     const auto text = next();
     if (!is_word(text)) bad("with what should be a word", line_);
     return std::string(text);
   }
-  std::string word_or_none() {
-    const auto text = next();
-    if (text == "-") return {};
-    if (!is_word(text)) bad("with what should be a word", line_);
-    return std::string(text);
-  }
-  std::string text() {
-    const auto text = next();
-    return text == "-" ? std::string() : unescape(text);
-  }
-  std::string digest() {
-    const auto text = next();
-    if (!is_hexadecimal(text, 64)) bad("with what should be a SHA-256", line_);
-    return std::string(text);
-  }
-  std::string digest_or_none() {
-    if (rest_ == "-" || rest_.starts_with("- ")) return next(), std::string();
-    return digest();
-  }
-  template <typename Enum> Enum one_of(std::span<const std::string_view> names) {
-    const auto found = find_name<Enum>(names, next());
-    if (!found) bad("with a word that means nothing here", line_);
-    return *found;
-  }
+  [[nodiscard]] bool at_end() const noexcept { return at_end_; }
+  /// All that is left: a sentence.
+  [[nodiscard]] std::string rest() const { return at_end_ ? std::string() : std::string(rest_); }
   [[nodiscard]] std::string_view line() const noexcept { return line_; }
 
  private:
@@ -540,31 +490,108 @@ class Words {
   bool at_end_ = false;
 };
 
-Done parse_done(Words& words, Cursor& cursor, const Limits& limits) {
+/// The KEY=VALUE words that are left of a header, taken by their keys, each once; end() refuses what was not
+/// taken.
+class Keys {
+ public:
+  explicit Keys(Words words) : line_(words.line()) {
+    while (!words.at_end()) {
+      const auto word = words.next();
+      const auto equals = word.find('=');
+      if (equals == std::string_view::npos) bad("with a word that is no KEY=VALUE", line_);
+      pairs_.emplace_back(word.substr(0, equals), word.substr(equals + 1));
+    }
+  }
+  void end() const {
+    if (!pairs_.empty()) bad("with the key " + excerpt(pairs_[0].first) + ", unknown here or twice", line_);
+  }
+
+  std::string_view take(std::string_view key) {
+    const auto found =
+        std::find_if(pairs_.begin(), pairs_.end(), [&](const auto& pair) { return pair.first == key; });
+    if (found == pairs_.end()) bad("without the key " + std::string(key), line_);
+    const auto value = found->second;
+    pairs_.erase(found);
+    return value;
+  }
+  std::uint64_t number(std::string_view key) {
+    const auto text = take(key);
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || text.size() > max_number)
+      bad("with " + std::string(key) + "=, which should be a number", line_);
+    return value;
+  }
+  std::size_t size(std::string_view key, std::size_t limit, std::string_view bound) {
+    const auto value = number(key);
+    if (value > limit)
+      bad("with more than the bound on " + std::string(bound) + ", " + std::to_string(limit), line_);
+    return static_cast<std::size_t>(value);
+  }
+  std::string word(std::string_view key) {
+    const auto text = take(key);
+    if (!is_word(text)) bad("with " + std::string(key) + "=, which should be a word", line_);
+    return std::string(text);
+  }
+  std::string word_or_none(std::string_view key) { return none(key) ? std::string() : word(key); }
+  std::string text(std::string_view key) {
+    const auto text = take(key);
+    if (text.empty()) bad("with " + std::string(key) + "=, which should not be empty", line_);
+    return text == "-" ? std::string() : unescape(text);
+  }
+  std::string digest(std::string_view key) {
+    const auto text = take(key);
+    if (!is_hexadecimal(text, 64)) bad("with " + std::string(key) + "=, which should be a SHA-256", line_);
+    return std::string(text);
+  }
+  std::string digest_or_none(std::string_view key) { return none(key) ? std::string() : digest(key); }
+  template <typename Enum> Enum one_of(std::string_view key, std::span<const std::string_view> names) {
+    const auto found = find_name<Enum>(names, take(key));
+    if (!found) bad("with " + std::string(key) + "=, a word that means nothing here", line_);
+    return *found;
+  }
+  [[nodiscard]] std::string_view line() const noexcept { return line_; }
+
+ private:
+  /// Takes the key if its value is '-'.
+  bool none(std::string_view key) {
+    const auto found =
+        std::find(pairs_.begin(), pairs_.end(), std::pair<std::string_view, std::string_view>(key, "-"));
+    if (found == pairs_.end()) return false;
+    pairs_.erase(found);
+    return true;
+  }
+
+  std::string_view line_;
+  std::vector<std::pair<std::string_view, std::string_view>> pairs_;
+};
+
+Done parse_done(Keys& keys, Cursor& cursor, const Limits& limits) {
   Done done;
-  done.how = words.one_of<How>(how_names);
-  done.status = static_cast<int>(words.size(255, "a status"));
-  done.output.size = words.number();
-  done.output.sha256 = words.digest_or_none();
-  done.error.size = words.number();
-  done.error.sha256 = words.digest_or_none();
-  const auto out = words.size(limits.preview, "a preview");
-  const auto err = words.size(limits.preview, "a preview");
-  words.end();
+  done.how = keys.one_of<How>("how", how_names);
+  done.status = static_cast<int>(keys.size("status", 255, "a status"));
+  done.output.size = keys.number("osize");
+  done.output.sha256 = keys.digest_or_none("osha");
+  done.error.size = keys.number("esize");
+  done.error.sha256 = keys.digest_or_none("esha");
+  const auto out = keys.size("out", limits.preview, "a preview");
+  const auto err = keys.size("err", limits.preview, "a preview");
+  keys.end();
   if (out > done.output.size || err > done.error.size)
-    bad("with a preview that is more than all", words.line());
+    bad("with a preview that is more than all", keys.line());
   const auto previews = cursor.take(out + err);
   done.output.preview = previews.substr(0, out);
   done.error.preview = previews.substr(out);
   return done;
 }
 
-/// P INDEX WHAT
+/// P index= what=
 FoundPath parse_path(Words words, const Limits& limits) {
   if (words.next() != "P") bad("with what should be a path", words.line());
-  FoundPath found{.index = words.size(limits.paths, "paths"), .service = {}, .site = {}};
-  const auto what = words.next();
-  words.end();
+  Keys keys(words);
+  FoundPath found{.index = keys.size("index", limits.paths, "paths"), .service = {}, .site = {}};
+  const auto what = keys.take("what");
+  keys.end();
   if (const auto plain = find_name<Stands>(stands_names, what)) {
     found.what = *plain;
     return found;
@@ -586,46 +613,50 @@ FoundPath parse_path(Words words, const Limits& limits) {
   return found;
 }
 
-Manifest parse_manifest(Words& words, Cursor& cursor, const Limits& limits) {
+/// E service= life= size=
+Keys entry_keys(std::string_view line) {
+  Words words(line);
+  if (words.next() != "E") bad("with what should be an entry", line);
+  return Keys(words);
+}
+
+Manifest parse_manifest(Keys& keys, Cursor& cursor, const Limits& limits) {
   Manifest manifest;
-  const auto lineage = words.word_or_none();
-  const auto epoch = words.number();
+  const auto lineage = keys.word_or_none("lineage");
+  const auto epoch = keys.number("epoch");
   if (!lineage.empty()) manifest.fence = Fence{lineage, static_cast<std::int64_t>(epoch)};
-  manifest.holder = words.text();
-  manifest.nonce = words.word_or_none();
-  const auto count = words.size(limits.entries, "entries");
-  const auto found = words.size(limits.paths, "paths");
-  if (words.more()) manifest.name = words.option("name");
-  words.end();
+  manifest.holder = keys.text("holder");
+  manifest.nonce = keys.word_or_none("nonce");
+  const auto count = keys.size("entries", limits.entries, "entries");
+  const auto found = keys.size("paths", limits.paths, "paths");
+  manifest.name = keys.word_or_none("name");
+  keys.end();
   // First where the entries are, so that nothing is copied before all of it is there.
-  std::vector<std::pair<Words, std::string_view>> entries;
+  std::vector<std::pair<std::string_view, std::string_view>> entries;
   std::size_t total = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    Words entry(cursor.header());
-    auto skim = entry;
-    if (skim.next() != "E") bad("with what should be an entry", skim.line());
-    (void)skim.word();
-    (void)skim.next();
-    const auto size = skim.size(limits.entry, "an entry");
-    skim.end();
-    if ((total += size) > limits.manifest) bad("with more than the bound on a manifest", skim.line());
-    entries.emplace_back(entry, cursor.take(size));
+    const auto line = cursor.header();
+    const auto size = entry_keys(line).size("size", limits.entry, "an entry");
+    if ((total += size) > limits.manifest) bad("with more than the bound on a manifest", line);
+    entries.emplace_back(line, cursor.take(size));
   }
   std::vector<std::string_view> paths;
   for (std::size_t i = 0; i < found; ++i) paths.push_back(cursor.header());
-  for (auto& [entry, bytes] : entries) {
-    (void)entry.next();
-    auto service = entry.word();
-    const auto life = entry.one_of<Life>(life_names);
+  for (const auto& [line, bytes] : entries) {
+    auto entry = entry_keys(line);
+    (void)entry.take("size");
+    auto service = entry.word("service");
+    const auto life = entry.one_of<Life>("life", life_names);
+    entry.end();
     manifest.entries.push_back({std::move(service), life, std::string(bytes)});
   }
   for (const auto line : paths) manifest.paths.push_back(parse_path(Words(line), limits));
   return manifest;
 }
 
-Missing parse_missing(Words& words, Cursor& cursor, const Limits& limits) {
-  const auto count = words.size(limits.items, "items");
-  words.end();
+Missing parse_missing(Keys& keys, Cursor& cursor, const Limits& limits) {
+  const auto count = keys.size("n", limits.items, "items");
+  keys.end();
   std::vector<std::string_view> lines;
   for (std::size_t i = 0; i < count; ++i) lines.push_back(cursor.header());
   Missing missing;
@@ -637,48 +668,48 @@ Missing parse_missing(Words& words, Cursor& cursor, const Limits& limits) {
   return missing;
 }
 
-Answer parse_answer(std::string_view kind, Words& words, Cursor& cursor, const Limits& limits) {
-  if (kind == "done") return parse_done(words, cursor, limits);
-  if (kind == "read") return parse_manifest(words, cursor, limits);
-  if (kind == "items") return parse_missing(words, cursor, limits);
+Answer parse_answer(std::string_view kind, Keys keys, Cursor& cursor, const Limits& limits) {
+  if (kind == "done") return parse_done(keys, cursor, limits);
+  if (kind == "read") return parse_manifest(keys, cursor, limits);
+  if (kind == "items") return parse_missing(keys, cursor, limits);
   if (kind == "out") {
-    const auto size = words.number();
-    const auto part = words.size(limits.output, "output");
-    words.end();
+    const auto size = keys.number("size");
+    const auto part = keys.size("n", limits.output, "output");
+    keys.end();
     return OutputPart{size, std::string(cursor.take(part))};
   }
   if (kind == "log") {
-    const auto size = words.size(limits.output, "output");
-    words.end();
+    const auto size = keys.size("n", limits.output, "output");
+    keys.end();
     return LogTail{std::string(cursor.take(size))};
   }
   if (kind == "got") {
-    const auto size = words.size(limits.file, "a file");
-    auto sha256 = words.digest();
-    words.end();
+    const auto size = keys.size("size", limits.file, "a file");
+    auto sha256 = keys.digest("sha");
+    keys.end();
     return Got{std::move(sha256), std::string(cursor.take(size))};
   }
   if (kind == "refused") {
-    auto why = words.word();
-    auto detail = words.text();
-    words.end();
+    auto why = keys.word("why");
+    auto detail = keys.text("detail");
+    keys.end();
     return Refused{std::move(why), std::move(detail)};
   }
   if (kind == "error") {
-    auto why = words.text();
-    words.end();
+    auto why = keys.text("why");
+    keys.end();
     return Failed{std::move(why)};
   }
   if (kind == "locked") {
-    auto nonce = words.word();
-    words.end();
+    auto nonce = keys.word("nonce");
+    keys.end();
     return Locked{std::move(nonce)};
   }
-  words.end();
+  keys.end();
   if (kind == "item") return ItemStored{};
   if (kind == "bye") return Farewell{};
   if (const auto state = find_name<TokenState>(state_names, kind)) return *state;
-  bad("with a reply that is none of ours", words.line());
+  bad("with a reply that is none of ours", keys.line());
 }
 
 Reply parse_reply(Cursor& cursor, const Limits& limits) {
@@ -687,21 +718,21 @@ Reply parse_reply(Cursor& cursor, const Limits& limits) {
   if (kind == "R") {
     auto id = words.word();
     const auto answer = words.next();
-    return {std::move(id), parse_answer(answer, words, cursor, limits)};
+    return {std::move(id), parse_answer(answer, Keys(words), cursor, limits)};
   }
   if (kind == "REFUSED") {
     auto why = words.word();
     return {{}, Ended{std::move(why), words.rest()}};
   }
   if (kind == "OK") {
-    if (const auto version = words.number(); version != protocol_version)
-      bad("in version " + std::to_string(version) + " of the protocol", words.line());
-    Greeting greeting{words.word(), words.word(), words.number()};
-    words.end();
+    if (const auto version = words.next(); version != std::to_string(protocol_version))
+      bad("in another version of the protocol", words.line());
+    Keys keys(words);
+    Greeting greeting{keys.word("boot"), keys.word("shell"), keys.number("uid")};
+    keys.end();
     return {{}, std::move(greeting)};
   }
-  words.end();
-  if (kind == "HAVE" || kind == "NEED") return {{}, Bootstrapped{kind == "NEED"}};
+  if ((kind == "HAVE" || kind == "NEED") && words.at_end()) return {{}, Bootstrapped{kind == "NEED"}};
   bad("with what is no reply", words.line());
 }
 

@@ -3,154 +3,8 @@
 // the coordinator sends, and an incremental parser for what the host answers.
 // Threads: everything here is a value or owned by one thread. Nothing here does any I/O.
 //
-// THE PROTOCOL, VERSION 2
-//
-// `sh runner.sh STATE`: frames come on standard input, replies go to standard output, one for each
-// frame, in order. A frame is a header line, then escaped lines, then exactly as many raw bytes as the
-// header says. A header is words with one space between, at most 4096 bytes with its end of line:
-// the operation, an id (comes back in the reply), for some a token, then KEY=VALUE words in any order.
-// A key left out has the default given here; an unknown key is a protocol error.
-//
-//   word      [A-Za-z0-9._-], 1 to 64 of them, not beginning with '-' or '.': ids, tokens, sites,
-//             lineages, services, users, hashes. Names of items have at most 160.
-//   line      any bytes but NUL; '%' is written %25 and LF %0A.
-//   text      any bytes but NUL in a header: as a line, and a space is written %20. Not empty.
-//   '-'       as a value: none.
-//   seconds   up to three decimals: 2, 0.25
-//
-// Per site the host keeps, under STATE/site-SITE: a fence (lineage, epoch, holder), a nonce (lost with
-// the records, so another nonce means that the records were lost), a record for each effect token (e/),
-// the manifest (m/) and the daemons (s/).
-//
-// HELLO 2 SITE STORE              first and once. STORE: text, the directory of items, or '-'.
-//   OK 2 BOOT SHELL UID           creates nothing, locks nothing. SHELL is a word or `unknown`.
-// READ ID paths=0                 the manifest, and what stands at paths that the site wants; needs no lock.
-//     lines: paths "SERVICE PATH".
-//   R ID read LINEAGE|- EPOCH HOLDER|- NONCE|- N P [name=NAME]    HOLDER is text. Never seen us: - 0 - - 0 P
-//     NAME: what the host is called in this site.
-//     then N entries by name: E SERVICE LIVE SIZE, then SIZE bytes, the entry's JSON;
-//     then P lines: P INDEX WHAT, for paths (counted from 0) that are not SERVICE's own already. WHAT: file,
-//     link, directory, other, unreachable (we may not look there), service:SERVICE (of this site, which has
-//     it now), site:SITE:SERVICE (another site's, which has it). Where nothing stands there is no line. LIVE:
-//     alive, dead, unknown, torn (the bytes are what is there, not an entry). Each is read in one piece, but
-//     not all of them at one moment, and LIVE is judged just before.
-//   R ID error WHY                WHY: text.
-// LOCK ID lineage= epoch= seen=0 nonce=- holder=- expect=- others=keep forget=0 name=- was=-
-//   R ID locked NONCE             and the fence stands at LINEAGE EPOCH HOLDER. holder: text.
-//   R ID refused WHY DETAIL       nothing was changed; LOCK may be tried again. DETAIL: text or '-'.
-//     busy       PID: a living runner with this epoch (or somebody for 5 seconds) holds the lock
-//     lineage    LINEAGE:EPOCH:HOLDER that stands: it is not ours and not exactly expect=LINEAGE:EPOCH
-//     epoch      LINEAGE:EPOCH:HOLDER that stands: it is higher
-//     went-back  EPOCH that stands: lower than seen=, so the host was restored from an old image. An
-//                absent fence is taken for a fresh machine where there is no manifest entry either.
-//     nonce      the host's, or `absent`: it is not nonce=
-//     name       the host's in this site: it is neither name= nor was=
-//     state      sentence: the state cannot be read or written
-//     baseline   a command that the host lacks
-//   expect= exactly what stands: a take-over, which may displace a living owner of that lineage.
-//   A runner of ours with a lower epoch is displaced (killed). The effects it began go on with
-//   others=keep; with others=end what was begun under another lineage or epoch and has not ended is ended
-//   before the answer comes, so that it cannot act beside what follows.
-//   A runner that holds the lock may LOCK again.
-//   name=NAME is kept as what the host is called in this site.
-//   forget=RUN, with others=end: the records and outputs of runs before that one go (the second part of a
-//   token says the run), those of effects outside of a run (i.LINEAGE.EPOCH-N) of other epochs, and logs of
-//   daemons that no manifest entry speaks of any more.
-//
-// All below need the lock, except ASK, GET, OUT, LOG, ITEMS and BYE. Without it:
-//   R ID refused unlocked -
-//
-// RUN ID TOKEN limit=60 every=0 user=- cwd=- service=- grace=2 env=0 argv=0 input=none
-//     lines: env NAME=VALUE; argv. input=none | bytes:N | blob:TOKEN; then the N bytes. cwd: text.
-//   Runs a program once. every=SECONDS: again, until it exits 0 or limit is over; the pauses grow from
-//   0.05 s to that, each twice the one before. The output kept is that of the last try. If service= has
-//   a daemon and it died, HOW is died, at once.
-// START ID TOKEN limit=60 user=- cwd=- service= def=- daemon=0 already=0 grace=2
-//       dirs=0 files=0 adopt=0 release=1 env=0 argv=0 check=0
-//     lines: dirs "OWNER|- PATH"; files "MODE OWNER|- ITEM PATH"; adopt, of the same form; env; argv; the
-//     argv of check. OWNER: a user, whose login group the group becomes. PATH: absolute; may hold spaces.
-//   Makes the directories; makes `files` the files of the service, as FILES does; then starts argv.
-//   release=0: what may still run keeps its files: none goes.
-//   daemon=1: detached, logging to the service's log. One that lives already: HOW is already if
-//     already=1 and def= is that one's, else busy. One that does not live for 0.15 s: died.
-//   daemon=0: runs argv to its end. With already=1, when check exits 0 within 10 s, HOW is already
-//     and argv is not run. argv=0: only directories and files.
-// FILES ID TOKEN service= user=- files=0 adopt=0 gone=0
-//     lines: files "MODE OWNER|- ITEM PATH"; adopt, of the same form.
-//   Makes exactly `files` the files of the service: what stood at a path that it did not have is kept, what
-//   stood where it has none any more comes back. adopt: what it may have had before the host kept a record of
-//   its files (see 72-files.sh of the runner). gone=1: the service goes. What somebody changed since we wrote
-//   it is moved to STATE/site-SITE/k, and a line of standard error says so: "kept aside: ...".
-// STOP ID TOKEN limit=60 user=- cwd=- service= daemon=0 gone=0 grace=10 env=0 argv=0 check=0
-//     lines: env; argv; the argv of check.
-//   daemon=1: TERM, after grace KILL, for the daemon, its session and everything it marked.
-//     It does not live: HOW is absent.
-//   daemon=0: runs argv. It failed, and so does check: HOW is absent. It succeeded, gone=1: waits until
-//     check fails; when limit is over first, HOW is lingers.
-// PUT ID TOKEN mode=644 owner=- user=- len=0 sha=
-//     line: path; then len bytes. Replaces the file in one step, and keeps what was there for UNPUT.
-// UNPUT ID TOKEN of=TOKEN user=-
-//     line: path. Puts back what PUT found; what somebody changed since is kept aside, and said. A PUT that
-//     was never done: HOW is absent.
-// ENTRY ID TOKEN service= probe=none limit=10 user=- cwd=- env=0 argv=0 json=0
-//     lines: env; argv; then json bytes: the manifest entry and how to judge that it lives.
-//     probe=none: it does. daemon: the recorded daemon does. run: argv exits 0 within limit.
-//     drop: removes the entry.
-// ASK ID TOKEN wait=0             what became of the token; waits at most that many milliseconds.
-// END ID TOKEN                    kills what runs for it and waits for its record.
-// FORGET ID TOKEN                 removes its record, unless it is under way.
-//   The reply to each of these:
-//   R ID done HOW STATUS OSIZE OSHA|- ESIZE ESHA|- OPREV EPREV
-//     then OPREV bytes of standard output and EPREV of standard error: the first 4096 of each (the
-//     environment's TUTTI_PREVIEW on the host). SHA: the SHA-256 when there is more than that, else '-'.
-//     A token that is done is answered from its record; nothing is done twice.
-//     HOW exit      it ran to its end        timeout   limit was over; STATUS is the last
-//         killed    by END                   already   it was so, START
-//         absent    it was so, STOP, UNPUT   busy      another daemon of the service lives
-//         died      the daemon did; the end of its log is on standard error
-//         lingers   check still exits 0      fenced    another coordinator came first: it never ran
-//         error     our own preparation failed, a sentence is on standard error, STATUS 125
-//         flood     it printed more than is kept, was killed, and only the beginning is left
-//         full      the disk was full: its output is not kept, since it may not be all; STATUS is its own
-//     Success is STATUS 0 of exit, already or absent.
-//   R ID started                  it is under way
-//   R ID orphan                   it runs, but its supervisor was killed: its status will be lost
-//   R ID lost                     it was started, and what became of it is not known
-//   R ID absent                   it was never started (or is forgotten)
-//   R ID error WHY                it could not be recorded, so it was not started. WHY: text.
-//
-// GET ID max= user=-              line: path.   R ID got SIZE SHA, then the bytes | R ID error WHY
-// OUT ID TOKEN stream=out|err offset=0 max=
-//                                 R ID out SIZE N, then N bytes from offset | R ID error WHY
-// LOG ID service= max=            R ID log N, then the last N bytes of the service's log
-// ITEMS ID n=0                    lines: names. R ID items M, then M lines: those that are missing
-// ITEM ID name= mode=444 len=0 sha=
-//     then len bytes. R ID item: it is there, whole | R ID error WHY
-// Where files and directories are concerned, the runner acts as itself only below folders that belong to root
-// or to it and that nobody else may write to; a link there was placed by root, and is followed. From the
-// first folder on that belongs to user= (of START, FILES, PUT, UNPUT, GET), it acts with the rights of that
-// user, and follows no link. Everything else is refused, with a sentence. A link in the place of the file
-// itself is never followed: it is replaced, kept, and put back. BYE ID                          R ID bye, and
-// the runner ends.
-//
-// REFUSED protocol WHAT           instead of a reply: the runner did not understand, and ends.
-// REFUSED baseline WHAT           instead of OK: this is no host that it can work on.
-// REFUSED format SENTENCE         instead of OK: the site's records there are of a format that it does not
-// know.
-//
-// What is kept of what a program prints is not cut silently: it may be the input of another. A stream of more
-// than 4 GiB (TUTTI_MOST_OUTPUT on the host, in bytes; looked at every 5 s) ends the program as flood. A
-// daemon's log is only moved away at START, when it has more than 1 MiB: nobody watches a daemon that is up,
-// so one that prints without end must bound its log itself.
-//
-// Programs and daemons run in their own session, umask 022, default signals, cwd (`/`). Their environment has
-// TUTTI_EFFECT=NONCE/TOKEN/ (a daemon: TUTTI_SERVICE=NONCE/SERVICE/), by which they are found again; HOME,
-// USER, LOGNAME and SHELL of their user, as passwd says; PATH, the usual folders; LANG, as /etc/locale.conf
-// or /etc/default/locale says, else C.UTF-8; then what the frame says. Nothing else: not what the login, sudo
-// or the runner had. user= another one than the runner's needs uid 0 there.
-//
-// Before it, from bootstrap(): HAVE, or NEED (then exactly the runner's bytes are to be sent), or
-// REFUSED bootstrap SENTENCE.
+// lib/doc/protocol.md describes the protocol: frames, replies, their keys and what they mean. The structs
+// below have a field for each key; what a field's name does not say is said there.
 
 #include <cstddef>
 #include <cstdint>
@@ -164,7 +18,7 @@
 
 namespace tutti::frames {
 
-inline constexpr int protocol_version = 2;
+inline constexpr int protocol_version = 3;
 inline constexpr std::size_t max_header = 4096;  ///< bytes of a header line, with its end
 inline constexpr std::size_t max_word = 64;
 inline constexpr std::size_t max_item_name = 160;

@@ -33,8 +33,8 @@ TEST_CASE("frames: lines come back as they were") {
 }
 
 TEST_CASE("frames: a frame is a header, lines and bytes") {
-  CHECK(encode(Hello{.site = "shop", .store = "/my store"}) == "HELLO 2 shop /my%20store\n");
-  CHECK(encode(Hello{.site = "shop"}) == "HELLO 2 shop -\n");
+  CHECK(encode(Hello{.site = "shop", .store = "/my store"}) == "HELLO 3 site=shop store=/my%20store\n");
+  CHECK(encode(Hello{.site = "shop"}) == "HELLO 3 site=shop store=-\n");
   CHECK(encode(Read{.id = "1"}) == "READ 1\n");
   CHECK(encode(Read{.id = "1", .paths = {{"web", "/a b\n"}}}) == "READ 1 paths=1\nweb /a b%0A\n");
   CHECK(encode(Lock{.id = "1", .lineage = "L", .epoch = 3, .holder = "a b", .expect = Fence{"M", 2}}) ==
@@ -74,16 +74,18 @@ TEST_CASE("frames: what cannot be sent is refused before anything is") {
 }
 
 TEST_CASE("frames: replies are found however the bytes are cut") {
-  const std::string bytes = "NEED\nOK 2 boot dash 1000\n"
-                            "R 1 read L 3 anna@desk n-1 2 3 name=h1\nE db alive 3\nR \nE web torn 0\n"
-                            "P 0 link\nP 7 service:db\nP 8 site:other:web\n"
-                            "R 2 done exit 7 2 - 5000 " +
-                            digest + " 2 4\nohrror" +
-                            "R 3 refused lineage L:3:anna%20k\nR 4 started\nR 5 error no%20such\n"
-                            "R 6 got 3 " +
-                            digest +
-                            "\n\n\n\nR 7 items 2\na\nb\nR 8 out 9 2\nxyR 9 log 0\nR 10 item\nR 11 bye\n"
-                            "REFUSED protocol unknown key x\n";
+  const std::string bytes =
+      "NEED\nOK 3 boot=boot shell=dash uid=1000\n"
+      "R 1 read lineage=L epoch=3 holder=anna@desk nonce=n-1 entries=2 paths=3 name=h1\n"
+      "E service=db life=alive size=3\nR \nE size=0 service=web life=torn\n"
+      "P index=0 what=link\nP index=7 what=service:db\nP index=8 what=site:other:web\n"
+      "R 2 done how=exit status=7 osize=2 osha=- esize=5000 esha=" +
+      digest + " out=2 err=4\nohrror" +
+      "R 3 refused why=lineage detail=L:3:anna%20k\nR 4 started\nR 5 error why=no%20such\n"
+      "R 6 got sha=" +
+      digest +
+      " size=3\n\n\n\nR 7 items n=2\na\nb\nR 8 out size=9 n=2\nxyR 9 log n=0\nR 10 item\n"
+      "R 11 bye\nREFUSED protocol unknown key x\n";
   for (const std::size_t piece : {std::size_t{1}, std::size_t{7}, bytes.size()}) {
     const auto replies = parse(bytes, piece);
     REQUIRE(replies.size() == 14);
@@ -116,41 +118,50 @@ TEST_CASE("frames: replies are found however the bytes are cut") {
 }
 
 TEST_CASE("frames: what a host must not answer is an error that says so") {
-  const std::string cases[] = {"hello\n",
-                               "OK 3 boot dash 0\n",
-                               "R 1\n",
-                               "R 1 sings\n",
-                               "R  1 bye\n",
-                               "R 1 bye now\n",
-                               "R ../1 bye\n",
-                               "R 1 done exit 256 0 - 0 - 0 0\n",
-                               "R 1 done won 0 0 - 0 - 0 0\n",
-                               "R 1 done exit 0 0 - 0 - 1 0\n",
-                               "R 1 done exit 0 0 - 0 - 0\n",
-                               "R 1 done exit -1 0 - 0 - 0 0\n",
-                               "R 1 got 1 nothash\n",
-                               "R 1 done exit 0 99999999 - 0 - 99999999 0\n",
-                               "R 1 got 99999999999999999999 " + digest + "\n",
-                               "R 1 read L 3 - - 1 0\nX web alive 0\n",
-                               "R 1 read L 3 - - 1 0\nE web well 0\n",
-                               "R 1 read L 3 - - 99999999 0\n",
-                               "R 1 read L 3 - - 0 99999999\n",
-                               "R 1 read - 0 - - 0 1\nP 0 sings\n",
-                               "R 1 read - 0 - - 0 1\nP 0 service:\n",
-                               "R 1 read - 0 - - 0 1\nP 0 site:web\n",
-                               "R 1 read L 3 - - 0 0 nam=h1\n",
-                               "R 1 read L 3 - - 0 0 name=a/b\n",
-                               "R 1 read L 3 - - 0 0 name\n",
-                               "R 1 items 1\n../x\n",
-                               "R 1 error 100%\n",
-                               std::string(5000, 'x')};
+  const std::string done = "R 1 done how=exit status=0 osize=0 osha=- esize=0 esha=- out=0";
+  REQUIRE(parse(done + " err=0\n", 3).size() == 1);
+  const std::string read = "R 1 read lineage=L epoch=3 holder=- nonce=-";
+  const std::string cases[] = {
+      "hello\n",
+      "OK 4 boot=boot shell=dash uid=0\n",
+      "OK 3 boot=boot uid=0\n",
+      "HAVE more\n",
+      "R 1\n",
+      "R 1 sings\n",
+      "R  1 bye\n",
+      "R 1 bye now\n",
+      "R 1 bye now=1\n",
+      "R ../1 bye\n",
+      done + "\n",
+      done + " 0\n",
+      done + " err=0 err=0\n",
+      done + " err=0 more=0\n",
+      done + " err=0 how=exit\n",
+      done + " err=1\n",
+      "R 1 done how=exit status=256 osize=0 osha=- esize=0 esha=- out=0 err=0\n",
+      "R 1 done how=won status=0 osize=0 osha=- esize=0 esha=- out=0 err=0\n",
+      "R 1 done how=exit status=-1 osize=0 osha=- esize=0 esha=- out=0 err=0\n",
+      "R 1 done how=exit status= osize=0 osha=- esize=0 esha=- out=0 err=0\n",
+      "R 1 done how=exit status=0 osize=99999999 osha=- esize=0 esha=- out=99999999 err=0\n",
+      "R 1 got size=1 sha=nothash\n",
+      "R 1 got size=99999999999999999999 sha=" + digest + "\n",
+      read + " entries=1 paths=0 name=-\nX service=web life=alive size=0\n",
+      read + " entries=1 paths=0 name=-\nE service=web life=well size=0\n",
+      read + " entries=1 paths=0 name=-\nE service=web life=dead size=0 more=0\n",
+      read + " entries=99999999 paths=0 name=-\n",
+      read + " entries=0 paths=1 name=-\nP index=0 what=service:../x\n",
+      read + " entries=0 paths=1 name=-\nP what=file\n",
+      "R 1 items n=1\n../x\n",
+      "R 1 error why=100%\n",
+      "R 1 error why=\n",
+      std::string(5000, 'x')};
   for (const auto& bytes : cases) {
     CAPTURE(bytes.substr(0, 80));
     CHECK_THROWS_AS((void)parse(bytes, 3), ProtocolError);
   }
   Limits small;
   small.file = 10;
-  CHECK_THROWS_AS((void)parse("R 1 got 11 " + digest + "\n", 100, small), ProtocolError);
+  CHECK_THROWS_AS((void)parse("R 1 got size=11 sha=" + digest + "\n", 100, small), ProtocolError);
   try {
     (void)parse("R 1 \x1b[2J\n", 100);
     FAIL("no error");

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Tutti's runner: performs effects on this host, for a coordinator. Usage: sh runner.sh STATE
 #
-# Frames come on standard input, replies go to standard output. The protocol is documented in the head
-# of frames.hpp. It needs Linux (/proc), a POSIX shell, coreutils or busybox, `setsid` and `flock`.
+# Frames come on standard input, replies go to standard output; lib/doc/protocol.md says which.
+# It needs Linux (/proc), a POSIX shell, coreutils or busybox, `setsid` and `flock`.
 #
 # Files, under STATE/site-SITE. A record is one line that ends in " ."; without that it is torn: absent.
 #   lock              held (flock) by the runner, and by a supervisor until its STARTED is durable
@@ -29,6 +29,23 @@
 # How it is written: no external command where a builtin does (a fork costs half a millisecond). Text
 # from outside is only ever data: "$quoted", never evaluated. Globbing is off. Functions return through
 # the variable named in their comment. k_KEY is the frame's KEY=.
+#
+# Who writes which variable. Each is global to its process: what a subshell ( ... ) writes stays in there.
+#   00 main, hello    state site store uid boot format preview most program_path newline: once, for good
+#   00 dispatch       operation id token t unrecorded k_KEY: of the frame. end_others, before it is one of a
+#                     token, goes through all token and t
+#   00 dispatch       input how status trouble, then what performs the effect; outcome makes its record of them
+#   30 op_lock        held entered lineage epoch nonce own_pid own_start; fence_*: of the last LOCK
+#   50 ready          cwd run_as, and known_* own_name: of the user asked for last. 70 changes run_as (be)
+#   50, 60, 72        out err: where the program that runs prints. limit grace every: of the frame
+#   70 locate, at_*   place actor edge: which path this is about, with whose rights, from which folder on
+#   80, 90            name temporary entry new: of the item or the entry that is being written
+# Results, written anew by each call, to be copied before the next:
+#   value             of most functions of 10      record      record_of, entry_head
+#   stat whose pid start      stat_of, me          found       look
+#   now               now                          candidates  candidates
+#   detail why        of what failed               verdicts    judge_all
+# All others are of the function that writes them, and of what it calls.
 
 main() {
   state=$1
@@ -43,7 +60,8 @@ main() {
   number "$preview" || preview=4096
   most=${TUTTI_MOST_OUTPUT:-4294967296}
   number "$most" || most=4294967296
-  format=1 held='' entered='' known_user='' own_name='' wrap='' lineage='' epoch='' nonce='' try=0 run_as='' user_uid=''
+  format=1 held='' entered='' lineage='' epoch='' nonce=''
+  known_user='' own_name='' run_as='' user_uid='' wrap='' try=0
   seen=$newline
   exec 8>&1 >/dev/null                  # replies, and nothing else, go to descriptor 8
   trap ':' HUP PIPE                     # not '': children must get the default back
@@ -62,9 +80,12 @@ main() {
 hello() {
   IFS= read -r header || exit 0
   set -- $header
-  [ "$1 $2" = 'HELLO 2' ] && [ $# -eq 4 ] && word "$3" || die protocol hello
-  site=$3
-  undo "$4"
+  [ "$1 $2" = 'HELLO 3' ] || die protocol hello
+  shift 2
+  keys 'site= store=-' "$@"
+  word "$k_site" || die protocol site
+  site=$k_site
+  undo "$k_store"
   store=$value
   case $store in /* | -) ;; *) die protocol store ;; esac
   known_format
@@ -72,7 +93,7 @@ hello() {
   while read -r line; do
     case $line in Uid:*) uid=${line#Uid:?} uid=${uid%%[!0-9]*}; break ;; esac
   done </proc/self/status
-  say "OK 2 $boot $value $uid"
+  say "OK 3 boot=$boot shell=$value uid=$uid"
 }
 
 shell_name() {                          # what runs us -> $value

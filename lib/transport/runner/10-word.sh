@@ -3,7 +3,7 @@
 
 say() { printf '%s\n' "$*" >&8 || exit 1; }     # a reply that nobody reads ends the runner
 die() { say "REFUSED $1 $2"; exit 3; }
-fail() { text "$1"; say "R $id error $value"; }
+fail() { text "$1"; say "R $id error why=$value"; }
 
 word() { name "$1" && [ ${#1} -le 64 ]; }
 name() {

@@ -26,10 +26,10 @@ op_lock() {
   if lock; then
     held=1 lineage=$k_lineage epoch=$k_epoch
     [ $k_others = keep ] || { end_others; forget_runs; }
-    say "R $id locked $nonce"
+    say "R $id locked nonce=$nonce"
   else
     [ -n "$held" ] || exec 9>&-
-    say "R $id refused $why $detail"
+    say "R $id refused why=$why detail=$detail"
   fi
 }
 
@@ -203,5 +203,5 @@ keep_name() {
 
 unlocked() {                            # says so when it is
   [ -z "$held" ] || return 1
-  say "R $id refused unlocked -"
+  say "R $id refused why=unlocked detail=-"
 }

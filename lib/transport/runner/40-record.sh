@@ -23,7 +23,7 @@ reply() {
   out=$3 err=$5
   [ "$out" -le "$preview" ] || out=$preview
   [ "$err" -le "$preview" ] || err=$preview
-  say "R $id done $record $out $err"
+  say "R $id done how=$1 status=$2 osize=$3 osha=$4 esize=$5 esha=$6 out=$out err=$err"
   if [ "$out" -eq "$3" ] && [ "$err" -eq "$5" ]; then
     [ $((out + err)) -eq 0 ] || cat "$t.o" "$t.e" >&8 || exit 1
   else

@@ -168,7 +168,7 @@ send_copy() {                           # of $place, on descriptor 3
   else
     size=$value
     sha_of /proc/self/fd/3
-    say "R $id got $size $value"
+    say "R $id got size=$size sha=$value"
     [ "$size" -eq 0 ] || cat /proc/self/fd/3 >&8 || exit 1
   fi
 }
@@ -197,14 +197,14 @@ op_out() {
       size=$value n=$((value - k_offset))
       [ $n -gt 0 ] || n=0
       [ $n -le "$k_max" ] || n=$k_max
-      say "R $id out $size $n"
+      say "R $id out size=$size n=$n"
       send "$k_offset" $n
     } 3<"$file"
   else
     look
     case $found in
       absent) fail "there is no effect $token" ;;
-      *) say "R $id out 0 0" ;;
+      *) say "R $id out size=0 n=0" ;;
     esac
   fi
 }
@@ -216,11 +216,11 @@ op_log() {
     { size_of /proc/self/fd/3
       size=$value n=$value
       [ "$n" -le "$k_max" ] || n=$k_max
-      say "R $id log $n"
+      say "R $id log n=$n"
       send $((size - n)) "$n"
     } 3<"s/$k_service.log"
   else
-    say "R $id log 0"
+    say "R $id log n=0"
   fi
 }
 

@@ -13,7 +13,7 @@ missing_items() {
     name "$item" || die protocol item
     [ -e "$store/$item" ] || { missing=$missing$item$newline n=$((n + 1)); }
   done
-  say "R $id items $n"
+  say "R $id items n=$n"
   [ $n -eq 0 ] || printf %s "$missing" >&8 || exit 1
 }
 

@@ -61,33 +61,34 @@ read_lines() {
   set -- $places
   places_count=$#
   if [ -z "$entered" ]; then
-    say "R $id read - 0 - - 0 $places_count"
+    say "R $id read lineage=- epoch=0 holder=- nonce=- entries=0 paths=$places_count name=-"
     send_places
     return
   fi
-  fence='- 0 -'
+  fence='lineage=- epoch=0 holder=-'
   if [ -e fence ]; then
     record_of fence || { fail "the fence is torn: $state/site-$site/fence"; return; }
-    fence=$record
+    set -- $record
+    fence="lineage=$1 epoch=$2 holder=$3"
   fi
   nonce_here=-
   record_of nonce && nonce_here=$record
-  name_here=
-  record_of name && name_here=" name=$record"
+  name_here=-
+  record_of name && name_here=$record
   set +f
   set -- m/*
   set -f
   [ -e "$1" ] || set --
   judge_all "$@"
-  say "R $id read $fence $nonce_here $# $places_count$name_here"
+  say "R $id read $fence nonce=$nonce_here entries=$# paths=$places_count name=$name_here"
   for file; do
-    send_entry "${file#m/}" 3<"$file" || say "E ${file#m/} torn 0"    # it went away, or is not for us to read
+    send_entry "${file#m/}" 3<"$file" || say "E service=${file#m/} life=torn size=0"    # it went away, or is not for us to read
   done
   send_places
 }
 
 send_places() {
-  for place in $places; do say "P ${place%%=*} ${place#*=}"; done
+  for place in $places; do say "P index=${place%%=*} what=${place#*=}"; done
 }
 
 # judge_all FILE...: which of these live -> $verdicts: " SERVICE:LIVE ..." Programs run at the same time, as
@@ -160,7 +161,7 @@ send_entry() {                          # SERVICE, on descriptor 3
     live=${live%% *}
     case $live in alive | dead | unknown) ;; *) live=unknown ;; esac
   fi
-  say "E $1 $live $k_json"
+  say "E service=$1 life=$live size=$k_json"
   if [ -n "$body" ]; then
     printf %s "$body" >&8 || exit 1
   else

@@ -54,7 +54,6 @@ void Executor::Impl::dispatch(TaskId id, std::unique_ptr<Request> request) {
   task.undone_by = 0;
   if (task.kind == Task::Kind::body && task.body == TaskKind::transition) {
     if (auto undo = undo_of(*request)) {
-      undo->untried = one == Runs::fresh && !same_running(task.step);
       task.undone_by = register_undo(id, std::move(undo));
       if (Request& registered = *running.undos.back().request;
           registered.operation == Operation::restore_file)

@@ -15,13 +15,13 @@ bool Executor::Impl::hold(StepId id) {
     return false;
   running.made_room = true;
   // Its files make room too: a folder may be read whole. Who is started again gets them again.
-  auto sweep = entries.sweep(id, Outcome::upgraded);
-  if (!sweep) {
+  auto files = entries.files(id, Outcome::upgraded, running.files);
+  if (!files) {
     open_room(id);
     return true;
   }
   Task task{.step = id, .kind = Task::Kind::room, .path = "r"};
-  task.own.emplace_back([one = std::move(*sweep)]() mutable { return std::move(one); });
+  task.own.emplace_back([one = std::move(*files)]() mutable { return std::move(one); });
   next_own(spawn(std::move(task)));
   return true;
 }

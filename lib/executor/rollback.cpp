@@ -120,6 +120,15 @@ void Executor::Impl::verify(StepId id) {
         fmt::format("; after rolling back, {} runs instead of {}", fresh->title(), old->title());
     return finish(id, Outcome::roll_back_failed);
   }
+  // What nothing can tell about must be known to run: it was alive, or was started, and not stopped since.
+  if (old && !old->one_shot && !old->is_daemon() && !old->has_hook("alive") && !old->has_hook("validate") &&
+      at(id).runs != Runs::former && !(at(id).runs == Runs::fresh && same_running(id))) {
+    at(id).message +=
+        fmt::format("; after rolling back, nobody knows whether {} runs: it was not started again, "
+                    "and has neither alive? nor validate",
+                    old->title());
+    return finish(id, Outcome::roll_back_failed);
+  }
   Task task{.step = id, .kind = Task::Kind::verify, .path = "v"};
   const auto ask_alive = [&](const DefinitionPtr& service) {
     task.own.emplace_back(

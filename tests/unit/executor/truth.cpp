@@ -216,3 +216,21 @@ TEST_CASE("truth: Ctrl-C during the last effect there is leaves an upgrade: nobo
   CHECK(report.exit_status() == 0);
   CHECK(world.plan(web_at("2")).empty());
 }
+
+TEST_CASE("truth: of what nothing can tell, only a start is believed after a rollback") {
+  const auto mute = [](const std::string& version) {
+    Site made = plain_at(version, false);
+    made.host_classes[0].services[0].validate = {};
+    return made;
+  };
+  World world;
+  (void)world.deploy(mute("1"));
+  world.transport.faults = {{"h1: start web 2", fails("no")}, {"h1: start web 1", fails("no")}};
+  CHECK(outcomes(world.deploy(mute("2"))) == Lines{"web@h1 roll-back-failed"});
+  // It does not run now, and this transition does not start it again.
+  const Report report = world.execute(world.plan(mute("2")), {}, only_start);
+  CHECK(outcomes(report) == Lines{"web@h1 roll-back-failed"});
+  CHECK(has(step_of(report, "web", "h1").message, "nobody knows whether web 1 runs"));
+  world.transport.faults = {{"h1: start web 2", fails("no")}};
+  CHECK(outcomes(world.deploy(mute("2"))) == Lines{"web@h1 rolled-back"});
+}

@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -192,7 +193,9 @@ TEST_CASE("attacks: a folder that is swapped for a link at any moment leads nowh
   const pid_t swapper = fork();
   REQUIRE(swapper >= 0);
   if (swapper == 0) {
+    std::signal(SIGTERM, SIG_DFL);
     if (setgid(nobody) != 0 || setuid(nobody) != 0) _exit(1);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);  // not longer than the test, whatever ends that
     for (;;) {
       (void)!rename(sub.c_str(), aside.c_str());
       (void)!symlink(secret.c_str(), sub.c_str());

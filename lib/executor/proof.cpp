@@ -41,6 +41,8 @@ void Executor::Impl::observe(const Task& task, const Request& request, const Res
   if (request.host != here.host) return;
   const bool is_program = request.operation == Operation::run || request.operation == Operation::wait_until;
   if (is_program && task.kind != Task::Kind::verify && result.succeeded) running.ran = true;
+  // Whatever came after the start or the validation took its time: what was seen then is asked once more.
+  if (request.operation != Operation::validate) running.proven = false;
   if (!request.definition || request.definition->service != here.service) return;
   const Runs one = which(task.step, request.definition);
   switch (request.operation) {

@@ -87,7 +87,7 @@
 (test-command "history before there is any" 0 "nothing was deployed" "" "history" site)
 (test-command "plan" 0 "web@w1" "" "plan" site)
 (test-command "plan --detailed-exitcode" 2 "web@w1" "" "plan" "--detailed-exitcode" site)
-(test-command "plan --json" 0 "\"format_version\": 1" "" "plan" "--json" site)
+(test-command "plan --json" 0 "\"format_version\":1" "" "plan" "--json" site)
 (test-command "deploy without a terminal and --yes" 1 "web@w1" "give --yes to act without asking" "deploy" site)
 (test-command "a dry run tells the effects" 0 "web@w2  install 1\n  start web 1\n  validate web 1\n" ""
   "deploy" "--dry-run" site)
@@ -132,7 +132,7 @@
 (test-command "which may be taken over" 0 "displaces: w1 is held by lineage" ""
               "deploy" "--yes" "--take-over" "--state" (string-append folder "/other.db") (program "4"))
 
-(write-file "hosts.json" "{\"format_version\": 1, \"hosts\": [{\"name\": \"x1\", \"class\": \"front\"}]}")
+(write-file "hosts.json" "{\"format_version\":1, \"hosts\": [{\"name\": \"x1\", \"class\": \"front\"}]}")
 (test-command "--inventory takes the place of the site's own" 0 "1 host, 1 instance" ""
               "check" "--inventory" (string-append folder "/hosts.json") site)
 (test-command "an inventory that is not there" 1 "" "there is no inventory" "check" "--inventory" "no.json" site)

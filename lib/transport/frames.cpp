@@ -383,7 +383,7 @@ std::string bootstrap(std::string_view state_dir, std::string_view runner_sha256
       "for c in dd sha256sum sync mv rm mkdir chmod; do "
       "command -v $c >/dev/null || no \"the host lacks $c\"; done; "
       "if test -e \"$s\"; then set -- $(LC_ALL=C ls -ldn \"$s/.\"); test -O \"$s/.\" || "
-      "no \"$s is not ours, but belongs to user $3\"; case $1 in d????"
+      "no \"$s belongs to user $3, and not to us\"; case $1 in d????"
       "-??"
       "-*) ;; "
       "*) no \"others may write to $s (chmod go-w it)\" ;; esac; fi; "

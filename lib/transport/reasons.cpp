@@ -121,11 +121,14 @@ std::string why_unreachable(const Host& host, const Platform& platform, std::str
 std::string why_unreachable(const Host& host, const frames::Ended& ended) {
   const bool sentence = ended.why == "bootstrap" || ended.why == "format";
   std::string help;
+  const bool is_root = ended.detail.ends_with("as user root");
+  if (ended.why == "bootstrap" && ended.detail.find(", and not to us") != std::string::npos)
+    help = host.become.empty() && !is_root ? "; log in as root, or set the host's `become` to sudo or doas"
+                                           : "; whose is it? Give it to root with chown, or remove it";
   if (ended.why == "bootstrap" && (ended.detail.find("cannot make") != std::string::npos ||
                                    ended.detail.find("cannot write") != std::string::npos))
-    help = host.become.empty() && !ended.detail.ends_with("as user root")
-               ? "; log in as root, or set the host's `become` to sudo or doas"
-               : "; is the disk full, or mounted read-only?";
+    help = host.become.empty() && !is_root ? "; log in as root, or set the host's `become` to sudo or doas"
+                                           : "; is the disk full, or mounted read-only?";
   return fmt::format("{}: {}{}{}", whereabouts(host), sentence ? "" : ended.why + ": ", escaped(ended.detail),
                      help);
 }

@@ -373,8 +373,8 @@ links_below() {                         # PATH: is there a link on the way to it
 }
 
 stands_at() {                           # PATH -> $found_there, without a fork
-  if [ -L "$1" ]; then found_there=link
-  elif [ -f "$1" ]; then found_there=file
+  if [ -L "$1" ]; then found_there='link'
+  elif [ -f "$1" ]; then found_there='file'
   elif [ -d "$1" ]; then found_there=directory
   elif [ -e "$1" ]; then found_there=other
   else

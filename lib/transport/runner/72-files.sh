@@ -74,7 +74,7 @@ set_files_locked() {
 # ------------------------------------------------------------------ the record
 
 load_claims() {                         # -> $claims, each with a newline before and after it; $recorded
-  claims=$newline recorded=' ' claims_there=
+  claims=$newline recorded=' '
   [ -e files ] || return 0
   loaded=$(cat files)
   claims_head=${loaded%%"$newline"*}
@@ -84,7 +84,6 @@ load_claims() {                         # -> $claims, each with a newline before
   esac
   recorded=${claims_head#tutti-files 1} recorded=${recorded%.}
   case $loaded in *"$newline"*) claims=$newline${loaded#*"$newline"}$newline ;; esac
-  claims_there=1
 }
 
 write_claims() {

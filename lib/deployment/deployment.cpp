@@ -271,6 +271,7 @@ Report Deployment::finish() {
   const std::vector<HostReading> readings = d.executor->readings();
   d.executor.reset();
   if (d.options.dry_run) {
+    report.dry_run = true;
     d.plan.reset();
     d.dry.reset();
     return report;

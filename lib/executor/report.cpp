@@ -129,11 +129,17 @@ int Report::exit_status() const noexcept {
 
 std::string Report::sums() const {
   std::map<Outcome, int> counts;
-  for (const StepReport& step : steps) ++counts[step.outcome];
+  int removed = 0;  // of the upgraded: what went, as people call it
+  for (const StepReport& step : steps)
+    ++(step.action == Action::remove && step.outcome == Outcome::upgraded ? removed : counts[step.outcome]);
   std::string text;
-  for (const Outcome outcome : in_order)
-    if (const auto one = counts.find(outcome); one != counts.end())
-      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", one->second, to_string(outcome));
+  const auto add = [&](int count, const char* what) {
+    if (count > 0) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", count, what);
+  };
+  for (const Outcome outcome : in_order) {
+    add(counts[outcome], to_string(outcome));
+    if (outcome == Outcome::upgraded) add(removed, "removed");
+  }
   return text;
 }
 
@@ -169,6 +175,7 @@ std::string Report::to_text() const {
   if (!not_recorded.empty())
     text += fmt::format("the run stays open, its end could not be recorded: {}\n", escaped(not_recorded));
   if (steps.empty()) return text + fmt::format("{}: nothing to do\n", site);
+  if (dry_run) return text + fmt::format("{}: a dry run, nothing was done; it would be: {}\n", site, sums());
   text += fmt::format("{}: run {}: {}\n", site, run, sums());
   if (std::any_of(steps.begin(), steps.end(),
                   [](const StepReport& step) { return step.outcome == Outcome::unknown; }))
@@ -187,6 +194,7 @@ std::string Report::to_json() const {
             {"unreachable", unreachable},
             {"halted", to_utf8(halted)},
             {"interrupted", interrupted},
+            {"dry_run", dry_run},
             {"frames", frames}};
   json["steps"] = Json::array();
   for (const StepReport& step : steps) {

@@ -45,6 +45,7 @@ struct TUTTI_EXPORT Report {
   std::vector<std::string> unreachable = {};  ///< hosts that did not answer
   std::string halted = {};                    ///< why the run stopped admitting hosts, if it did
   bool interrupted = false;
+  bool dry_run = false;           ///< nothing was done: every effect was taken to succeed
   std::string not_recorded = {};  ///< why the end of the run could not be written down, if so
   std::uint64_t frames = 0;       ///< request frames sent after the handshakes
 

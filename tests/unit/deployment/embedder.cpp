@@ -210,3 +210,13 @@ TEST_CASE("embedder: commands that are named first, and calls of command(), are 
   Deployment deployment(site, here.state());
   CHECK(outcomes(deployment.execute(deployment.plan()))[0] == "web@h1 upgraded");
 }
+
+TEST_CASE("embedder: the report of a dry run says that it was one") {
+  const Here here;
+  Deployment deployment(here.site("1"), here.state());
+  const Report report = deployment.execute(deployment.plan(), {}, {.dry_run = true});
+  CHECK(report.dry_run);
+  CHECK(has(report.to_text(), "a dry run, nothing was done; it would be: 2 upgraded"));
+  CHECK(has(report.to_json(), "\"dry_run\": true"));
+  CHECK(deployment.state().history().empty());
+}

@@ -35,7 +35,9 @@ TEST_CASE("room: what was removed leaves the manifest once what came in its plac
   world.transport.on_answer = [&](const std::string& what) {
     if (what == "h1: start app 1") is_changing = entry(world, "web").state == ManifestEntry::State::changing;
   };
-  CHECK(outcomes(world.execute(world.plan(after()))) == Lines{"web@h1 upgraded", "app@h1 upgraded"});
+  const Report report = world.execute(world.plan(after()));
+  CHECK(outcomes(report) == Lines{"web@h1 upgraded", "app@h1 upgraded"});
+  CHECK(report.sums() == "1 upgraded, 1 removed");
   CHECK(is_changing);
   CHECK(world.transport.machines["h1"].running == Running{{"app", "1"}});
   CHECK(world.transport.machines["h1"].manifest.size() == 1);

@@ -242,7 +242,8 @@ Executor& Deployment::begin(const Plan& plan, const ExecuteOptions& options) {
     d.refuse_if_moved(plan);
     d.rename(plan);
     const std::int64_t epoch = d.state.next_epoch();
-    d.run = d.state.begin_run(plan.to_json(), source_hash(plan.source), summary(plan), plan.generation);
+    d.run =
+        d.state.begin_run(plan.to_json(), source_hash(plan.source), summary(plan), plan.generation, epoch);
     const int first_kept = d.state.first_kept(options.keep);
     for (const Host& host : plan.fleet.hosts) {
       Authority authority = d.authority(host, plan.readings.at(host.name), epoch);

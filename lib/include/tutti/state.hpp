@@ -11,33 +11,10 @@
 #include <string>
 #include <vector>
 
+#include <tutti/journal.hpp>
 #include <tutti/transport.hpp>
 
 namespace tutti {
-
-/// One line of the journal. Paths are those of tasks: `b` begin, `t` transition, `cN` compensation N,
-/// `p` proof of life, `v` verification, `r` what makes room, `e` end, and `PATH.SEQ.K` branch K of the fork
-/// at effect SEQ of PATH.
-struct Record {
-  enum class Type : std::uint8_t { intent = 1, outcome, registered, forked, checkpoint, phase, ended };
-  Type type;
-  std::uint32_t step;
-  std::string path = {};
-  std::uint32_t sequence = 0;
-  std::string hash = {};    ///< intent: of the request
-  std::int64_t number = 0;  ///< outcome: exit status; registered: serial; phase, ended: which
-  std::string text = {};    ///< intent: described; outcome: as JSON; ended: message
-  std::string host = {};    ///< intent: where it acts, when that is not the step's host
-  double time = 0;          ///< when it was written: the journal's, in seconds since the epoch
-};
-
-/// INTENT is durable before the first byte of an effect leaves: `commit` before sending.
-class TUTTI_EXPORT Journal {
- public:
-  virtual ~Journal() = default;
-  virtual void append(const Record&) = 0;
-  virtual void commit() = 0;
-};
 
 struct Generation {
   int number = 0;
@@ -47,12 +24,14 @@ struct Generation {
   std::string status = {};   ///< running, complete, incomplete, abandoned
   std::string summary = {};  ///< "db 1→2, web 1→2", and what came of it when it is not complete
   std::string source_hash = {};
+  std::int64_t epoch = 0;  ///< of the run; 0: of a Tutti that did not keep it
 };
 
 class TUTTI_EXPORT State {
  public:
-  /// Opens or creates the file (mode 0600, its folder 0700). One that we have no right to write is only
-  /// read, or taken for empty when it can't even be read: see `why_read_only`. Throws Error(system).
+  /// Opens or creates the file (mode 0600, its folder 0700), and brings one of an older Tutti up to date. One
+  /// that we have no right to write, or that an older Tutti deploys with now, is only read, or taken for
+  /// empty when it can't even be read: see `why_read_only`. Throws Error(system).
   explicit State(std::filesystem::path file);
   ~State();
   /// Closes the database: nothing else may be called any more.
@@ -78,9 +57,10 @@ class TUTTI_EXPORT State {
   /// Who holds it, of other processes: "root@here (process 7, deploying shop)". Empty: nobody.
   [[nodiscard]] std::string holder() const;
 
-  /// Begins a run; its number, one more than `seen_generation` and any here, is its generation's too.
+  /// Begins a run under that epoch; its number, one more than `seen_generation` and any here, is its
+  /// generation's too.
   [[nodiscard]] int begin_run(const std::string& plan_json, const std::string& source_hash,
-                              const std::string& summary, int seen_generation);
+                              const std::string& summary, int seen_generation, std::int64_t epoch);
   [[nodiscard]] std::unique_ptr<Journal> journal(int run);
   /// `result` is put after its summary in the history.
   void end_run(int run, const std::string& status, const std::string& result, const std::string& report_json);
@@ -91,9 +71,10 @@ class TUTTI_EXPORT State {
   void abandon(int run);
   [[nodiscard]] std::vector<Generation> history() const;  ///< newest first
 
-  /// What the journal has of a run, in order, and its plan as JSON. Throws Error when there is no such
-  /// run, or it was forgotten.
+  /// What the journal has of a run: what was appended, in order. None: there is no such run, it did nothing,
+  /// or it was forgotten. Throws Error(system) for a record that can't be read.
   [[nodiscard]] std::vector<Record> records(int run) const;
+  /// The plan of a run as JSON. Throws Error when there is no such run, or it was forgotten.
   [[nodiscard]] std::string plan_of(int run) const;
   /// The first run that is kept whole when the last `keep` are, and all from the last complete one on, at
   /// most ten times as many. 0 when there are no more than that: what others did on the hosts is kept then,
@@ -110,6 +91,7 @@ class TUTTI_EXPORT State {
 
  private:
   struct Impl;
+  void open_to_write();
   std::unique_ptr<Impl> impl_;
 };
 

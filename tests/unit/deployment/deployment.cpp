@@ -294,7 +294,7 @@ TEST_CASE("deployment: status says what runs where, and which run was not finish
   CHECK(deploy(here.site("1"), here.state()).exit_status() == 0);
   Deployment deployment(here.site("1"), here.state());
   CHECK(has(deployment.status().to_text(), "front  h1    page     1        deployed"));
-  (void)deployment.state().begin_run(R"({"steps": []})", "", "", 0);
+  (void)deployment.state().begin_run(R"({"steps": []})", "", "", 0, 1);
   CHECK(has(deployment.status().to_text(), "run 2 of "));
 }
 

@@ -6,12 +6,16 @@
 
 #include <fmt/format.h>
 
+#include "deployment/generation.hpp"
 #include "deployment/names.hpp"
 #include "support/text.hpp"
 #include <tutti/error.hpp>
 
 namespace tutti {
 namespace {
+
+/// So many generations keep their definitions for each run that is kept whole.
+constexpr std::int64_t generations_for_each_run = 10;
 
 /// "db 1→2, web 1→2": what a run is to do, for the history.
 std::string summary(const Plan& plan) {
@@ -281,6 +285,8 @@ Report Deployment::finish() {
     d.journal->commit();
     d.journal.reset();
     for (const HostReading& reading : readings) d.state.remember(reading);
+    d.state.keep_generation(d.run, instances_after(*d.plan, readings, d.state.last_known(), report),
+                            d.plan->source);
     bool is_open = false;
     for (const StepReport& step : report.steps)
       is_open = is_open || step.outcome == Outcome::unknown || step.outcome == Outcome::none;
@@ -293,6 +299,7 @@ Report Deployment::finish() {
   }
   try {
     d.state.forget_before(d.state.first_kept(d.options.keep));
+    d.state.forget_generations(generations_for_each_run * std::max(d.options.keep, 1));
   } catch (const Error&) {  // that is for the next run, then
   }
   d.journal.reset();

@@ -22,4 +22,7 @@ struct State::Impl {
   [[nodiscard]] std::filesystem::path lock_file() const { return file.string() + ".lock"; }
 };
 
+/// Throws Error(misuse) that says which run is the last.
+[[noreturn]] void refuse_unknown_run(const State& state, int run);
+
 }  // namespace tutti

@@ -317,14 +317,16 @@ std::vector<Record> State::records(int run) const {
   return all;
 }
 
+void refuse_unknown_run(const State& state, int run) {
+  const std::vector<Generation> all = state.history();
+  throw Error(ErrorCode::misuse,
+              all.empty() ? fmt::format("nothing was deployed with {}", state.file().string())
+                          : fmt::format("there is no run {}: the last is {}", run, all.front().number));
+}
+
 std::string State::plan_of(int run) const {
   Statement statement(*impl_->database, "SELECT plan FROM run WHERE number=?");
-  if (!statement.bind(1, std::int64_t{run}).step()) {
-    const std::vector<Generation> all = history();
-    throw Error(ErrorCode::misuse,
-                all.empty() ? fmt::format("nothing was deployed with {}", impl_->file.string())
-                            : fmt::format("there is no run {}: the last is {}", run, all.front().number));
-  }
+  if (!statement.bind(1, std::int64_t{run}).step()) refuse_unknown_run(*this, run);
   std::string plan = statement.text(0);
   if (plan.empty())
     throw Error(ErrorCode::misuse, fmt::format("run {} was forgotten: only its line in the history is kept. "

@@ -27,6 +27,15 @@ struct Generation {
   std::int64_t epoch = 0;  ///< of the run; 0: of a Tutti that did not keep it
 };
 
+/// What an instance of the site is at after a run.
+struct InstanceAt {
+  /// Of what its host has deployed. None: nothing is there, or, by the outcome, nobody knows what is.
+  DefinitionPtr definition = {};
+  std::optional<Outcome> outcome = {};  ///< of its step; none: no step of the run was about it
+  /// By value: definitions are compared, not where they are.
+  TUTTI_EXPORT bool operator==(const InstanceAt&) const;
+};
+
 class TUTTI_EXPORT State {
  public:
   /// Opens or creates the file (mode 0600, its folder 0700), and brings one of an older Tutti up to date. One
@@ -82,6 +91,18 @@ class TUTTI_EXPORT State {
   [[nodiscard]] int first_kept(int keep) const;
   /// Of the runs before `run` only their line in the history is kept.
   void forget_before(int run);
+
+  /// Keeps with a generation what its instances are at and the site program. It stays when the run is
+  /// forgotten.
+  void keep_generation(int generation, const std::map<Instance, InstanceAt>& instances, const Source& source);
+  /// What was kept so. Throws Error(misuse) when there is no such generation, or nothing was kept of it.
+  [[nodiscard]] std::map<Instance, InstanceAt> instances_of(int generation) const;
+  /// The same, of the instances whose definition is known.
+  [[nodiscard]] std::map<Instance, DefinitionPtr> definitions_of(int generation) const;
+  [[nodiscard]] Source source_of(int generation) const;
+  /// Of generations before the last `keep` only their line in the history is kept, but for those that a
+  /// manifest of the cache names.
+  void forget_generations(std::int64_t keep);
 
   /// The cache of manifests, for hosts that do not answer. Nothing is remembered where nothing is written.
   void remember(const HostReading&);

@@ -299,6 +299,8 @@ void check_it_is_read(State& state, const std::string& host_of_branch) {
   CHECK(state.plan_of(3) == R"({"steps":[]})");
   CHECK(whats(state.records(3)) == records_of_run_3(host_of_branch));
   CHECK(state.last_known().contains({"web", "h1"}));
+  CHECK(state.source_of(3) == Source{{"program", "(site)"}});
+  CHECK(has(error_of([&] { (void)state.definitions_of(3); }), "it was forgotten, or made by an older Tutti"));
 }
 
 void make_schema_2(const fs::path& file) {

@@ -36,7 +36,7 @@ struct Deployment::Impl {
   Fleet fleet;
   State state;
   std::unique_ptr<Transport> transport;
-  Clock clock;
+  const Clock& clock = real_clock();
 
   // of the run that is under way
   std::optional<Plan> plan;

@@ -57,7 +57,7 @@ Transition switch_app(Context c, Change app) {
 
 /// What one execution needs besides its plan.
 struct Parts {
-  Clock clock;
+  const Clock& clock = real_clock();
   InstantTransport transport;
   std::unique_ptr<State> state;  // for the real journal
   std::unique_ptr<Journal> journal;

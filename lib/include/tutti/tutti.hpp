@@ -1,7 +1,7 @@
 #pragma once
 // All of it. To read it in order: site, service, program, platform, policy (what is declared);
 // elaborate, definition (what that means); plan; executor, rollout, report, transition (what happens);
-// transport, journal, state (through what); log; deployment (all together).
+// transport, journal, state, world (through what); log; deployment (all together).
 
 #include <tutti/definition.hpp>
 #include <tutti/deployment.hpp>
@@ -22,3 +22,4 @@
 #include <tutti/transition.hpp>
 #include <tutti/transport.hpp>
 #include <tutti/version.hpp>
+#include <tutti/world.hpp>

@@ -12,8 +12,10 @@ namespace tutti {
 
 struct State::Impl {
   std::filesystem::path file;
-  std::unique_ptr<Database> database;
-  std::string why_read_only;
+  const Clock& clock;
+  Entropy& entropy;
+  std::unique_ptr<Database> database = {};
+  std::string why_read_only = {};
   int lock = -1;
 
   /// What can be known without writing anything. A file of an older Tutti is read in a copy that is brought

@@ -8,6 +8,8 @@
 namespace tutti {
 namespace {
 
+constexpr std::size_t lineage_bytes = 8;
+
 constexpr const char* common_tables = R"(
 CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE host(name TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;
@@ -121,14 +123,14 @@ Schema schema_of(Database& database, const std::string& file) {
                   file, version, schema_version));
 }
 
-void prepare(Database& database, const std::string& file) {
+void prepare(Database& database, const std::string& file, Entropy& entropy) {
   Transaction transaction(database);
   const Schema schema = schema_of(database, file);
   if (schema == Schema::current) return;
   if (schema == Schema::fresh) {
     database.execute(common_tables);
     database.execute(new_tables);
-    set_meta(database, "lineage", random_hex(8));
+    set_meta(database, "lineage", entropy.hex(lineage_bytes));
   } else {
     if (meta(database, "schema") == "1") database.execute(from_1_to_2);
     database.execute(rename_records_of_2);

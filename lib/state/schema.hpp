@@ -5,6 +5,7 @@
 #include <string>
 
 #include "state/database.hpp"
+#include <tutti/world.hpp>
 
 namespace tutti {
 
@@ -21,8 +22,8 @@ enum class Schema { fresh, older, current };
 /// What is in the file. Throws Error(system) when it is of a newer Tutti or of another program: such a file
 /// is left as it is.
 [[nodiscard]] Schema schema_of(Database&, const std::string& file);
-/// Makes the tables of a fresh file, or brings those of an older one up to date, in one transaction. Another
-/// process may be faster.
-void prepare(Database&, const std::string& file);
+/// Makes the tables of a fresh file with a lineage of its own, or brings those of an older one up to date, in
+/// one transaction. Another process may be faster.
+void prepare(Database&, const std::string& file, Entropy&);
 
 }  // namespace tutti

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <system_error>
 
@@ -24,10 +23,6 @@ namespace {
 
 constexpr std::int64_t tenfold =
     10;  // so many times as many runs as are kept, when none of them was complete
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 /// Why we have no right to write the file, or to make it; empty when we have it, or when that is not what is
 /// wrong.
@@ -126,12 +121,13 @@ void State::Impl::open_to_read() {
   auto copy = std::make_unique<Database>(file, Database::Access::in_memory);
   if (database) copy->copy(*database);
   database = std::move(copy);
-  prepare(*database, file.string());
+  prepare(*database, file.string(), entropy);
 }
 
-State::State(std::filesystem::path file) : impl_(std::make_unique<Impl>()) {
-  if (file.empty()) throw Error(ErrorCode::misuse, "the state file has no name: give the path of a file");
-  impl_->file = std::move(file);
+State::State(std::filesystem::path file, const Clock& clock, Entropy& entropy)
+    : impl_(new Impl{.file = std::move(file), .clock = clock, .entropy = entropy}) {
+  if (impl_->file.empty())
+    throw Error(ErrorCode::misuse, "the state file has no name: give the path of a file");
   impl_->why_read_only = forbidden(impl_->file);
   if (!impl_->why_read_only.empty()) {
     impl_->open_to_read();
@@ -164,7 +160,7 @@ void State::open_to_write() {
       return;
     }
   }
-  if (schema != Schema::current) prepare(*impl_->database, name);
+  if (schema != Schema::current) prepare(*impl_->database, name, impl_->entropy);
   release();
 }
 
@@ -243,7 +239,7 @@ int State::begin_run(const std::string& plan_json, const std::string& source_has
   Statement(db, "INSERT INTO run(number,started,by,status,source_hash,plan,summary,epoch) "
                 "VALUES(?,?,?,'running',?,?,?,?)")
       .bind(1, std::int64_t{number})
-      .bind(2, now())
+      .bind(2, impl_->clock.now())
       .bind(3, whoami())
       .bind(4, source_hash)
       .bind(5, plan_json)
@@ -261,7 +257,7 @@ std::unique_ptr<Journal> State::journal(int run) {
 void State::end_run(int run, const std::string& status, const std::string& result,
                     const std::string& report_json) {
   Statement(*impl_->database, "UPDATE run SET ended=?, status=?, report=?, summary=summary||? WHERE number=?")
-      .bind(1, now())
+      .bind(1, impl_->clock.now())
       .bind(2, status)
       .bind(3, report_json)
       .bind(4, result.empty() ? "" : ": " + result)
@@ -297,7 +293,7 @@ std::vector<std::string> State::left_open(int run) const {
 
 void State::abandon(int run) {
   Statement(*impl_->database, "UPDATE run SET ended=?, status='abandoned' WHERE number=? AND ended=0")
-      .bind(1, now())
+      .bind(1, impl_->clock.now())
       .bind(2, std::int64_t{run})
       .run();
 }

@@ -13,6 +13,7 @@
 
 #include <tutti/journal.hpp>
 #include <tutti/transport.hpp>
+#include <tutti/world.hpp>
 
 namespace tutti {
 
@@ -40,8 +41,10 @@ class TUTTI_EXPORT State {
  public:
   /// Opens or creates the file (mode 0600, its folder 0700), and brings one of an older Tutti up to date. One
   /// that we have no right to write, or that an older Tutti deploys with now, is only read, or taken for
-  /// empty when it can't even be read: see `why_read_only`. Throws Error(system).
-  explicit State(std::filesystem::path file);
+  /// empty when it can't even be read: see `why_read_only`. The clock and the entropy are borrowed for its
+  /// life. Throws Error(system).
+  explicit State(std::filesystem::path file, const Clock& clock = real_clock(),
+                 Entropy& entropy = real_entropy());
   ~State();
   /// Closes the database: nothing else may be called any more.
   void close() noexcept;

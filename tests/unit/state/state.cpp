@@ -95,6 +95,25 @@ TEST_CASE("state: a database has a lineage of its own, for life") {
   CHECK(State(other.file()).lineage() != lineage);
 }
 
+TEST_CASE("state: its times and its lineage come from the clock and the entropy that it is given") {
+  struct Counting final : Entropy {
+    std::string bytes(std::size_t count) override { return std::string(count, static_cast<char>(++calls)); }
+    int calls = 0;
+  } entropy;
+  FakeClock clock;
+  const Folder folder;
+  State state(folder.file(), clock, entropy);
+  CHECK(state.lineage() == "0101010101010101");
+  const int run = state.begin_run(plan, "", "", 0, 1);
+  clock.time = 1007.5;
+  state.end_run(run, "complete", "", "{}");
+  CHECK(state.history().at(0).started == 1000);
+  CHECK(state.history().at(0).ended == 1007.5);
+  const State again(folder.file(), clock, entropy);
+  CHECK(again.lineage() == state.lineage());
+  CHECK(entropy.calls == 1);  // a file that is there has its lineage
+}
+
 TEST_CASE("state: file and folder are ours alone") {
   const Folder folder;
   State state(folder.path / "a" / "b" / "state.db");

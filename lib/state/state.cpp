@@ -284,7 +284,7 @@ std::vector<std::string> State::left_open(int run) const {
       plan.bind(1, std::int64_t{run}).step() ? Json::parse(plan.text(0)).at("steps") : Json::array();
   std::vector<std::string> open;
   while (statement.step()) {
-    const Json step = steps.at(static_cast<std::size_t>(statement.integer(0)));
+    const Json& step = steps.at(static_cast<std::size_t>(statement.integer(0)));
     open.push_back(fmt::format("{}@{}: last sent was `{}`", step.at("service").get<std::string>(),
                                step.at("host").get<std::string>(), statement.text(1)));
   }

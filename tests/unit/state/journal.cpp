@@ -369,17 +369,29 @@ TEST_CASE("state: a file of an older Tutti that is in use is only read, and left
   check_it_is_read(state, "h2");
 }
 
+namespace {
+/// Until it goes we have only the rights of another user, if we are root; then the folder is ours to remove.
+struct AsNobody {
+  explicit AsNobody(fs::path p) : path(std::move(p)) {
+    REQUIRE(::seteuid(::geteuid() == 0 ? 65534 : ::geteuid()) == 0);
+  }
+  ~AsNobody() {
+    (void)!::seteuid(::getuid());
+    fs::permissions(path, fs::perms(0755));
+  }
+  AsNobody(const AsNobody&) = delete;
+  AsNobody& operator=(const AsNobody&) = delete;
+  fs::path path;
+};
+}  // namespace
+
 TEST_CASE("state: a file of an older Tutti that we have no right to write is read all the same") {
   const Folder folder;
   make_schema_2(folder.file());
   fs::permissions(folder.path, fs::perms(0555));
   fs::permissions(folder.file(), fs::perms(0444));
-  {
-    REQUIRE(::seteuid(::geteuid() == 0 ? 65534 : ::geteuid()) == 0);
-    State state(folder.file());
-    CHECK(has(state.why_read_only(), "Permission denied"));
-    check_it_is_read(state, "h2");
-    (void)!::seteuid(::getuid());
-  }
-  fs::permissions(folder.path, fs::perms(0755));
+  const AsNobody nobody{folder.path};
+  State state(folder.file());
+  CHECK(has(state.why_read_only(), "Permission denied"));
+  check_it_is_read(state, "h2");
 }

@@ -21,6 +21,7 @@
   #:use-module (tutti late-binding)
   #:use-module (tutti model)
   #:use-module (tutti policy)
+  #:use-module (tutti private answers)
   #:use-module (tutti private bindings)
   #:use-module (tutti private context)
   #:use-module (tutti private driver)
@@ -307,7 +308,7 @@ name in the site is refused unless ACCEPT-NAMES? is true."
 is true, every effect is taken to succeed, and nothing is touched or recorded.  KEEP is how many runs are kept
 whole, here and on the hosts."
   (let* ((deployment (site-deployment site))
-         (steps (list->vector (%plan-steps plan)))
+         (steps (list->vector (plan-steps plan)))
          (run (%deployment-begin! deployment plan take-over? dry-run? keep))
          (execution (make-execution run plan (site-hosts site) (or (%site-site-view site) (site-view-of site))
                                     steps (make-vector (vector-length steps) '())))
@@ -354,8 +355,8 @@ whole, here and on the hosts."
   "Return \", generation N\" when SITE has been deployed from here."
   (or (false-if-exception
        (and (file-exists? (site-state-file site))
-            (match (%deployment-history (site-deployment site))
-              ((newest . _) (format #f ", generation ~a" (vector-ref newest 0)))
+            (match (generations (site-deployment site))
+              ((newest . _) (format #f ", generation ~a" (generation-number newest)))
               (() #f))))
       ""))
 

@@ -14,6 +14,7 @@
   #:use-module (tutti errors)
   #:use-module (tutti late-binding)
   #:use-module (tutti model)
+  #:use-module (tutti private answers)
   #:use-module (tutti private bindings)
   #:use-module (tutti private context)
   #:use-module (tutti private host)
@@ -60,16 +61,18 @@
 
 (define (print-event event)
   "Print EVENT, of progress, as a line."
-  (match event
-    (#('progress kind host service text outcome)
-     (format #t "~a~a~a~a~%"
-             (if (string-null? service) "" (string-append service "@"))
-             host
-             (if (string-null? host) "" "  ")
-             (string-join (filter (lambda (part) (not (string-null? part)))
-                                  (list (if (eq? kind 'outcome) (symbol->string outcome) "")
-                                        (escape-controls text)))
-                          ": ")))))
+  (let ((service (progress-service event))
+        (host (progress-host event)))
+    (format #t "~a~a~a~a~%"
+            (if (string-null? service) "" (string-append service "@"))
+            host
+            (if (string-null? host) "" "  ")
+            (string-join (filter (lambda (part) (not (string-null? part)))
+                                 (list (if (eq? (progress-kind event) 'outcome)
+                                           (symbol->string (progress-outcome event))
+                                           "")
+                                       (escape-controls (progress-text event))))
+                         ": "))))
 
 (define* (execute plan #:optional (site #f) #:key (take-over? #f))
   "Execute PLAN, record a generation, and return the report."
@@ -79,7 +82,7 @@
   "Plan for SITE and execute the plan."
   (let* ((site (in-use site))
          (plan (make-plan site)))
-    (if (null? (%plan-steps plan))
+    (if (null? (plan-steps plan))
         plan
         (execute-plan site plan #:take-over? take-over? #:on-progress print-event))))
 
@@ -96,12 +99,13 @@
 
 (define* (history #:optional (site #f))
   "Print the generations of SITE, newest first."
-  (for-each (match-lambda
-              (#(number started _ by status summary _)
-               (format #t "~3d  ~16a ~10a  ~a~@[  ~a~]~%" number (generation-time started)
-                       (if (string=? status "complete") "" status)
-                       summary by)))
-            (%deployment-history (site-deployment (in-use site)))))
+  (for-each (lambda (generation)
+              (let ((status (generation-status generation)))
+                (format #t "~3d  ~16a ~10a  ~a~@[  ~a~]~%" (generation-number generation)
+                        (generation-time (generation-started generation))
+                        (if (string=? status "complete") "" status)
+                        (generation-summary generation) (generation-by generation))))
+            (generations (site-deployment (in-use site)))))
 
 (define (explain plan service)
   "Print why PLAN has each step of SERVICE, a name, and what it comes after."

@@ -9,6 +9,7 @@
              ((srfi srfi-34) #:prefix s34:)
              ((srfi srfi-43) #:select (vector-for-each))
              (tutti)
+             (tutti private answers)
              (tutti site))
 (eval-when (expand load eval)
   (add-to-load-path (string-append (dirname (current-filename)) "/../support")))
@@ -16,9 +17,8 @@
 
 (define effects '())                        ; what programs ran, newest first
 (define (note-effect event)
-  (match event
-    (#('progress 'effect _ _ text _) (set! effects (cons text effects)))
-    (_ #f)))
+  (when (eq? 'effect (progress-kind event))
+    (set! effects (cons (progress-text event) effects))))
 (define (ran)
   (reverse effects))
 

@@ -5,6 +5,7 @@
              (srfi srfi-64)
              (tutti)
              (tutti errors)
+             (tutti private answers)
              (tutti private bindings)
              (tutti site))
 (eval-when (expand load eval)
@@ -29,7 +30,7 @@
     (close-site! site)
     result))
 (define (actions plan)
-  (map (lambda (step) (vector-ref step 0)) (%plan-steps plan)))
+  (map step-action (plan-steps plan)))
 
 (test-begin "site")
 
@@ -64,8 +65,7 @@
 (test-assert "a policy that can never finish says so in the plan"
   (with-site (list (web "5"))
     (lambda (site)
-      (match (%plan-summary (make-plan site))
-        (#(_ _ _ notes _ _ _) (pair? notes))))
+      (pair? (plan-summary-notes (plan-summary (make-plan site)))))
     #:policy (lambda (view host) #f)))
 (test-assert "a policy that fails while planning is an error that names the host"
   (string-prefix? "the policy can't say whether host 'h1' may start: "
@@ -143,8 +143,8 @@
                         (class "data" (simple "b" '() (lambda (site host) '((port . 9001)))))))
          (plan (check-site site)))
     (find (lambda (step)
-            (string-contains (%definition->json (vector-ref step 4)) "\"X\":\"127.0.1.2:9001\""))
-          (%plan-steps plan))))
+            (string-contains (%definition->json (step-new step)) "\"X\":\"127.0.1.2:9001\""))
+          (plan-steps plan))))
 (test-assert "settings that wait for each other are an error that names them"
   (let ((text (sentence
                (lambda ()

@@ -52,7 +52,7 @@
                put-file get-file wait-until now current-host
                on-roll-back on-host in-parallel in-parallel-map
                output? output-text output-size
-               downgrade? version<? effect-failed?
+               downgrade? version<?
                replace-service reload-service remove-service start-before-stop backup-and-restore
                migrate-while-running
 
@@ -65,6 +65,10 @@
                inventory-list inventory-file inventory-append inventory-command inventory-ansible
                inventory-ec2
                local-platform ssh-platform container-platform vm-platform command-platform
+
+               ;; Conditions.
+               &tutti-error tutti-error? tutti-error-code tutti-error-message
+               effect-failed? effect-failed-status effect-failed-how
 
                ;; At the REPL.
                use-site plan execute deploy abandon status history explain resume roll-back requisites)

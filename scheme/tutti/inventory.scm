@@ -65,10 +65,10 @@
   "Call THUNK.  An error that it raises begins with FILE."
   (with-exception-handler
       (lambda (exception)
-        (fail "~a: ~a" file (error-sentence exception)))
+        (fail "~a: ~a" file (tutti-error-message exception)))
     thunk
     #:unwind? #t
-    #:unwind-for-type 'tutti-error))
+    #:unwind-for-type &tutti-error))
 
 (define (read-scheme-file file)
   "Return the hosts of FILE, which holds a list of association lists with the keys of hosts.json."

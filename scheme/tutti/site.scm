@@ -114,7 +114,7 @@
 names one of FILES already."
   (with-exception-handler
       (lambda (exception)
-        (let ((text (and (tutti-error? exception) (error-sentence exception))))
+        (let ((text (and (tutti-error? exception) (tutti-error-message exception))))
           (if (and text program
                    (memq (tutti-error-code exception) '(misuse not-built))
                    (not (string-prefix? "/" text))           ; an inventory
@@ -186,11 +186,10 @@ is the name of the file in which its state is kept."
   (define (raise-placed exception)
     (let ((message (describe exception))
           (place (declaration-location service)))
-      (throw 'tutti-error #f "~a"
-             (list (format #f "~asettings of '~a' on ~a: ~a"
+      (raise-error (if (tutti-error? exception) (tutti-error-code exception) 'misuse)
+                   (format #f "~asettings of '~a' on ~a: ~a"
                            (if place (string-append (location->string place) ": ") "")
-                           (service-name service) (host-name host) message))
-             (list (if (tutti-error? exception) (tutti-error-code exception) 'misuse)))))
+                           (service-name service) (host-name host) message))))
   (match (with-exception-handler raise-placed
            (lambda ()
              (parameterize ((%context "the settings of a service"))

@@ -49,6 +49,8 @@
 
             check-service)
   #:re-export (effect-failed?
+               effect-failed-how
+               effect-failed-status
                output?
                output-size)
   #:replace (sleep))

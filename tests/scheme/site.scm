@@ -1,6 +1,7 @@
 ;;; Sites in use, on directories of this machine: planned, deployed, upgraded, rolled back, looked at.
 
-(use-modules (ice-9 match)
+(use-modules (ice-9 exceptions)
+             (ice-9 match)
              (srfi srfi-1)
              (srfi srfi-64)
              (tutti)
@@ -75,6 +76,22 @@
 (test-equal "a policy that fails while deploying halts the run" '(skipped skipped)
   (outcomes (with-site (list (web "5")) deploy-site
                        #:policy (lambda (view host) (or (view-simulated? view) (car 5))))))
+;; A site program may go by what went wrong.
+(test-equal "who deploys while another deploys gets an error with the code locked" 'locked
+  (let* ((folder (fresh-folder))
+         (site (make-local-site (list (web "1")) #:folder folder))
+         (other (make-local-site (list (web "1")) #:folder folder))
+         (plan-of-other (make-plan other))
+         (code #f))
+    (define (try-too event)
+      (unless code
+        (set! code (guard (e ((tutti-error? e) (tutti-error-code e)))
+                     (execute-plan other plan-of-other)
+                     'it-was-executed))))
+    (deploy-site site #:on-progress try-too)
+    (close-site! site)
+    (close-site! other)
+    code))
 (test-equal "a service that is in the site no more is removed" '(upgraded upgraded)
   (outcomes (with-site '() deploy-site)))
 (test-equal "and then there is nothing" '() (with-site '() (lambda (site) (actions (make-plan site)))))

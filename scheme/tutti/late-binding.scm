@@ -25,6 +25,7 @@
             site-view?
             site-view-name
             %current-site
+            site-in-use
             %site-view))
 
 ;; A site, as a reader of it may see it.
@@ -45,6 +46,11 @@
 
 ;; The site in use at the REPL, or #f.
 (define %current-site (make-parameter #f))
+
+(define (site-in-use)
+  "Return the site in use at the REPL; it is an error if there is none."
+  (or (%current-site)
+      (fail "no site is in use: (use-site \"FILE\") first")))
 
 ;; Procedures that make a site view of other objects than site views.
 (define %site-view (make-parameter (const #f)))
@@ -105,5 +111,4 @@ exactly one host."
   (match (%context)
     ((? task? task) (execution-site (task-execution task)))
     ((? immediate? now) (immediate-site now))
-    (_ (or (%current-site)
-           (fail "no site is in use: (use-site \"FILE\") first")))))
+    (_ (site-in-use))))

@@ -20,7 +20,7 @@
   #:use-module (tutti private host)
   #:use-module (tutti private syntax)
   #:use-module (tutti records)
-  #:use-module (tutti values)
+  #:use-module (tutti texts)
   #:export (site-configuration site-configuration? site-configuration-name site-configuration-host-classes
             site-configuration-services site-configuration-host-class->hosts site-configuration-platform
             site-configuration-policy site-configuration-store site-configuration-state

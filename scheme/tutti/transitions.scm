@@ -19,7 +19,7 @@
   #:use-module (tutti private bindings)
   #:use-module (tutti private context)
   #:use-module (tutti private host)
-  #:use-module (tutti values)
+  #:use-module (tutti texts)
   #:export (run
             start
             stop
@@ -28,6 +28,7 @@
             put-file
             get-file
             wait-until
+            wait-seconds
             now
 
             hook
@@ -52,8 +53,7 @@
                effect-failed-how
                effect-failed-status
                output?
-               output-size)
-  #:replace (sleep))
+               output-size))
 
 
 ;;;
@@ -219,12 +219,11 @@ hosts.  If the transition fails they are undrained."
     (#f "")
     (output (output-text output))))
 
-(define (sleep seconds)
-  "Do nothing for SECONDS.  Others go on meanwhile."
-  (check-seconds "sleep" "the time" seconds)
-  (if (%context)
-      (perform 'sleep seconds #f #f #f)
-      ((@ (guile) sleep) (inexact->exact (round seconds))))
+;; It is not called `sleep': that is Guile's, and would hold up the whole run.
+(define (wait-seconds seconds)
+  "Do nothing here for SECONDS.  Other hosts go on meanwhile."
+  (check-seconds "wait-seconds" "the time" seconds)
+  (perform 'sleep seconds #f #f #f)
   *unspecified*)
 
 (define (now)

@@ -202,9 +202,9 @@ outcome and message."
   (unless (string=? "a b\n" (output-text (run (script "echo \"$1\" \"$2\"" "a" "b")))) (error "wrong")))
 (test-failed "a cut output as a string" "more than come back"
   (output-text (run (program "head" "-c" "100000" "/dev/zero"))))
-(test-upgraded "now, sleep and wait-until"
+(test-upgraded "now, wait-seconds and wait-until"
   (let ((before (now)))
-    (sleep 0.01)
+    (wait-seconds 0.01)
     (wait-until (program "true"))
     (unless (<= before (now)) (error "time"))))
 (test-upgraded "current-host and current-site"

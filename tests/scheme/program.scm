@@ -90,7 +90,7 @@
 (test-equal "a local-file is relative to the program" "note.txt"
   (begin
     (write-file "note.txt" "hello")
-    (basename ((@ (tutti values) local-file-path)
+    (basename ((@ (tutti texts) local-file-path)
                (loaded-value (load-program
                               (write-file "local.scm" "(use-modules (tutti))" "(local-file \"note.txt\")")))))))
 

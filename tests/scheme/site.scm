@@ -8,6 +8,7 @@
              (tutti errors)
              (tutti private answers)
              (tutti private bindings)
+             (tutti repl)
              (tutti site))
 (eval-when (expand load eval)
   (add-to-load-path (string-append (dirname (current-filename)) "/../support")))

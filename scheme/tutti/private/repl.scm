@@ -2,7 +2,7 @@
 ;;;
 ;;; Commentary:
 ;;;
-;;; Guile's own REPL in a module that uses (tutti).  Errors are told in one line, without a debugger.
+;;; Guile's own REPL in a module that uses (tutti) and (tutti repl).  Errors are told in one line, without a debugger.
 ;;;
 ;;; Code:
 
@@ -23,9 +23,8 @@
 
 (define (make-repl-module)
   (let ((module (make-fresh-user-module)))
-    (module-use! module (resolve-interface '(tutti)))
     (for-each (lambda (name) (module-use! module (resolve-interface name)))
-              '((ice-9 match) (srfi srfi-1)))
+              '((ice-9 match) (srfi srfi-1) (tutti) (tutti repl)))
     module))
 
 (define (print-sentence port kind arguments default)

@@ -21,7 +21,7 @@
   #:use-module (tutti private json)
   #:use-module (tutti private syntax)
   #:use-module (tutti records)
-  #:use-module (tutti values)
+  #:use-module (tutti texts)
   #:export (site->json
             site->datum
             ask-inventory))

@@ -1,4 +1,4 @@
-;;; (tutti values) --- programs, texts, files and items.
+;;; (tutti texts) --- programs, texts, files and items.
 ;;;
 ;;; Commentary:
 ;;;
@@ -7,7 +7,7 @@
 ;;;
 ;;; Code:
 
-(define-module (tutti values)
+(define-module (tutti texts)
   #:use-module (ice-9 format)
   #:use-module (ice-9 match)
   #:use-module (srfi srfi-1)

@@ -1,6 +1,6 @@
 (use-modules (srfi srfi-64)
              (tutti errors)
-             (tutti values))
+             (tutti texts))
 
 (define (sentence thunk)
   (with-exception-handler describe (lambda () (thunk) 'no-error) #:unwind? #t))

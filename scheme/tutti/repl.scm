@@ -1,23 +1,20 @@
-;;; (tutti words) --- what a person types at the REPL.
+;;; (tutti repl) --- what a person types at the REPL.
 ;;;
 ;;; Commentary:
 ;;;
 ;;; These act on the site in use, (current-site).  Nothing changes a host but `execute', `deploy', and an
-;;; effect inside `on-host'.
+;;; effect inside `on-host'.  A site program has no use for them: they are not part of (tutti).
 ;;;
 ;;; Code:
 
-(define-module (tutti words)
+(define-module (tutti repl)
   #:use-module (ice-9 format)
   #:use-module (ice-9 match)
-  #:use-module (srfi srfi-1)
   #:use-module (tutti errors)
   #:use-module (tutti late-binding)
   #:use-module (tutti model)
   #:use-module (tutti private answers)
   #:use-module (tutti private bindings)
-  #:use-module (tutti private context)
-  #:use-module (tutti private host)
   #:use-module (tutti private printing)
   #:use-module (tutti site)
   #:export (use-site
@@ -30,16 +27,13 @@
             explain
             resume
             roll-back
-            requisites
-
-            on-host
-            call-on-host))
+            requisites))
 
 (define (in-use site)
   (match site
     ((? site?) site)
     ((? site-configuration?) (open-site site))
-    (#f (or (%current-site) (fail "no site is in use: (use-site \"FILE\") first")))
+    (#f (site-in-use))
     (_ (fail "a site is wanted, not ~s" site))))
 
 (define* (use-site file #:key (name #f) (inventory #f) (state #f))
@@ -123,39 +117,3 @@
 (define* (requisites name #:key (across-services? #t))
   "Not built yet."
   (not-built-yet "requisites"))
-
-
-;;;
-;;; One host at once.
-;;;
-
-(define (call-on-host host thunk)
-  "Call THUNK with effects acting on HOST, a host or its name."
-  (let ((name (cond ((host? host) (host-name host))
-                    ((string? host) host)
-                    (else (fail "on-host: a host or its name is wanted, not ~s" host)))))
-    (match (%context)
-      ((? task? task)
-       (unless (hash-ref (execution-hosts (task-execution task)) name)
-         (fail "on-host: no host '~a'.~a" name
-               (suggestion name (hash-map->list (lambda (name host) name)
-                                                (execution-hosts (task-execution task))))))
-       (parameterize ((%host name)) (thunk)))
-      ((? string? where)
-       (misplaced "on-host was asked for in ~a, where nothing may act" where))
-      (_
-       (let* ((site (in-use #f))
-              (deployment (site-deployment site)))
-         (unless (hash-ref (site-hosts site) name)
-           (fail "no host '~a' in site '~a'.~a" name (site-name site)
-                 (suggestion name (hash-map->list (lambda (name host) name) (site-hosts site)))))
-         (dynamic-wind
-           (lambda () (%immediate-open! deployment name))
-           (lambda ()
-             (parameterize ((%context (make-immediate deployment name (site-hosts site) site)))
-               (thunk)))
-           (lambda () (%immediate-close! deployment))))))))
-
-(define-syntax-rule (on-host host expression ...)
-  ;; Evaluate the EXPRESSIONs with effects acting on HOST.
-  (call-on-host host (lambda () expression ...)))

@@ -14,6 +14,7 @@
   #:use-module (tutti errors)
   #:use-module (tutti inventory)
   #:use-module (tutti late-binding)
+  #:use-module (tutti later)
   #:use-module (tutti model)
   #:use-module (tutti on-host)
   #:use-module (tutti platform)

@@ -16,7 +16,7 @@
   #:export (fail
             fail-at
             syntax-mistake
-            not-built-yet
+            not-built
 
             &tutti-error
             tutti-error?
@@ -99,15 +99,15 @@ the form, a string: that the who of a syntax error is one says that its message 
                      (string-append (location->string location) ": " message)
                      message))))
 
-(define* (not-built-yet what #:optional remedy #:key location)
-  "Raise the error that WHAT, which the vocabulary has, is not built yet.  REMEDY is a sentence or #f."
-  (raise-error 'not-built
-               (format #f "~@[~a: ~]~a is not built yet~@[: ~a~]."
-                       (and location (location->string location)) what remedy)))
-
 (define (primitive name)
   "Return the library's primitive NAME.  Not before it is called for: the bindings use this module."
   (module-ref (resolve-interface '(tutti private bindings)) name))
+
+(define* (not-built name #:key (of #f) (location #f))
+  "Raise the error that NAME, a word of the vocabulary, is not built yet.  OF names what has it; LOCATION is where
+that was written."
+  ((primitive '%not-built) name
+   (string-join (filter identity (list (and location (location->string location)) of)) ": ")))
 
 (define (escape-controls text)
   "Return TEXT with control characters but newlines escaped: it may have come from a host."

@@ -17,9 +17,6 @@
   #:export (inventory-list
             inventory-file
             inventory-append
-            inventory-command
-            inventory-ansible
-            inventory-ec2
             file-inventory
             call-with-one-answer
             strangers
@@ -167,14 +164,3 @@
                                (append-map (lambda (one) (strangers one classes)) inventories)))
     inventory))
 
-(define (inventory-command command)
-  "Not built yet."
-  (not-built-yet "inventory-command" "use (inventory-file FILE)"))
-
-(define (inventory-ansible file)
-  "Not built yet."
-  (not-built-yet "inventory-ansible" "use (inventory-file FILE)"))
-
-(define* (inventory-ec2 #:key tag region (labels '()))
-  "Not built yet."
-  (not-built-yet "inventory-ec2" "use (inventory-file FILE)"))

@@ -48,7 +48,7 @@
   "Return the plan for SITE: what would change, in which order, and why."
   (for-each (lambda (keyword value)
               (when value
-                (not-built-yet (format #f "plan #:~a" keyword) "plan for all that changed")))
+                (not-built (format #f "plan #:~a" keyword))))
             '("upgrade" "do-not-upgrade" "limit" "to")
             (list upgrade do-not-upgrade limit to))
   (make-plan (in-use site)))
@@ -108,12 +108,12 @@
 
 (define (resume)
   "Not built yet."
-  (not-built-yet "resume" "(abandon) ends the unfinished run, and the next plan repairs what it left"))
+  (not-built "resume"))
 
 (define* (roll-back #:key to)
   "Not built yet."
-  (not-built-yet "roll-back" "deploy the older version of the site program"))
+  (not-built "roll-back"))
 
 (define* (requisites name #:key (across-services? #t))
   "Not built yet."
-  (not-built-yet "requisites"))
+  (not-built "requisites"))

@@ -43,10 +43,6 @@
 
             drain
             undrain
-            switch-over
-            checkpoint
-            in-parallel
-            in-parallel-map
 
             check-service)
   #:re-export (effect-failed?
@@ -287,21 +283,3 @@ hosts.  If the transition fails they are undrained."
   ;; Evaluate the EXPRESSIONs if the transition fails.
   (call-with-roll-back (lambda () expression ...)))
 
-
-;;;
-;;; What comes later.
-;;;
-
-(define (switch-over service)
-  "Not built yet."
-  (not-built-yet "switch-over" "services have one slot so far"))
-(define (checkpoint text)
-  "Not built yet."
-  (not-built-yet "checkpoint" "leave it out: all effects are undone on failure"))
-(define (in-parallel-map procedure list)
-  "Not built yet."
-  (not-built-yet "in-parallel-map" "use map"))
-(define-syntax-rule (in-parallel expression ...)
-  (begin
-    (lambda () expression ...)
-    (not-built-yet "in-parallel" "write the effects one after another")))

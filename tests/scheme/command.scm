@@ -79,7 +79,7 @@
 (test-command "no file" 1 "" "the file of a site program is missing: tutti plan FILE" "plan")
 (test-command "two files" 1 "" "one site program is wanted; what is 'b'?" "plan" site "b")
 (test-command "a file that is not there" 1 "" "there is no site program 'nowhere.scm'" "plan" "nowhere.scm")
-(test-command "what comes later" 1 "" "'tutti resume' is not built yet" "resume" site)
+(test-command "what comes later" 1 "" "tutti resume is not built yet: 'tutti abandon' ends" "resume" site)
 
 (test-command "check" 0 "site shop: 2 hosts, 2 instances: no mistake found" "" "check" site)
 (test-assert "check touches no host" (not (file-exists? (string-append folder "/hosts"))))

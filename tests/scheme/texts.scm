@@ -47,13 +47,4 @@
 (test-assert "file-append is the item's path and a suffix"
   (text? (file-append (plain-file "a" "b") "/bin")))
 
-(for-each (lambda (name thunk)
-            (test-assert (string-append name " is refused with a sentence")
-              (string-contains (sentence thunk) "not built yet")))
-          '("secret" "by-slot" "guix-package" "nix-package" "systemd-unit" "guix-service" "blue-green")
-          (list (lambda () (secret "x" #:from 'file)) (lambda () (by-slot 1 2))
-                (lambda () (guix-package "nginx")) (lambda () (nix-package "nginx"))
-                (lambda () (systemd-unit "x")) (lambda () (guix-service "x"))
-                (lambda () (blue-green #:keep-old 5))))
-
 (test-end)

@@ -486,8 +486,9 @@ escaped if PORT is a terminal."
           (make-command "repl" "[FILE]" "Look at a site and deploy it from a Guile REPL."
                         common repl-command))))
 
-(define %later
-  '("build" "resume" "roll-back" "requisites" "graph" "explain" "agent"))
+(define (not-built-command? name)
+  "Return true if NAME is a command of the vocabulary that is not built yet."
+  (member (string-append "tutti " name) (%not-built-names)))
 
 (define (status-when-printed status)
   "Return STATUS if all that was printed was written.  Else say so, and return 1 if STATUS claims success.  A
@@ -556,8 +557,8 @@ reader who left, such as `head', has seen what he wanted."
     (("help" name)
      (print-command-help (find-command name %commands) (current-output-port))
      %done)
-    (((? (lambda (name) (member name %later)) name) . _)
-     (not-built-yet (format #f "'tutti ~a'" name)))
+    (((? not-built-command? name) . _)
+     (not-built (string-append "tutti " name)))
     ((name . rest)
      (let ((command (find-command name %commands)))
        (call-with-values (lambda () (parse-options command rest))

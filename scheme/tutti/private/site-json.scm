@@ -13,6 +13,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (tutti built-in)
   #:use-module (tutti errors)
+  #:use-module (tutti later)
   #:use-module ((tutti inventory) #:select (call-with-one-answer strangers))
   #:use-module (tutti model)
   #:use-module (tutti platform)
@@ -97,10 +98,9 @@
   "Return a procedure from a transition of SERVICE to its name."
   (lambda (procedure)
     (when (later-transition? procedure)
-      (not-built-yet (format #f "service '~a': the transition ~a" (service-name service)
-                             (procedure-name procedure))
-                     "use replace-service, or a procedure of your own"
-                     #:location (declaration-location service)))
+      (not-built (symbol->string (procedure-name procedure))
+                 #:of (format #f "service '~a'" (service-name service))
+                 #:location (declaration-location service)))
     (match procedure
       ((? symbol?) (symbol->string procedure))
       (_ (match (procedure-name procedure)

@@ -10,10 +10,10 @@
 (define-module (tutti on-host)
   #:use-module (ice-9 match)
   #:use-module (tutti errors)
-  #:use-module (tutti late-binding)
   #:use-module (tutti private bindings)
   #:use-module (tutti private context)
   #:use-module (tutti private host)
+  #:use-module (tutti private site-view)
   #:use-module (tutti site)
   #:export (on-host
             call-on-host))

@@ -11,11 +11,11 @@
   #:use-module (ice-9 format)
   #:use-module (ice-9 match)
   #:use-module (tutti errors)
-  #:use-module (tutti late-binding)
   #:use-module (tutti model)
   #:use-module (tutti private answers)
   #:use-module (tutti private bindings)
   #:use-module (tutti private printing)
+  #:use-module (tutti private site-view)
   #:use-module (tutti site)
   #:export (use-site
             plan
@@ -44,14 +44,16 @@
     (%current-site site)
     site))
 
-(define* (plan #:optional (site #f) #:key (upgrade #f) (do-not-upgrade #f) (limit #f) (to #f))
-  "Return the plan for SITE: what would change, in which order, and why."
+(define* (plan #:optional (site #f) #:key (accept-names? #f)
+               (upgrade #f) (do-not-upgrade #f) (limit #f) (to #f))
+  "Return the plan for SITE: what would change, in which order, and why.  A host that has another name in the site
+is refused unless ACCEPT-NAMES? is true."
   (for-each (lambda (keyword value)
               (when value
                 (not-built (format #f "plan #:~a" keyword))))
             '("upgrade" "do-not-upgrade" "limit" "to")
             (list upgrade do-not-upgrade limit to))
-  (make-plan (in-use site)))
+  (make-plan (in-use site) #:accept-names? accept-names?))
 
 (define (print-event event)
   "Print EVENT, of progress, as a line."
@@ -72,12 +74,15 @@
   "Execute PLAN, record a generation, and return the report."
   (execute-plan (in-use site) plan #:take-over? take-over? #:on-progress print-event))
 
-(define* (deploy #:optional (site #f) #:key (take-over? #f))
-  "Plan for SITE and execute the plan."
+(define* (deploy #:optional (site #f) #:key (take-over? #f) (accept-names? #f))
+  "Plan for SITE and execute the plan.  TAKE-OVER? displaces another state file; ACCEPT-NAMES? lets hosts that have
+other names in the site have those of the inventory."
   (let* ((site (in-use site))
-         (plan (make-plan site)))
+         (plan (make-plan site #:accept-names? accept-names?)))
     (if (null? (plan-steps plan))
-        plan
+        (begin
+          (take-names! site plan #:take-over? take-over?)
+          plan)
         (execute-plan site plan #:take-over? take-over? #:on-progress print-event))))
 
 (define* (abandon #:optional (site #f))

@@ -18,7 +18,6 @@
   #:use-module (tutti built-in)
   #:use-module (tutti errors)
   #:use-module (tutti inventory)
-  #:use-module (tutti late-binding)
   #:use-module (tutti model)
   #:use-module (tutti policy)
   #:use-module (tutti private answers)
@@ -29,6 +28,7 @@
   #:use-module (tutti private printing)
   #:use-module (tutti private program)
   #:use-module (tutti private site-json)
+  #:use-module (tutti private site-view)
   #:use-module (tutti records)
   #:export (open-site
             site?
@@ -241,8 +241,6 @@ is the name of the file in which its state is kept."
            (let ((view (site-view site (elaborate site (site-handle site)))))
              (set-site-site-view! site view)
              view))))
-
-(%site-view site-view-of)
 
 
 ;;;

@@ -91,7 +91,9 @@ outcome and message."
 (test-upgraded "one that is guarded"
   (s34:guard (e (#t #f)) (let deeper ((n 1)) (+ n (deeper n))))
   (echo "after"))
-(test-failed "a wrong argument" "Wrong type argument in position 1 (expecting pair): x" (echo "a") (car (string->symbol "x")))
+(test-failed "a wrong argument"
+  "Wrong type argument in position 1 (expecting pair): x"
+  (echo "a") (car (string->symbol "x")))
 (test-failed "exit" "it called (exit 7)" (echo "a") (exit 7))
 (test-equal "exit does not end the process" 'unchanged (match (outcome-of (lambda () (exit 7))) ((o . _) o)))
 

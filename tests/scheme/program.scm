@@ -55,7 +55,8 @@
 (test-equal "an effect at top level is placed and refused"
   "site.scm:2:7: an effect (run) was asked for in a site program that is being loaded, where nothing may act"
   (sentence "(list (run (program \"true\")))"))
-(test-equal "what is not built yet is placed" "site.scm:2:7: guix-package is not built yet: name a file that the host has, or use a local file"
+(test-equal "what is not built yet is placed"
+  "site.scm:2:7: guix-package is not built yet: name a file that the host has, or use a local file"
   (sentence "(list (guix-package \"nginx\"))"))
 (test-equal "a module that is not there: a sentence" #t
   (string? (sentence "(use-modules (no such module))")))

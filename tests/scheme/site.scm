@@ -225,7 +225,8 @@
 (define state (string-append scratch "/repl.db"))
 (test-equal "use-site" "#<site repl: 1 class, 1 service>" (object->string (use-site program-file #:state state)))
 (define p (plan))
-(test-equal "a plan displays as the command prints it" (%plan-text p) (call-with-output-string (lambda (port) (display p port))))
+(test-equal "a plan displays as the command prints it" (%plan-text p)
+  (call-with-output-string (lambda (port) (display p port))))
 (define output (with-output-to-string (lambda () (execute p))))
 (test-assert "execute tells what happens" (string-contains output "web@h1  upgraded"))
 (test-equal "then there is a generation" "#<site repl: 1 class, 1 service, generation 1>"

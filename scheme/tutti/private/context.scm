@@ -135,10 +135,12 @@
   (when (task-misuse task)
     (misplaced "~a" (task-misuse task)))
   (unless (eq? (task-state task) 'running)
-    (misplaced "an effect was asked for by a guard of 'dynamic-wind' while the transition is being ~a; guards run at every effect: use 'on-roll-back' or 'guard' instead"
+    (misplaced "an effect was asked for by a guard of 'dynamic-wind' while the transition is being ~a; \
+guards run at every effect: use 'on-roll-back' or 'guard' instead"
                (task-state task)))
   (unless (suspendable-continuation? %tag)
-    (misplaced "an effect was asked for inside a procedure implemented in C (sort, filter, hash-for-each, force, ...) or on another thread: collect the values first, then use 'map' or 'for-each'"))
+    (misplaced "an effect was asked for inside a procedure implemented in C (sort, filter, hash-for-each, force, \
+...) or on another thread: collect the values first, then use 'map' or 'for-each'"))
   (set-task-state! task 'suspended)
   ;; The driver gives the effect to the executor once this has got out: a guard of dynamic-wind may yet raise.
   (let ((result (abort-to-prompt %tag operation subject a b c host)))

@@ -15,6 +15,7 @@
   #:use-module (ice-9 regex)
   #:export (fail
             fail-at
+            callback-failed
             syntax-mistake
             not-built
 
@@ -91,13 +92,20 @@ the form, a string: that the who of a syntax error is one says that its message 
               (format #f "~a: ~a" who message)
               (format #f "~a in ~a" message (short (format #f "~s" form))))))
 
+(define (placed location message)
+  (if location
+      (string-append (location->string location) ": " message)
+      message))
+
 (define (fail-at location format-string . arguments)
   "Raise the error that FORMAT-STRING and ARGUMENTS say, after the LOCATION if it is known."
-  (let ((message (apply format #f format-string arguments)))
-    (raise-error 'misuse
-                 (if location
-                     (string-append (location->string location) ": " message)
-                     message))))
+  (raise-error 'misuse (placed location (apply format #f format-string arguments))))
+
+(define (callback-failed exception location format-string . arguments)
+  "Raise that a procedure of the program raised EXCEPTION, as FORMAT-STRING and ARGUMENTS say, after the LOCATION if it
+is known.  An error of Tutti's own keeps its code."
+  (raise-error (if (tutti-error? exception) (tutti-error-code exception) 'callback)
+               (placed location (apply format #f format-string arguments))))
 
 (define (primitive name)
   "Return the library's primitive NAME.  Not before it is called for: the bindings use this module."

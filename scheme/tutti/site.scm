@@ -116,7 +116,7 @@ names one of FILES already."
       (lambda (exception)
         (let ((text (and (tutti-error? exception) (tutti-error-message exception))))
           (if (and text program
-                   (memq (tutti-error-code exception) '(misuse not-built))
+                   (memq (tutti-error-code exception) '(misuse not-built callback))
                    (not (string-prefix? "/" text))           ; an inventory
                    (not (any (lambda (file) (string-contains text (basename file))) files)))
               (raise-error (tutti-error-code exception) (string-append program ": " text))
@@ -184,12 +184,8 @@ is the name of the file in which its state is kept."
 (define (compute-settings service host view)
   "Return the settings that the procedure of SERVICE gives for HOST, as an association list of strings."
   (define (raise-placed exception)
-    (let ((message (describe exception))
-          (place (declaration-location service)))
-      (raise-error (if (tutti-error? exception) (tutti-error-code exception) 'misuse)
-                   (format #f "~asettings of '~a' on ~a: ~a"
-                           (if place (string-append (location->string place) ": ") "")
-                           (service-name service) (host-name host) message))))
+    (callback-failed exception (declaration-location service) "settings of '~a' on ~a: ~a"
+                     (service-name service) (host-name host) (describe exception)))
   (match (with-exception-handler raise-placed
            (lambda ()
              (parameterize ((%context "the settings of a service"))

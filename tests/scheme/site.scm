@@ -74,6 +74,9 @@
                   (sentence (lambda ()
                               (with-site (list (web "5")) make-plan
                                          #:policy (lambda (view host) (car 5)))))))
+(test-equal "its code is that of a procedure of the program" 'callback
+  (guard (e ((tutti-error? e) (tutti-error-code e)))
+    (with-site (list (web "5")) make-plan #:policy (lambda (view host) (car 5)))))
 (test-equal "a policy that fails while deploying halts the run" '(skipped skipped)
   (outcomes (with-site (list (web "5")) deploy-site
                        #:policy (lambda (view host) (or (view-simulated? view) (car 5))))))
@@ -185,6 +188,10 @@
                           (check-site (site-of (class "front" (simple "a" '() (lambda (site host) (car 5))))
                                                (class "data")))))))
     (string-contains text "settings of 'a' on w1: Wrong type")))
+(test-equal "their code is that of a procedure of the program" 'callback
+  (guard (e ((tutti-error? e) (tutti-error-code e)))
+    (check-site (site-of (class "front" (simple "a" '() (lambda (site host) (car 5))))
+                         (class "data")))))
 (test-assert "settings that are no settings"
   (string-contains (sentence (lambda ()
                                (check-site (site-of (class "front" (simple "a" '() (lambda (site host) 5)))

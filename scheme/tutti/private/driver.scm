@@ -10,6 +10,7 @@
 (define-module (tutti private driver)
   #:use-module (ice-9 control)
   #:use-module (ice-9 exceptions)
+  #:use-module (ice-9 format)
   #:use-module (ice-9 match)
   #:use-module ((ice-9 threads) #:select (current-thread))
   #:use-module ((system vm vm) #:select (call-with-stack-overflow-handler))
@@ -222,7 +223,8 @@ PREDICATES is what of it is decided in Scheme; errors are placed in FILES."
                               "the policy gives no waves in advance: it is decided while the plan is executed")
              (match (ask-policy (vector-ref predicates number) view (hash-ref hosts name) files)
                (('failed . message)
-                (fail "the policy can't say whether host '~a' may start: ~a" name message))
+                (raise-error 'callback
+                             (format #f "the policy can't say whether host '~a' may start: ~a" name message)))
                ((kind . time)
                 (%answer! preview kind time)
                 (loop (+ questions 1))))))))))

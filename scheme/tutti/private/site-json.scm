@@ -200,8 +200,9 @@ of the one that SITE has."
           (lambda (exception)
             (if (tutti-error? exception)
                 (raise-exception exception)
-                (fail-at (declaration-location site) "site '~a': host-class->hosts, asked for class '~a': ~a"
-                         (site-configuration-name site) (host-class-name class) (describe exception))))
+                (callback-failed exception (declaration-location site)
+                                 "site '~a': host-class->hosts, asked for class '~a': ~a"
+                                 (site-configuration-name site) (host-class-name class) (describe exception))))
         (lambda () (inventory class))
         #:unwind? #t))
     (define (hosts-of class)

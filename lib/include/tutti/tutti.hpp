@@ -10,6 +10,7 @@
 #include <tutti/executor.hpp>
 #include <tutti/journal.hpp>
 #include <tutti/log.hpp>
+#include <tutti/not_built.hpp>
 #include <tutti/plan.hpp>
 #include <tutti/platform.hpp>
 #include <tutti/policy.hpp>

@@ -1443,8 +1443,10 @@ RUNNER_CASE("runner: a put that was interrupted after the file was replaced stil
 RUNNER_CASE("runner: an item is whole and read-only, or not there") {
   auto runner = host.lock();
   const auto bytes = noise(2'000'000);
+  auto damaged = bytes;
+  damaged[17] = static_cast<char>(damaged[17] ^ 1);
   auto item = item_of("abc-data", bytes);
-  item.bytes[17] = static_cast<char>(item.bytes[17] ^ 1);
+  item.bytes = damaged;
   CHECK(runner.call<Failed>(item).why == "item abc-data arrived damaged");
   CHECK(fs::is_empty(host.store()));
   CHECK(mode_of(host.store()) == 0755);

@@ -184,8 +184,7 @@ struct RunLog::Impl {
 
   void say_output(const Logged& one, const Result& result) {
     const std::string host = host_of(one);
-    const std::string token = effect_token(lineage, run, static_cast<std::uint32_t>(one.at.step),
-                                           to_string(one.at.path), one.at.sequence);
+    const std::string token = effect_token(lineage, run, one.at);
     const bool is_silent = silent.contains(host);
     if (result.output.text.find('\0') != std::string::npos) {
       ready.push_back(fmt::format("    … {} bytes that are no text, on {}\n", result.output.size, host));

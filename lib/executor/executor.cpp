@@ -24,71 +24,33 @@ constexpr double ask_again_after = 1.0;  // seconds; when a policy says `wait` a
 
 }  // namespace
 
-void Executor::Impl::take(const std::string& host, const Answer& answer) {
-  switch (answer.kind) {
-    case Answer::Kind::yes:
-      said_waiting = false;
-      ++admitted;
-      scheduler.admit(host);
-      go_on(host);
-      break;
-    case Answer::Kind::not_before:
-      not_before = std::min(not_before.value_or(answer.time), answer.time);
-      break;
-    case Answer::Kind::wait:
-      waits = true;
-      to_ask.clear();
-      break;
-    case Answer::Kind::no: break;
-  }
-}
-
-bool Executor::Impl::may_admit() const {
-  return !asked && halted.empty() && interrupts == 0 && (ask_round || !to_ask.empty());
-}
-
 void Executor::Impl::admit() {
-  admitted = 0;
-  if (ask_round && to_ask.empty()) {
-    ask_round = waits = false;
-    not_before.reset();
-    const auto hosts = scheduler.candidates();
-    to_ask.assign(hosts.begin(), hosts.end());
+  for (std::size_t admitted = 0; admitted < admit_at_once && admission.has_next();) {
+    const auto next = admission.next();
+    if (const auto* ask = std::get_if<AskPolicy>(&next)) {
+      ready.emplace_back(*ask);
+      is_asking = true;
+      ++unanswered;
+      return;
+    }
+    const auto* host = std::get_if<Admission::Admitted>(&next);
+    if (!host) return;
+    said_waiting = false;
+    ++admitted;
+    go_on(host->host);
   }
-  while (!to_ask.empty() && admitted < admit_at_once) {
-    const std::string host = std::move(to_ask.front());
-    to_ask.pop_front();
-    if (!scheduler.is_candidate(host)) continue;  // not any more
-    try {
-      asked.emplace(policy, scheduler, scheduler.host(host));
-    } catch (...) { return halt("the policy failed: " + describe(std::current_exception())); }
-    ask_driver();
-    if (asked) return;
-  }
-}
-
-void Executor::Impl::ask_driver() {
-  if (const Policy::Ask* ask = asked->next()) {
-    ready.emplace_back(AskPolicy{asked->host(), ask->number});
-    ++unanswered;
-    return;
-  }
-  const Asking whole = *std::exchange(asked, std::nullopt);
-  take(whole.host(), whole.answer());
 }
 
 void Executor::Impl::wind_up() {
   const std::string why = interrupts > 0 ? "the run was interrupted" : "the run halted";
   for (const StepId id : scheduler.not_begun()) {
-    if (at(id).phase == Phase::ended) continue;
+    if (at(id).is_over()) continue;
     skip(id, why);
     for (const Scheduler::Skipped& one : scheduler.end(id, Outcome::skipped)) skip(one.step, why);
   }
   for (std::uint32_t i = 0; i < steps.size(); ++i)
-    if (steps[i].phase != Phase::pending && steps[i].phase != Phase::ended && steps[i].phase != Phase::parked)
-      park(StepId{i}, steps[i].task && at(*steps[i].task).waiting
-                          ? fmt::format("we left during: {}", at(*steps[i].task).text)
-                          : "we left before it was done");
+    if (steps[i].stage() != Stage::pending && !steps[i].is_over())
+      follow(StepId{i}, steps[i].leave(moment()));
   finished = true;
   ready.emplace_back(Finished{interrupts > 0});
 }
@@ -114,10 +76,10 @@ std::span<Event> Executor::Impl::next(std::size_t limit) {
     if (deal()) continue;
     flush();
     // What is under way comes before what is to begin: the fewer hosts are in transition at once, the better.
-    if (may_admit()) {
+    if (interrupts == 0 && !is_asking && admission.has_next()) {
       if (under_way > 0 && wait(0)) continue;
       admit();
-      if (!ready.empty() || !unsent.empty() || may_admit()) continue;
+      if (!ready.empty() || !unsent.empty() || admission.has_next()) continue;
     }
     if (finished) {
       ready.emplace_back(Finished{interrupts > 0});
@@ -132,14 +94,14 @@ std::span<Event> Executor::Impl::next(std::size_t limit) {
         throw std::logic_error(fmt::format(
             "Executor::next: nothing is under way and the driver has not answered {} events", unanswered));
       if (settle_rooms()) continue;
-      if (interrupts > 0 || !halted.empty() || scheduler.all_ended()) {
+      if (interrupts > 0 || !admission.halted().empty() || scheduler.all_ended()) {
         wind_up();
         continue;
       }
-      if (!waits && !not_before) {
-        halt(fmt::format(
+      if (!admission.waits() && !admission.not_before()) {
+        admission.halt(fmt::format(
             "the policy ({}) admits no further host, and nothing is under way that could change that{}",
-            policy.describe(), scheduler.down()));
+            admission.policy().describe(), scheduler.down()));
         continue;
       }
       if (!std::exchange(said_waiting, true)) {
@@ -148,8 +110,9 @@ std::span<Event> Executor::Impl::next(std::size_t limit) {
       }
     }
     std::optional<double> seconds;
-    if (waits) seconds = ask_again_after;
-    if (not_before) seconds = std::clamp(*not_before - clock.now(), soonest, seconds.value_or(3600.0));
+    if (admission.waits()) seconds = ask_again_after;
+    if (const auto time = admission.not_before())
+      seconds = std::clamp(*time - clock.now(), soonest, seconds.value_or(3600.0));
     (void)wait(seconds);
   }
 }
@@ -158,30 +121,25 @@ std::string Executor::Impl::waiting_for() const {
   const std::size_t n = scheduler.candidates().size();
   const std::string who =
       fmt::format("nothing is under way, {} host{} for the policy, which ", n, n == 1 ? " waits" : "s wait");
-  if (waits)
+  if (admission.waits())
     return who + fmt::format("says `wait` and is asked every {:g} s (interrupt to leave)", ask_again_after);
-  return who +
-         fmt::format("says not before {:%F %T} (interrupt to leave)",
-                     fmt::localtime(static_cast<std::time_t>(std::ceil(std::min(*not_before, last_date)))));
+  return who + fmt::format("says not before {:%F %T} (interrupt to leave)",
+                           fmt::localtime(static_cast<std::time_t>(
+                               std::ceil(std::min(*admission.not_before(), last_date)))));
 }
 
 bool Executor::Impl::wait(std::optional<double> seconds) {
   completions.clear();
   dealt = 0;
   transport.wait(completions, seconds);
-  if (completions.empty() && seconds != 0) ask_round = true;  // time passed, or we were woken
+  if (completions.empty() && seconds != 0) admission.changed();  // time passed, or we were woken
   return deal();
 }
 
 bool Executor::Impl::deal() {
   const std::size_t end = std::min(completions.size(), dealt + deal_at_once);
   if (dealt == end) return false;
-  for (; dealt < end; ++dealt) {
-    const auto id = task_of(completions[dealt].token);
-    if (!id) continue;
-    --under_way;
-    answered(completions[dealt], *id);
-  }
+  for (; dealt < end; ++dealt) answered(completions[dealt]);
   return true;
 }
 
@@ -194,30 +152,44 @@ Executor::Executor(const Plan& plan, Policy policy, int run, std::string lineage
 Executor::~Executor() = default;
 
 std::span<Event> Executor::next(std::size_t limit) { return impl_->next(std::max<std::size_t>(1, limit)); }
-void Executor::perform(TaskId task, std::unique_ptr<Request> request) {
-  impl_->perform(task, std::move(request));
-}
-void Executor::done(TaskId task) { impl_->task_over(task, true, {}); }
-void Executor::raised(TaskId task, std::string message) { impl_->task_over(task, false, std::move(message)); }
 
-std::optional<std::uint32_t> Executor::on_roll_back(TaskId id) {
-  if (!impl_->at(id).live) return {};
-  return impl_->register_undo(id, {});
+void Executor::perform(TaskId task, std::unique_ptr<Request> request) {
+  const auto id = impl_->of_body(task);
+  if (!id) return;
+  --impl_->unanswered;
+  impl_->follow(*id, impl_->at(*id).perform(std::move(request), impl_->moment()));
+}
+
+void Executor::Impl::body_over(TaskId task, bool succeeded, std::string message) {
+  const auto id = of_body(task);
+  if (!id) return;
+  --unanswered;
+  follow(*id, at(*id).body_over(succeeded, std::move(message), moment()));
+}
+void Executor::done(TaskId task) { impl_->body_over(task, true, {}); }
+void Executor::raised(TaskId task, std::string message) { impl_->body_over(task, false, std::move(message)); }
+
+std::optional<std::uint32_t> Executor::on_roll_back(TaskId task) {
+  const auto id = impl_->of_body(task);
+  if (!id) return {};
+  std::uint32_t serial = 0;
+  impl_->follow(*id, impl_->at(*id).on_roll_back(serial, impl_->moment()));
+  return serial;
 }
 
 void Executor::answer(Answer answer) {
-  if (!impl_->asked) throw std::logic_error("Executor::answer: no host was asked about");
+  if (!impl_->is_asking) throw std::logic_error("Executor::answer: no host was asked about");
+  impl_->is_asking = false;
   --impl_->unanswered;
-  if (!impl_->halted.empty() || impl_->interrupts > 0) return impl_->asked.reset();
-  impl_->asked->take(answer);
-  impl_->ask_driver();
+  if (impl_->interrupts > 0) return impl_->admission.forget_question();
+  impl_->admission.answer(answer);
 }
 
 void Executor::policy_failed(std::string message) {
-  if (!impl_->asked) throw std::logic_error("Executor::policy_failed: no host was asked about");
-  impl_->asked.reset();
+  if (!impl_->is_asking) throw std::logic_error("Executor::policy_failed: no host was asked about");
+  impl_->is_asking = false;
   --impl_->unanswered;
-  if (impl_->halted.empty()) impl_->halt(fmt::format("the policy failed: {}", message));
+  impl_->admission.halt(fmt::format("the policy failed: {}", message));
 }
 
 void Executor::interrupt() noexcept {
@@ -226,27 +198,27 @@ void Executor::interrupt() noexcept {
 }
 
 const Rollout& Executor::rollout() const noexcept { return impl_->scheduler; }
-std::vector<HostReading> Executor::readings() const { return impl_->entries.readings(); }
+std::vector<HostReading> Executor::readings() const { return impl_->ledger.readings(); }
 
 Report Executor::report() const {
   Report report{.site = impl_->plan.site, .run = impl_->run, .generation = impl_->run};
   for (std::size_t i = 0; i < impl_->steps.size(); ++i) {
     const Step& step = impl_->plan.steps[i];
     if (step.action == Action::join) continue;
-    const Running& running = impl_->steps[i];
+    const StepRun& run = impl_->steps[i];
     report.steps.push_back({.action = step.action,
                             .service = step.service,
                             .host = step.host,
                             .old_version = step.old_definition ? step.old_definition->version : "",
                             .new_version = step.new_definition ? step.new_definition->version : "",
-                            .outcome = running.outcome,
-                            .message = running.message,
-                            .notes = running.notes,
-                            .effects = running.effects,
-                            .seconds = running.begun ? running.ended - running.started : 0});
+                            .outcome = run.outcome(),
+                            .message = run.message(),
+                            .notes = run.notes(),
+                            .effects = run.effects(),
+                            .seconds = run.seconds()});
   }
   report.unreachable = impl_->plan.unreachable();
-  report.halted = impl_->halted;
+  report.halted = impl_->admission.halted();
   report.interrupted = impl_->interrupts > 0;
   report.frames = impl_->transport.frames_sent();
   return report;

@@ -6,20 +6,16 @@
 
 namespace tutti {
 
-std::string effect_token(std::string_view lineage, int run, std::uint32_t step, std::string_view path,
-                         std::uint32_t sequence) {
-  std::string token;
-  token.reserve(64);
-  token += lineage.substr(0, 12);
-  token += '.';
-  token += std::to_string(run);
-  token += '.';
-  token += std::to_string(step);
-  token += '.';
-  token += path;
-  token += '.';
-  token += std::to_string(sequence);
-  return token;
+std::string effect_token(std::string_view lineage, int run, const Place& at) {
+  return token_prefix(lineage, run) + token_end(at);
+}
+
+std::string token_prefix(std::string_view lineage, int run) {
+  return fmt::format("{}.{}.", lineage.substr(0, 12), run);
+}
+
+std::string token_end(const Place& at) {
+  return fmt::format("{}.{}.{}", static_cast<std::uint32_t>(at.step), to_string(at.path), at.sequence);
 }
 
 std::string failure_text(const std::string& request, const Result& result) {

@@ -4,14 +4,15 @@
 #include <string>
 #include <string_view>
 
-#include <tutti/transport.hpp>
+#include <tutti/journal.hpp>
 
 namespace tutti {
 
 /// LINEAGE.RUN.STEP.PATH.SEQUENCE, a word of at most 64 characters; of the lineage its first 12. Hosts find
 /// the run in it.
-[[nodiscard]] std::string effect_token(std::string_view lineage, int run, std::uint32_t step,
-                                       std::string_view path, std::uint32_t sequence);
+[[nodiscard]] std::string effect_token(std::string_view lineage, int run, const Place&);
+[[nodiscard]] std::string token_prefix(std::string_view lineage, int run);  ///< LINEAGE.RUN.
+[[nodiscard]] std::string token_end(const Place&);                          ///< the rest
 
 /// "stop web 2 failed: it lingers": the request, as `describe` has it, and why.
 [[nodiscard]] std::string failure_text(const std::string& request, const Result&);

@@ -1,8 +1,8 @@
 // The way back of a step whose transition failed: what its effects undo, last first, then what runs now.
 #include <fmt/format.h>
 
-#include "executor/machine.hpp"
 #include "executor/outcome.hpp"
+#include "executor/step.hpp"
 
 namespace tutti {
 namespace {
@@ -22,156 +22,137 @@ std::optional<Request> undo_of(const Request& request) {
 
 }  // namespace
 
-std::uint32_t Executor::Impl::register_undo(TaskId id, std::optional<Request> request) {
-  Task& task = at(id);
-  Running& running = at(task.step);
-  const std::uint32_t serial = ++running.serials;
-  if (task.body != TaskKind::transition) return serial;  // what undoes is not undone itself
-  write(record::Registered{place(task), serial});
-  ++task.sequence;
-  running.undos.push_back({.serial = serial, .request = std::move(request)});
+std::uint32_t StepRun::register_undo(std::optional<Request> request) {
+  const std::uint32_t serial = ++serials_;
+  if (!work_.is_transition()) return serial;  // what undoes is not undone itself
+  write(record::Registered{place(work_), serial});
+  ++work_.sequence;
+  undos_.push_back({.serial = serial, .request = std::move(request)});
   return serial;
 }
 
-void Executor::Impl::dispatch(TaskId id, std::unique_ptr<Request> request) {
-  Task& task = at(id);
-  Running& running = at(task.step);
-  const bool is_here = request->host.empty() || request->host == step(task.step).host;
-  const bool is_own =
-      is_here && request->definition() && request->definition()->service == step(task.step).service;
-  give_files(task.step, *request);
-  const Runs one = is_own ? which(task.step, request->definition()) : Runs::unknown;
+void StepRun::dispatch(std::unique_ptr<Request> request) {
+  const bool is_here = request->host.empty() || request->host == step_.host;
+  const bool is_own = is_here && request->definition() && request->definition()->service == step_.service;
+  give_files(*request);
+  const Runs one = is_own ? which(request->definition()) : Runs::unknown;
   // That it does not validate says nothing of a version that never did.
-  if (auto* stop = request->as<effect::Stop>())
-    stop->untried = one == Runs::fresh && !same_running(task.step);
-  if (is_own && request->as<effect::Start>() && running.runs == Runs::nothing &&
-      !request->definition()->is_daemon())
+  if (auto* stop = request->as<effect::Stop>()) stop->untried = one == Runs::fresh && !same_running();
+  if (is_own && request->as<effect::Start>() && runs_ == Runs::nothing && !request->definition()->is_daemon())
     request->idempotent = false;  // it is known not to run: nothing that says otherwise is asked
   if ((is_own && one != Runs::former && !request->as<effect::Stop>() && !request->as<effect::Validate>()) ||
       (is_here && request->as<effect::Run>()))
-    running.may_be_left = true;
-  task.undone_by = 0;
-  if (task.kind == Task::Kind::body && task.body == TaskKind::transition) {
+    may_be_left_ = true;
+  work_.undone_by = 0;
+  if (work_.is_transition()) {
     if (auto undo = undo_of(*request)) {
-      task.undone_by = register_undo(id, std::move(undo));
-      if (auto* restore = running.undos.back().request->as<effect::RestoreFile>())
-        restore->of = token(task);  // the registration took a sequence number of its own
+      work_.undone_by = register_undo(std::move(undo));
+      // The registration took a sequence number of its own.
+      if (auto* restore = undos_.back().request->as<effect::RestoreFile>())
+        restore->of = fmt::format("{}{}", facts_.token_prefix, token_end(place(work_)));
     }
   }
-  send(id, std::move(request));
+  send(work_, std::move(request));
 }
 
-void Executor::Impl::roll_back(StepId id, std::string message) {
-  if (is_dry()) return end(id, Outcome::unchanged, std::move(message));
-  Running& running = at(id);
-  running.message = std::move(message);
-  tell(Progress::Kind::effect, id, "rolling back: " + running.message);
-  if (halted.empty()) {
-    halt(fmt::format("{}@{} failed: {}", step(id).service, step(id).host, running.message));
-    culprit = id;
-  }
-  if (interrupts > 0) return park(id, "interrupted before it was rolled back");
-  compensate(id);
+void StepRun::roll_back(std::string message) {
+  if (facts_.is_dry) return end(Outcome::unchanged, std::move(message));
+  message_ = std::move(message);
+  order(Tell{"rolling back: " + message_});
+  order(Failed{message_});
+  if (moment_.is_interrupted) return park("interrupted before it was rolled back");
+  compensate();
 }
 
-void Executor::Impl::compensate(StepId id) {
-  Running& running = at(id);
-  if (!running.undos.empty()) {
-    Undo undo = std::move(running.undos.back());
-    running.undos.pop_back();
-    phase(id, Phase::compensating);
-    std::string path = fmt::format("c{}", undo.serial);
-    if (!undo.request) return start_body(id, TaskKind::compensation, undo.serial, std::move(path));
-    const TaskId task = spawn({.step = id, .kind = Task::Kind::undo, .path = std::move(path)});
+void StepRun::compensate() {
+  if (!undos_.empty()) {
+    Undo undo = std::move(undos_.back());
+    undos_.pop_back();
+    enter(Stage::compensating);
+    const TaskPath path{.kind = TaskPath::Kind::compensation, .serial = undo.serial};
+    if (!undo.request) return start_body(path);
+    start(path);
     auto request = std::make_unique<Request>(std::move(*undo.request));
-    if (request->as<effect::Undrain>()) return take_apart(task, std::move(request));
+    if (request->as<effect::Undrain>()) return take_apart(std::move(request));
     // What was stopped is started. Only where the stop failed may it be up already.
     request->idempotent =
         !request->as<effect::Start>() || undo.has_failed || request->definition()->is_daemon();
-    return dispatch(task, std::move(request));
+    return dispatch(std::move(request));
   }
   // What an ended run left may still be what answers: nothing can be verified beside it.
-  if (left_over_may_run(id)) {
-    running.message += fmt::format("; {}, which run {} may have left running, was not stopped",
-                                   step(id).left_over->title(), entries.run_before(id));
-    return finish(id, Outcome::failed);
+  if (left_over_may_run()) {
+    message_ += fmt::format("; {}, which run {} may have left running, was not stopped",
+                            step_.left_over->title(), ledger_.run_before(step_));
+    return finish(Outcome::failed);
   }
-  if (!running.touched) return finish(id, Outcome::unchanged);
-  verify(id);
+  if (!is_touched_) return finish(Outcome::unchanged);
+  verify();
 }
 
-void Executor::Impl::compensated(StepId id, const std::string& failure) {
+void StepRun::compensated(const std::string& failure) {
   if (!failure.empty()) {
-    at(id).message += fmt::format("; rolling back failed: {}", failure);
-    return finish(id, Outcome::roll_back_failed);
+    message_ += fmt::format("; rolling back failed: {}", failure);
+    return finish(Outcome::roll_back_failed);
   }
-  if (interrupts > 0) return park(id, "interrupted while it was rolled back");
-  compensate(id);
+  if (moment_.is_interrupted) return park("interrupted while it was rolled back");
+  compensate();
 }
 
-void Executor::Impl::verify(StepId id) {
-  const DefinitionPtr& old = step(id).old_definition;
-  const DefinitionPtr& fresh = step(id).new_definition;
-  phase(id, Phase::verifying);
-  if (old && old->is_daemon() && at(id).runs == Runs::fresh && !same_running(id)) {
-    at(id).message +=
-        fmt::format("; after rolling back, {} runs instead of {}", fresh->title(), old->title());
-    return finish(id, Outcome::roll_back_failed);
+void StepRun::verify() {
+  const DefinitionPtr& old = step_.old_definition;
+  const DefinitionPtr& fresh = step_.new_definition;
+  enter(Stage::verifying);
+  if (old && old->is_daemon() && runs_ == Runs::fresh && !same_running()) {
+    message_ += fmt::format("; after rolling back, {} runs instead of {}", fresh->title(), old->title());
+    return finish(Outcome::roll_back_failed);
   }
   // What nothing can tell about must be known to run: it was alive, or was started, and not stopped since.
   if (old && !old->one_shot && !old->is_daemon() && !old->has_hook("alive") && !old->has_hook("validate") &&
-      at(id).runs != Runs::former && !(at(id).runs == Runs::fresh && same_running(id))) {
-    at(id).message +=
-        fmt::format("; after rolling back, nobody knows whether {} runs: it was not started again, "
-                    "and has neither alive? nor validate",
-                    old->title());
-    return finish(id, Outcome::roll_back_failed);
+      runs_ != Runs::former && !(runs_ == Runs::fresh && same_running())) {
+    message_ += fmt::format("; after rolling back, nobody knows whether {} runs: it was not started again, "
+                            "and has neither alive? nor validate",
+                            old->title());
+    return finish(Outcome::roll_back_failed);
   }
-  Task task{.step = id, .kind = Task::Kind::verify, .path = "v"};
+  Work& work = start({.kind = TaskPath::Kind::verification});
   const auto ask_alive = [&](const DefinitionPtr& service) {
-    task.own.emplace_back([service] { return Request{.effect = effect::Run{service->hook("alive")}}; });
+    work.own.emplace_back([service] { return Request{.effect = effect::Run{service->hook("alive")}}; });
   };
   if (old) {
     // Its validation may know nothing of whether it lives.
     if (old->has_hook("alive") && old->has_hook("validate") && !old->is_daemon() && !old->one_shot)
       ask_alive(old);
-    task.own.emplace_back([old] { return Request{.effect = effect::Validate{old}}; });
+    work.own.emplace_back([old] { return Request{.effect = effect::Validate{old}}; });
   } else if (fresh->is_daemon()) {
     // Stopping is idempotent: what still lives is ended, what is gone is success.
-    task.own.emplace_back([fresh] { return Request{.effect = effect::Stop{fresh}, .idempotent = true}; });
+    work.own.emplace_back([fresh] { return Request{.effect = effect::Stop{fresh}, .idempotent = true}; });
   } else if (fresh->has_hook("alive")) {
     ask_alive(fresh);
   } else {
-    return finish(id, Outcome::rolled_back);  // nothing tells
+    return finish(Outcome::rolled_back);  // nothing tells
   }
-  next_own(spawn(std::move(task)));
+  next_own(work);
 }
 
-void Executor::Impl::verify_answered(TaskId id, const Request& request, const Result& result) {
-  Task& task = at(id);
-  const StepId step_id = task.step;
-  const DefinitionPtr& old = step(step_id).old_definition;
-  const std::string title = (old ? old : step(step_id).new_definition)->title();
+void StepRun::verify_answered(const Request& request, const Result& result) {
+  const DefinitionPtr& old = step_.old_definition;
+  const std::string title = (old ? old : step_.new_definition)->title();
   const bool asks_alive = request.as<effect::Run>() != nullptr;
   std::string wrong;
   if (asks_alive && !result.succeeded && !says_no(result))
-    wrong = fmt::format("nobody knows whether {} lives: {}", title, failure_text(task.text, result));
+    wrong = fmt::format("nobody knows whether {} lives: {}", title, failure_text(work_.text, result));
   else if (!old && asks_alive && result.succeeded)
     wrong = fmt::format("something of {} is left: {} still lives", title, title);
   else if (!old && !asks_alive && !result.succeeded)
-    wrong = fmt::format("something of {} is left: {}", title, failure_text(task.text, result));
+    wrong = fmt::format("something of {} is left: {}", title, failure_text(work_.text, result));
   else if (old && !result.succeeded)
     wrong = fmt::format("{} does not {}: {}", title, asks_alive ? "live" : "validate",
-                        failure_text(task.text, result));
-  if (wrong.empty() && !task.own.empty()) {
-    if (interrupts == 0) return next_own(id);
-    task.live = false;
-    return park(step_id, "interrupted while it was verified");
-  }
-  task.live = false;
-  if (wrong.empty()) return finish(step_id, Outcome::rolled_back);
-  at(step_id).message += "; after rolling back, " + wrong;
-  finish(step_id, Outcome::roll_back_failed);
+                        failure_text(work_.text, result));
+  if (wrong.empty() && !work_.own.empty())
+    return moment_.is_interrupted ? park("interrupted while it was verified") : next_own(work_);
+  if (wrong.empty()) return finish(Outcome::rolled_back);
+  message_ += "; after rolling back, " + wrong;
+  finish(Outcome::roll_back_failed);
 }
 
 }  // namespace tutti

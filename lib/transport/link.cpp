@@ -354,7 +354,8 @@ void Link::complete(Result result) {
                                .kind = Completion::Kind::answered,
                                .result = std::move(result),
                                .why = {},
-                               .nonce = locked_ ? authority_->nonce : std::string()});
+                               .nonce = locked_ ? authority_->nonce : std::string(),
+                               .epoch = locked_ ? authority_->epoch : 0});
   queue_.pop_front();
 }
 

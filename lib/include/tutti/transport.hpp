@@ -111,6 +111,7 @@ struct Completion {
   Result result = {};
   std::string why = {};
   std::string nonce = {};  ///< answered: the host's; empty where the host was not asked
+  std::int64_t epoch = 0;  ///< with the nonce: under which the host obeys us
 };
 
 class TUTTI_EXPORT Transport {

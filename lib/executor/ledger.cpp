@@ -1,4 +1,4 @@
-#include "executor/entries.hpp"
+#include "executor/ledger.hpp"
 
 #include <algorithm>
 
@@ -21,65 +21,57 @@ Request first(DefinitionPtr about, ManifestEntry entry) {
 
 }  // namespace
 
-Entries::Entries(const Plan& plan, int run, std::string lineage)
-    : plan_(plan), run_(run), lineage_(std::move(lineage)) {
-  for (const auto& [host, reading] : plan.readings) hosts_.emplace(host, Known{&reading});
-  of_step_.reserve(plan.steps.size());
-  for (const Step& step : plan.steps)
-    of_step_.push_back(step.action == Action::join ? nullptr : &hosts_.at(step.host));
+Ledger::Ledger(const Fleet& fleet, const std::map<std::string, HostReading>& readings, int run,
+               std::string lineage)
+    : fleet_(fleet), run_(run), lineage_(std::move(lineage)) {
+  for (const auto& [host, reading] : readings) hosts_.emplace(host, Known{&reading});
 }
 
-const HostReading::Entry* Entries::recorded(StepId id) const {
-  return entry_of(*host_of(id).planned, plan_.at(id).service);
+void Ledger::nothing_left(const Step& step) { nothing_left_.insert({step.service, step.host}); }
+
+const HostReading::Entry* Ledger::recorded(const Step& step) const {
+  return entry_of(*hosts_.at(step.host).planned, step.service);
 }
 
-const ManifestEntry* Entries::current(const Instance& instance) const {
+const ManifestEntry* Ledger::current(const Instance& instance) const {
   const auto* found = entry_of(reading(instance.host), instance.service);
   return found ? &found->entry : nullptr;
 }
 
-const ManifestEntry* Entries::current(StepId id) const {
-  const auto* found = entry_of(host_of(id).now(), plan_.at(id).service);
-  return found ? &found->entry : nullptr;
-}
-
-ManifestEntry Entries::entry(StepId id, ManifestEntry::State state, double now) const {
-  const Step& step = plan_.at(id);
+ManifestEntry Ledger::entry(const Step& step, ManifestEntry::State state, double now) const {
   ManifestEntry entry{.state = state,
                       .service = step.service,
                       .new_definition =
-                          state == ManifestEntry::State::deployed ? step.new_definition : may_run(id),
+                          state == ManifestEntry::State::deployed ? step.new_definition : may_run(step),
                       .transition = step.transition,
                       .lineage = lineage_,
                       .run = run_,
                       .generation = run_,
                       .time = now};
   if (state != ManifestEntry::State::deployed) entry.old_definition = step.old_definition;
-  if (const ManifestEntry* before = current(id)) entry.drained = before->drained;
+  if (const ManifestEntry* before = current({step.service, step.host})) entry.drained = before->drained;
   return entry;
 }
 
 /// What there may be besides the old service.
-DefinitionPtr Entries::may_run(StepId id) const {
-  const Step& step = plan_.at(id);
-  if (step.left_over && !gone_on_.contains(id)) return step.left_over;
-  if (step.old_definition && step.new_definition && nothing_left_.contains(id)) return step.old_definition;
+DefinitionPtr Ledger::may_run(const Step& step) const {
+  if (step.left_over && !gone_on_.contains({step.service, step.host})) return step.left_over;
+  if (step.old_definition && step.new_definition && nothing_left_.contains({step.service, step.host}))
+    return step.old_definition;
   return step.new_definition;
 }
 
-Request Entries::go_on(StepId id, double now) {
-  const Step& step = plan_.at(id);
-  gone_on_.insert(id);
-  begun(id, now);
+Request Ledger::go_on(const Step& step, double now) {
+  gone_on_.insert({step.service, step.host});
+  begun(step, now);
   return first(step.new_definition ? step.new_definition : step.old_definition,
-               entry(id, ManifestEntry::State::changing, now));
+               entry(step, ManifestEntry::State::changing, now));
 }
 
-std::vector<Request> Entries::begin(StepId id, double now) const {
-  const Step& step = plan_.at(id);
+std::vector<Request> Ledger::begin(const Step& step, double now) const {
   std::vector<Request> requests;
   requests.push_back(first(step.new_definition ? step.new_definition : step.old_definition,
-                           entry(id, ManifestEntry::State::changing, now)));
+                           entry(step, ManifestEntry::State::changing, now)));
   if (step.new_definition && !step.new_definition->data_directories.empty() &&
       (!step.old_definition ||
        step.old_definition->data_directories != step.new_definition->data_directories))
@@ -87,41 +79,41 @@ std::vector<Request> Entries::begin(StepId id, double now) const {
   return requests;
 }
 
-std::optional<ManifestEntry> Entries::final_entry(StepId id, Outcome outcome, double now) const {
-  const Step& step = plan_.at(id);
+std::optional<ManifestEntry> Ledger::final_entry(const Step& step, Outcome outcome, double now) const {
   switch (outcome) {
     case Outcome::upgraded:
       if (!step.new_definition) return {};
-      return entry(id, ManifestEntry::State::deployed, now);
+      return entry(step, ManifestEntry::State::deployed, now);
     case Outcome::rolled_back: {
       if (!step.old_definition) return {};
       // What was deployed is so again, as it was recorded; what was repaired is by now.
-      if (const auto* before = recorded(id);
+      if (const auto* before = recorded(step);
           before && before->entry.state == ManifestEntry::State::deployed) {
         ManifestEntry back = before->entry;
-        if (const ManifestEntry* now_there = current(id)) back.drained = now_there->drained;
+        if (const ManifestEntry* now_there = current({step.service, step.host}))
+          back.drained = now_there->drained;
         return back;
       }
-      ManifestEntry back = entry(id, ManifestEntry::State::deployed, now);
+      ManifestEntry back = entry(step, ManifestEntry::State::deployed, now);
       back.new_definition = step.old_definition;
       return back;
     }
     case Outcome::failed:
-      if (!step.new_definition) return entry(id, ManifestEntry::State::failed, now);  // its files are left
+      if (!step.new_definition) return entry(step, ManifestEntry::State::failed, now);  // its files are left
       [[fallthrough]];  // before what an ended run left was touched
     case Outcome::unchanged:
-      if (const auto* before = recorded(id)) {
+      if (const auto* before = recorded(step)) {
         ManifestEntry back = before->entry;
-        if (const ManifestEntry* now_there = current(id)) back.drained = now_there->drained;
+        if (const ManifestEntry* now_there = current({step.service, step.host}))
+          back.drained = now_there->drained;
         return back;
       }
       return {};
-    default: return entry(id, ManifestEntry::State::failed, now);
+    default: return entry(step, ManifestEntry::State::failed, now);
   }
 }
 
-std::optional<Request> Entries::files(StepId id, Outcome outcome, const DefinitionPtr& has) const {
-  const Step& step = plan_.at(id);
+std::optional<Request> Ledger::files(const Step& step, Outcome outcome, const DefinitionPtr& has) const {
   if (outcome != Outcome::upgraded && outcome != Outcome::rolled_back) return {};
   const DefinitionPtr& now = outcome == Outcome::upgraded ? step.new_definition : step.old_definition;
   if (has && now && (has == now || has->files == now->files)) return {};
@@ -130,34 +122,32 @@ std::optional<Request> Entries::files(StepId id, Outcome outcome, const Definiti
   return Request{.effect = effect::InstallFiles{step.service, now, {step.old_definition, step.left_over}}};
 }
 
-Request Entries::end(StepId id, Outcome outcome, double now) const {
-  const Step& step = plan_.at(id);
+Request Ledger::end(const Step& step, Outcome outcome, double now) const {
   return {.effect =
               effect::WriteEntry{.about = step.new_definition ? step.new_definition : step.old_definition,
-                                 .entry = final_entry(id, outcome, now)}};
+                                 .entry = final_entry(step, outcome, now)}};
 }
 
-int Entries::run_before(StepId id) const {
-  const auto* before = recorded(id);
+int Ledger::run_before(const Step& step) const {
+  const auto* before = recorded(step);
   return before ? before->entry.run : 0;
 }
 
-void Entries::not_begun(StepId id) {
-  const auto* before = recorded(id);
-  host_of(id).put(plan_.at(id).service, before ? std::optional(before->entry) : std::nullopt,
-                  before ? before->life : HostReading::Life::unknown);
+void Ledger::not_begun(const Step& step) {
+  const auto* before = recorded(step);
+  hosts_.at(step.host).put(step.service, before ? std::optional(before->entry) : std::nullopt,
+                           before ? before->life : HostReading::Life::unknown);
 }
 
-std::vector<Request> Entries::record(StepId id, double now) const {
-  return {first(plan_.at(id).new_definition, entry(id, ManifestEntry::State::deployed, now))};
+std::vector<Request> Ledger::record(const Step& step, double now) const {
+  return {first(step.new_definition, entry(step, ManifestEntry::State::deployed, now))};
 }
 
-std::vector<Request> Entries::let_go(StepId id) {
-  const Step& step = plan_.at(id);
+std::vector<Request> Ledger::let_go(const Step& step) {
   const Instance consumer{step.service, step.host};
   std::vector<Request> requests;
   const ManifestEntry* before = current(consumer);
-  const auto* left = recorded(id);
+  const auto* left = recorded(step);
   if (!before || !left) return requests;
   for (const auto& [about, address] : left->entry.drained)
     if (before->drained.contains(about)) requests.push_back(undrain(consumer, about));
@@ -166,9 +156,9 @@ std::vector<Request> Entries::let_go(StepId id) {
   return requests;
 }
 
-std::vector<Instance> Entries::consumers(const std::string& service) const {
+std::vector<Instance> Ledger::consumers(const std::string& service) const {
   std::vector<Instance> found;
-  for (const Host& host : plan_.fleet.hosts) {
+  for (const Host& host : fleet_.hosts) {
     const HostReading& here = reading(host.name);
     if (!here.reached) continue;
     for (const HostReading::Entry& one : here.entries) {
@@ -184,9 +174,9 @@ std::vector<Instance> Entries::consumers(const std::string& service) const {
   return found;
 }
 
-std::vector<Instance> Entries::holding(const std::string& about) const {
+std::vector<Instance> Ledger::holding(const std::string& about) const {
   std::vector<Instance> found;
-  for (const Host& host : plan_.fleet.hosts)
+  for (const Host& host : fleet_.hosts)
     for (const HostReading::Entry& one : reading(host.name).entries)
       if (one.entry.drained.contains(about) && one.entry.new_definition &&
           one.entry.new_definition->has_hook("undrain"))
@@ -194,7 +184,7 @@ std::vector<Instance> Entries::holding(const std::string& about) const {
   return found;
 }
 
-Request Entries::rewrite(ManifestEntry entry, const std::string& host, std::string mark) {
+Request Ledger::rewrite(ManifestEntry entry, const std::string& host, std::string mark) {
   Request request{
       .effect = effect::WriteEntry{.about = entry.new_definition, .entry = entry, .mark = std::move(mark)},
       .host = host};
@@ -203,40 +193,40 @@ Request Entries::rewrite(ManifestEntry entry, const std::string& host, std::stri
   return request;
 }
 
-Request Entries::mark(const Instance& consumer, const std::string& about, const std::string& address) {
+Request Ledger::mark(const Instance& consumer, const std::string& about, const std::string& address) {
   ManifestEntry entry = *current(consumer);
   entry.drained[about] = address;
   return rewrite(std::move(entry), consumer.host, fmt::format("drain {} {}", about, address));
 }
 
-Request Entries::drain(const Instance& consumer, const std::string& address) const {
+Request Ledger::drain(const Instance& consumer, const std::string& address) const {
   return {.effect = effect::Run{current(consumer)->new_definition->hook_about("drain", address)},
           .host = consumer.host};
 }
 
-Request Entries::undrain(const Instance& consumer, const std::string& about) const {
+Request Ledger::undrain(const Instance& consumer, const std::string& about) const {
   const ManifestEntry& entry = *current(consumer);
   return {.effect = effect::Run{entry.new_definition->hook_about("undrain", entry.drained.at(about))},
           .host = consumer.host};
 }
 
-Request Entries::unmark(const Instance& consumer, const std::string& about) {
+Request Ledger::unmark(const Instance& consumer, const std::string& about) {
   ManifestEntry entry = *current(consumer);
   entry.drained.erase(about);
   return rewrite(std::move(entry), consumer.host, "undrain " + about);
 }
 
-void Entries::begun(StepId id, double now) {
-  host_of(id).put(plan_.at(id).service, entry(id, ManifestEntry::State::changing, now),
-                  HostReading::Life::unknown);
+void Ledger::begun(const Step& step, double now) {
+  hosts_.at(step.host).put(step.service, entry(step, ManifestEntry::State::changing, now),
+                           HostReading::Life::unknown);
 }
 
-void Entries::written(StepId id, Outcome outcome, double now) {
-  host_of(id).put(plan_.at(id).service, final_entry(id, outcome, now), HostReading::Life::alive);
+void Ledger::written(const Step& step, Outcome outcome, double now) {
+  hosts_.at(step.host).put(step.service, final_entry(step, outcome, now), HostReading::Life::alive);
 }
 
-void Entries::Known::put(const std::string& service, std::optional<ManifestEntry> entry,
-                         HostReading::Life life) {
+void Ledger::Known::put(const std::string& service, std::optional<ManifestEntry> entry,
+                        HostReading::Life life) {
   if (!written) written = *planned;
   std::vector<HostReading::Entry>& entries = written->entries;
   std::erase_if(entries, [&](const auto& one) { return one.entry.service == service; });
@@ -245,10 +235,10 @@ void Entries::Known::put(const std::string& service, std::optional<ManifestEntry
             [](const auto& a, const auto& b) { return a.entry.service < b.entry.service; });
 }
 
-std::vector<HostReading> Entries::readings() const {
+std::vector<HostReading> Ledger::readings() const {
   std::vector<HostReading> all;
-  for (const auto& [host, planned] : plan_.readings)
-    if (const Known& known = hosts_.at(host); known.written) all.push_back(*known.written);
+  for (const auto& [host, known] : hosts_)
+    if (known.written) all.push_back(*known.written);
   return all;
 }
 

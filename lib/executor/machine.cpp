@@ -8,6 +8,7 @@
 
 #include "executor/outcome.hpp"
 #include "support/text.hpp"
+#include "transport/request.hpp"
 
 namespace tutti {
 namespace {
@@ -26,7 +27,7 @@ Executor::Impl::Impl(const Plan& p, Policy pol, int r, std::string l, Journal* j
       transport(t),
       clock(c),
       scheduler(p, c, false),
-      entries(p, run, lineage, forms),
+      entries(p, run, lineage),
       steps(p.steps.size()),
       token_prefix(fmt::format("{}.{}.", lineage.substr(0, 12), run)) {
   for (std::uint32_t i = 0; i < plan.steps.size(); ++i)
@@ -34,35 +35,40 @@ Executor::Impl::Impl(const Plan& p, Policy pol, int r, std::string l, Journal* j
       end(StepId{i}, Outcome::unreachable, plan.readings.at(plan.steps[i].host).why);
 }
 
-void Executor::Impl::write(Record::Type type, StepId id, const std::string& path, std::uint32_t sequence,
-                           std::string hash, std::int64_t number, std::string text, std::string host) {
-  if (!journal) return;
-  journal->append({.type = type,
-                   .step = static_cast<std::uint32_t>(id),
-                   .path = path,
-                   .sequence = sequence,
-                   .hash = std::move(hash),
-                   .number = number,
-                   .text = std::move(text),
-                   .host = std::move(host)});
+void Executor::Impl::write(Record::What what) {
+  if (journal) journal->append({clock.now(), std::move(what)});
 }
 
-void Executor::Impl::write_request(Record::Type type, const Task& task, const Request& request,
-                                   std::int64_t branches) {
+Place Executor::Impl::place(const Task& task) { return {task.step, task_path(task.path), task.sequence}; }
+
+void Executor::Impl::write_intent(const Task& task, const Request& request) {
   if (!journal) return;
-  write(type, task.step, task.path, task.sequence, request.hash(forms.of(request.definition)), branches,
-        task.text, request.host == step(task.step).host ? "" : request.host);
+  write(record::Intent{.at = place(task),
+                       .effect = std::string(name_of(request.effect)),
+                       .hash = hash(request, forms),
+                       .text = task.text,
+                       .host = request.host == step(task.step).host ? "" : request.host});
 }
 
-void Executor::Impl::write_outcome(const Task& task, const Result& result) {
-  if (journal)
-    write(Record::Type::outcome, task.step, task.path, task.sequence, "", result.status,
-          outcome_json(result));
+void Executor::Impl::write_forked(const Task& task, const Request& request, std::vector<Instance> branches) {
+  if (!journal) return;
+  write(record::Forked{.at = place(task),
+                       .effect = std::string(name_of(request.effect)),
+                       .hash = hash(request, forms),
+                       .text = task.text,
+                       .branches = std::move(branches)});
+}
+
+void Executor::Impl::write_answer(const Task& task, const Result& result) {
+  if (journal) write(record::Answered{place(task), result});
 }
 
 void Executor::Impl::phase(StepId id, Phase phase) {
   at(id).phase = phase;
-  write(Record::Type::phase, id, "", 0, "", static_cast<std::int64_t>(phase));
+  if (!journal) return;
+  // The first record of a step has the time that its entry in the manifest has.
+  journal->append({phase == Phase::beginning ? at(id).started : clock.now(),
+                   record::Entered{.step = id, .stage = phase}});
 }
 
 void Executor::Impl::tell(Progress::Kind kind, StepId id, std::string text, Outcome outcome) {
@@ -119,7 +125,7 @@ void Executor::Impl::next_own(TaskId id) {
 void Executor::Impl::send(TaskId id, std::unique_ptr<Request> request) {
   Task& task = at(id);
   task.text = request->describe();
-  write_request(Record::Type::intent, task, *request);
+  write_intent(task, *request);
   if (request->host.empty()) request->host = step(task.step).host;
   task.request = std::move(request);
   task.waiting = true;
@@ -194,7 +200,7 @@ void Executor::Impl::end(StepId id, Outcome outcome, std::string message) {
   running.task.reset();
   if (!message.empty()) running.message = std::move(message);
   running.ended = clock.now();
-  write(Record::Type::ended, id, "", 0, "", static_cast<std::int64_t>(outcome), running.message);
+  write(record::Ended{id, outcome, running.message});
   over(id);
 }
 
@@ -237,7 +243,7 @@ void Executor::Impl::skip(StepId id, const std::string& why) {
   running.phase = Phase::ended;
   running.outcome = Outcome::skipped;
   running.message = why;
-  write(Record::Type::ended, id, "", 0, "", static_cast<std::int64_t>(Outcome::skipped), why);
+  write(record::Ended{id, Outcome::skipped, why});
 }
 
 void Executor::Impl::go_on(const std::string& host) {
@@ -280,16 +286,13 @@ void Executor::Impl::answered(Completion& completion, TaskId id) {
   }
   if (completion.kind != Kind::answered)
     return park(step_id, fmt::format("{} (during: {})", completion.why, task.text));
-  if (completion.result.how == "fenced")
-    return park(step_id,
-                fmt::format("another deployment took {} over (during: {})", step(step_id).host, task.text));
 
   Result& result = completion.result;
   for (const std::string& note : result.notes) {
     running.notes.push_back(note);
     tell(Progress::Kind::effect, step_id, note);
   }
-  write_outcome(task, result);
+  write_answer(task, result);
   ++task.sequence;
   if (task.kind == Task::Kind::branch) return branch_answered(id, *request, result);
   if (task.kind == Task::Kind::begin || task.kind == Task::Kind::end)
@@ -299,15 +302,15 @@ void Executor::Impl::answered(Completion& completion, TaskId id) {
   if (task.kind == Task::Kind::proof) return proof_answered(id, *request, result);
   running.effects.push_back(result.succeeded ? task.text : task.text + " ✗");
   tell(Progress::Kind::effect, step_id, running.effects.back());
-  if (request->host == step(step_id).host && request->definition &&
-      request->definition->service == step(step_id).service && result.succeeded &&
-      (request->operation == Operation::start || request->operation == Operation::reload))
-    running.files = request->beside ? nullptr : request->definition;
+  const auto* start = request->as<effect::Start>();
+  if (request->host == step(step_id).host && result.succeeded && (start || request->as<effect::Reload>()) &&
+      request->definition()->service == step(step_id).service)
+    running.files = start && start->beside ? nullptr : request->definition();
   if (task.kind == Task::Kind::verify) return verify_answered(id, *request, result);
   for (Undo& undo : running.undos)
     if (undo.serial == task.undone_by) undo.has_failed = !result.succeeded;
   // Who was refused because another daemon runs has started nothing: that daemon is not stopped for it.
-  if (result.how == "busy" && request->operation == Operation::start)
+  if (result.how == How::busy && start)
     std::erase_if(running.undos, [&](const Undo& undo) { return undo.serial == task.undone_by; });
   task.undone_by = 0;
   std::string failed = result.succeeded ? std::string() : task.text;
@@ -328,9 +331,7 @@ void Executor::Impl::own_answered(TaskId id, const Request& request, const Resul
   Task& task = at(id);
   const StepId step_id = task.step;
   Running& running = at(step_id);
-  const auto why = [&] {
-    return fmt::format("{}: {}", task.text, result.error.empty() ? result.how : result.error);
-  };
+  const auto why = [&] { return fmt::format("{}: {}", task.text, reason(result)); };
   if (task.kind == Task::Kind::begin) {
     if (!result.succeeded) {
       task.live = false;
@@ -346,7 +347,7 @@ void Executor::Impl::own_answered(TaskId id, const Request& request, const Resul
     task.live = false;
     return begun(step_id);
   }
-  const bool is_entry = request.operation == Operation::end;
+  const bool is_entry = request.as<effect::WriteEntry>() != nullptr;
   if (!result.succeeded) {
     if (is_entry) entries.begun(step_id, running.started);
     if (is_entry) return park(step_id, why());  // the host says `changing`: nobody may call it more than that
@@ -368,11 +369,11 @@ void Executor::Impl::perform(TaskId id, std::unique_ptr<Request> request) {
   if (!request->host.empty() && !plan.fleet.find(request->host)) {
     Result result{.succeeded = false,
                   .status = 1,
-                  .how = "error",
+                  .how = How::error,
                   .error = fmt::format("no host '{}' in the fleet", escaped(request->host))};
     return resume(id, std::move(result), request->describe());
   }
-  if (request->operation == Operation::drain || request->operation == Operation::undrain)
+  if (request->as<effect::Drain>() || request->as<effect::Undrain>())
     return take_apart(id, std::move(request));
   if (interrupts > 0) return park(task.step, fmt::format("interrupted before: {}", request->describe()));
   at(task.step).touched = true;
@@ -386,16 +387,18 @@ void Executor::Impl::give_files(StepId id, Request& request) {
   Running& running = at(id);
   if (!request.host.empty() && request.host != here.host) return;
   const DefinitionPtr& any = here.new_definition ? here.new_definition : here.old_definition;
-  request.user = any->user;
-  if ((request.operation != Operation::start && request.operation != Operation::reload) ||
-      request.definition->service != here.service)
-    return;
-  request.former = {here.old_definition, here.left_over};
+  if (auto* put = request.as<effect::PutFile>()) put->user = any->user;
+  if (auto* get = request.as<effect::GetFile>()) get->user = any->user;
+  if (auto* restore = request.as<effect::RestoreFile>()) restore->user = any->user;
+  auto* start = request.as<effect::Start>();
+  auto* reload = request.as<effect::Reload>();
+  if ((!start && !reload) || request.definition()->service != here.service) return;
+  (start ? start->former : reload->former) = {here.old_definition, here.left_over};
   running.files.reset();  // until it has succeeded
-  if (request.operation != Operation::start || same_running(id)) return;
-  const Runs one = which(id, request.definition);
-  request.beside = (one == Runs::fresh && running.runs == Runs::former && !here.old_definition->one_shot) ||
-                   (one == Runs::former && running.runs == Runs::fresh && !here.new_definition->one_shot);
+  if (!start || same_running(id)) return;
+  const Runs one = which(id, start->definition);
+  start->beside = (one == Runs::fresh && running.runs == Runs::former && !here.old_definition->one_shot) ||
+                  (one == Runs::former && running.runs == Runs::fresh && !here.new_definition->one_shot);
 }
 
 void Executor::Impl::task_over(TaskId id, bool succeeded, std::string message) {

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "model/canonical.hpp"
 #include "transport/frames.hpp"
 #include <tutti/platform.hpp>
 #include <tutti/transport.hpp>
@@ -23,6 +24,7 @@ struct Compiled {
 
   std::optional<Result> answer = {};  ///< known without the host: no frame
   std::optional<double> pause = {};   ///< seconds until `answer` is true
+  bool asks_time = false;             ///< the output of `answer` is to be the time
   Frame frame = {};
   std::vector<std::string> items = {};  ///< that must be in the host's store first
   bool items_required = true;           ///< else what nobody offers is done without
@@ -32,7 +34,7 @@ struct Compiled {
 /// `token` names the effect on the host `host`. What can't be carried out is an answer that failed,
 /// with how = error.
 [[nodiscard]] Compiled compile(const std::string& token, const std::string& host, const Layout& layout,
-                               const Request& request);
+                               const Request& request, CanonicalForms& forms);
 
 /// Where a program that failed says why: on standard error, or on standard output if it wrote nothing to the
 /// other.

@@ -46,6 +46,7 @@ struct Shared {
   Gate opening{most_opening};
   Gate uploading{most_uploading_bytes};
   Offer offer = {};
+  CanonicalForms forms = {};
   std::vector<Completion> completed = {};
   std::uint64_t frames = 0;  ///< asked so far
 };

@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "transport/link.hpp"
 #include "transport/sockets.hpp"
 
@@ -62,6 +64,7 @@ class HostTransport final : public Transport {
   }
 
   void authorise(const Host& host, Authority authority) override {
+    shared_.forms = {};  // those of the run before
     link(host).authorise(std::move(authority));
   }
   void offer(const Items& items) override { shared_.offer.add(items); }
@@ -71,7 +74,11 @@ class HostTransport final : public Transport {
     if (found == links_.end())
       throw std::logic_error("an effect was sent to '" + host + "', which was never read nor authorised");
     Link& link = found->second;
-    Compiled compiled = compile(token, host, network().layout(link.host()), request);
+    Compiled compiled = compile(token, host, network().layout(link.host()), request, shared_.forms);
+    if (compiled.asks_time) {
+      compiled.answer->output.text = fmt::format("{:.6f}", network().time());
+      compiled.answer->output.size = compiled.answer->output.text.size();
+    }
     if (compiled.pause)
       sleep(token, *compiled.pause);
     else if (compiled.answer)

@@ -64,8 +64,6 @@
   (strangers (inventory-append listed (inventory-file json)) '("front" "dat")))
 (test-equal "none" '() (strangers (inventory-file json) '("front" "data")))
 (test-equal "an inventory of one's own is not asked" '() (strangers (lambda (class) (error "asked")) '("front")))
-(test-assert "not built yet"
-  (string-contains (sentence (lambda () (inventory-ansible "x"))) "not built yet"))
 
 (for-each (lambda (name) (delete-file (string-append folder "/" name)))
           '("hosts.json" "bad.json" "hosts.scm" "bad.scm"))

@@ -15,9 +15,11 @@ namespace tutti::fake {
 
 void FakeJournal::commit() {
   for (; committed < records.size(); ++committed)
-    if (const Record& record = records[committed]; record.type == Record::Type::intent)
-      durable_.insert(fmt::format("{}.{}.{}", record.step, record.path, record.sequence));
+    if (const auto* intent = std::get_if<record::Intent>(&records[committed].what))
+      durable_.insert(fmt::format("{}.{}.{}", static_cast<std::uint32_t>(intent->at.step),
+                                  to_string(intent->at.path), intent->at.sequence));
   ++commits;
+  if (also) also->commit();
 }
 
 void FakeJournal::clear() {
@@ -31,18 +33,12 @@ bool FakeJournal::intends(const std::string& token) const {
   return durable_.contains(token.substr(token.find('.', token.find('.') + 1) + 1));  // less lineage and run
 }
 
-std::vector<Record> FakeJournal::of(Record::Type type) const {
-  std::vector<Record> found;
-  std::copy_if(records.begin(), records.end(), std::back_inserter(found),
-               [&](const Record& r) { return r.type == type; });
-  return found;
-}
-
 std::string FakeJournal::intents(std::uint32_t step) const {
   std::string text;
-  for (const Record& record : of(Record::Type::intent))
-    if (record.step == step)
-      text += fmt::format("{}{}.{} {}", text.empty() ? "" : ", ", record.path, record.sequence, record.text);
+  for (const record::Intent& one : of<record::Intent>())
+    if (one.at.step == StepId{step})
+      text += fmt::format("{}{}.{} {}", text.empty() ? "" : ", ", to_string(one.at.path), one.at.sequence,
+                          one.text);
   return text;
 }
 
@@ -169,7 +165,7 @@ void RecordingTransport::count() {
 }
 
 void RecordingTransport::teach(const std::string& host, const Request& request) {
-  const DefinitionPtr& definition = request.definition;
+  const DefinitionPtr& definition = request.definition();
   if (!definition || definition->is_daemon()) return;
   auto& programs = network_->host(host).programs;
   const std::string flag = flag_of(definition->service);
@@ -207,6 +203,7 @@ void RecordingTransport::wait(std::vector<Completion>& into, std::optional<doubl
       completion = {
           .token = completion.token, .kind = fault->kind, .result = fault->result, .why = fault->why};
     take_note(sent, completion);
+    if (completion.kind == Completion::Kind::answered) results[completion.token] = completion.result;
     into.push_back(std::move(completion));
     if (!on_answer) continue;
     on_answer(sent.what);

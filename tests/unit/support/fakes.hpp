@@ -29,17 +29,27 @@ class FakeClock final : public Clock {
 
 class FakeJournal final : public Journal {
  public:
-  void append(const Record& record) override { records.push_back(record); }
+  void append(const Record& record) override {
+    records.push_back(record);
+    if (also) also->append(record);
+  }
   void commit() override;
   void clear();
   /// Whether the INTENT of the effect with this token is durable.
   [[nodiscard]] bool intends(const std::string& token) const;
-  [[nodiscard]] std::vector<Record> of(Record::Type type) const;
+  /// All records of a type, in order.
+  template <class What> [[nodiscard]] std::vector<What> of() const {
+    std::vector<What> found;
+    for (const Record& record : records)
+      if (const auto* one = std::get_if<What>(&record.what)) found.push_back(*one);
+    return found;
+  }
   /// The intents of a step, in order: "b.0 begin web 2, t.1 stop web 1, …".
   [[nodiscard]] std::string intents(std::uint32_t step) const;
   std::vector<Record> records;
   std::size_t committed = 0;
   int commits = 0;
+  Journal* also = nullptr;  ///< gets all the same
 
  private:
   std::set<std::string> durable_;
@@ -58,7 +68,9 @@ inline Fault succeeds() { return {}; }
 inline Fault lost() { return {.kind = Completion::Kind::lost, .why = "the connection is gone"}; }
 inline Fault unreachable() { return {.kind = Completion::Kind::unreachable, .why = "no route to host"}; }
 inline Fault refused() { return {.kind = Completion::Kind::refused, .why = "held by somebody"}; }
-inline Fault fenced() { return {.result = {.succeeded = false, .how = "fenced", .error = "fenced"}}; }
+inline Fault fenced() {
+  return {.kind = Completion::Kind::refused, .why = "h1: another deployment took the host over"};
+}
 
 /// The production transport over model hosts, on which each effect takes a second; it keeps what was seen.
 class RecordingTransport final : public Transport {
@@ -83,6 +95,7 @@ class RecordingTransport final : public Transport {
   std::vector<std::string> log;                                // "h1: start web 2", as sent
   std::vector<std::string> tokens;                             // the same
   std::vector<Request> requests;                               // the same
+  std::map<std::string, Result> results;                       // of what was answered, by token
   std::vector<std::string> sent_too_early;                     // before their INTENT was durable
   std::size_t most_unavailable = 0;                            // hosts in transition or down, at any moment
   int most_at_once = 0;                                        // effects under way

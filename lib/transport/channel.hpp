@@ -49,6 +49,8 @@ class Network {
   virtual ~Network() = default;
   [[nodiscard]] virtual Layout layout(const Host& host) const = 0;
   [[nodiscard]] virtual std::shared_ptr<Channel> channel(const Host& host) = 0;
+  /// What time it is, in seconds since 1970.
+  [[nodiscard]] virtual double time() const = 0;
   /// Calls `then` after `seconds`.
   virtual void after(double seconds, std::function<void()> then) = 0;
   /// Handles what is ready. Goes on with what comes until `done` holds or `seconds` are over (none: never).

@@ -1,7 +1,6 @@
 #include "transport/compile.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <utility>
 
@@ -314,20 +313,12 @@ class Compiler {
   Compiled of(const effect::Sleep& sleep) const {
     return {.answer = Result{}, .pause = std::max(0.0, sleep.seconds)};
   }
-  Compiled of(const effect::Now&) const { return now(); }
+  Compiled of(const effect::Now&) const { return {.answer = Result{}, .asks_time = true}; }
   Compiled of(const effect::Drain&) const { return taken_apart(); }
   Compiled of(const effect::Undrain&) const { return taken_apart(); }
   [[nodiscard]] Compiled taken_apart() const {
     return {.answer = failed(
                 fmt::format("`{}` acts on other hosts, and works in a run only", request_.describe()))};
-  }
-
-  static Compiled now() {
-    const std::chrono::duration<double> time = std::chrono::system_clock::now().time_since_epoch();
-    Result result;
-    result.output.text = fmt::format("{:.6f}", time.count());
-    result.output.size = result.output.text.size();
-    return {.answer = std::move(result)};
   }
 
   const std::string& token_;

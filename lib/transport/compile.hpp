@@ -24,6 +24,7 @@ struct Compiled {
 
   std::optional<Result> answer = {};  ///< known without the host: no frame
   std::optional<double> pause = {};   ///< seconds until `answer` is true
+  bool asks_time = false;             ///< the output of `answer` is to be the time
   Frame frame = {};
   std::vector<std::string> items = {};  ///< that must be in the host's store first
   bool items_required = true;           ///< else what nobody offers is done without

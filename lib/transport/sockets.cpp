@@ -46,6 +46,10 @@ class Sockets final : public Network {
     return std::make_shared<Session>(io_, host, platform_, site_);
   }
 
+  [[nodiscard]] double time() const override {
+    return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  }
+
   void after(double seconds, std::function<void()> then) override {
     auto& timer = timers_.emplace_back(io_, duration(seconds));
     timer.async_wait([this, then = std::move(then), self = std::prev(timers_.end())](error_code error) {

@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "transport/link.hpp"
 #include "transport/sockets.hpp"
 
@@ -73,6 +75,10 @@ class HostTransport final : public Transport {
       throw std::logic_error("an effect was sent to '" + host + "', which was never read nor authorised");
     Link& link = found->second;
     Compiled compiled = compile(token, host, network().layout(link.host()), request, shared_.forms);
+    if (compiled.asks_time) {
+      compiled.answer->output.text = fmt::format("{:.6f}", network().time());
+      compiled.answer->output.size = compiled.answer->output.text.size();
+    }
     if (compiled.pause)
       sleep(token, *compiled.pause);
     else if (compiled.answer)

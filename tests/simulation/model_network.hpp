@@ -27,6 +27,7 @@ class ModelNetwork final : public Network {
 
   [[nodiscard]] Layout layout(const Host&) const override;
   [[nodiscard]] std::shared_ptr<Channel> channel(const Host& host) override;
+  [[nodiscard]] double time() const override { return agenda_.now(); }
   void after(double seconds, std::function<void()> then) override { agenda_.after(seconds, std::move(then)); }
   /// Throws std::logic_error when it would wait for ever, since nothing is under way.
   void run_until(const std::function<bool()>& done, std::optional<double> seconds) override;

@@ -281,6 +281,19 @@ TEST_CASE("transitions: outputs, files and times come back to where they were as
   CHECK(std::get<Output>(last.as<effect::Run>()->input).token == world.transport.tokens.at(4));
 }
 
+TEST_CASE("transitions: the time is that of the world the effects act in") {
+  World world;
+  world.clock.time = 5000;
+  (void)world.execute(world.plan(web_at("1")), {}, reads);
+  const Lines lines = world.transport.of("h1");
+  const auto asked = std::find(lines.begin(), lines.end(), "now");
+  REQUIRE(asked != lines.end());
+  const auto& told =
+      world.transport.results.at(world.transport.tokens.at(static_cast<std::size_t>(asked - lines.begin())));
+  CHECK(std::stod(told.output.text) >= 5000);
+  CHECK(std::stod(told.output.text) <= world.clock.time);
+}
+
 TEST_CASE("transitions: whatever is thrown, there is a sentence for it, and the instance is rolled back") {
   World world;
   const Report odd = world.execute(world.plan(web_at("1")), {}, throws_odd);

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include "transport/transport.hpp"
 #include <tutti/error.hpp>
 
 namespace tutti::fake {
@@ -42,32 +44,116 @@ std::string FakeJournal::intents(std::uint32_t step) const {
 
 // -- the hosts
 
-Piece FakeTransport::fetch(const Host& host, const Kept& what, std::uint64_t offset, std::uint64_t most) {
-  if (!machines[host.name].reached) return {.why = host.name + ": no route to host"};
-  const char* suffix = what.kind == Kept::Kind::log ? " log" : what.kind == Kept::Kind::error ? " error" : "";
-  const auto found = kept.find(host.name + ": " + what.of + suffix);
-  const std::string all = found == kept.end() ? "" : found->second;
-  return {.found = true, .size = all.size(), .bytes = offset < all.size() ? all.substr(offset, most) : ""};
+namespace {
+
+constexpr auto site_name = "shop";
+
+/// What a service that is a program has while it is up.
+std::string flag_of(const std::string& service) { return "/run/" + service; }
+
+/// "start web 2" → web, 2.
+std::pair<std::string, std::string> service_in(const std::string& sentence) {
+  const auto first = sentence.find(' ');
+  const auto second = sentence.find(' ', first + 1);
+  if (first == std::string::npos || second == std::string::npos) return {};
+  return {sentence.substr(first + 1, second - first - 1),
+          sentence.substr(second + 1, sentence.find(' ', second + 1) - second - 1)};
 }
 
-std::vector<HostReading> FakeTransport::read(const std::vector<Host>& hosts, const WantedPaths&) {
-  std::vector<HostReading> all;
-  for (const Host& host : hosts) {
-    Machine& machine = machines[host.name];
-    HostReading reading{.host = host.name, .reached = machine.reached};
-    if (!machine.reached) reading.why = host.name + ": no route to host";
-    for (const auto& [service, json] : machine.manifest) {
-      if (!machine.reached) break;
-      const ManifestEntry entry = ManifestEntry::from_json(json);
-      reading.entries.push_back(
-          {entry, machine.running.contains(service) ? HostReading::Life::alive : HostReading::Life::dead});
-    }
-    all.push_back(std::move(reading));
+}  // namespace
+
+RecordingTransport::RecordingTransport(FakeClock& clock, const FakeJournal& journal)
+    : journal_(journal), agenda_(clock.time) {
+  auto network = std::make_unique<simulation::ModelNetwork>(agenda_, site_name);
+  network_ = network.get();
+  network_->on_host = [this](simulation::ModelHost& host) { furnish(host); };
+  network_->why_not = [this](const std::string& host) {
+    return machines[host].reached ? "" : host + ": no route to host";
+  };
+  hosts_ = make_transport(std::move(network));
+}
+
+void RecordingTransport::furnish(simulation::ModelHost& host) {
+  host.effect_seconds = 1;
+  host.daemon_seconds = 0;
+  host.knows_users = true;
+  host.make_folder("/etc");
+  host.otherwise = [](const auto&, bool is_daemon) {
+    return is_daemon ? simulation::Script{simulation::nap(1e9)} : simulation::Script{};
+  };
+  host.invent_item = [](const std::string& item) { return simulation::File{item, 0444}; };
+  host.instead = [this](const std::string& token) -> std::optional<frames::Answer> {
+    const auto sent = under_way_.find(token);
+    const Fault* fault = sent == under_way_.end() ? nullptr : fault_of(sent->second.what);
+    if (!fault) return std::nullopt;
+    return frames::Done{
+        .how = frames::How::exit, .status = 1, .output = {}, .error = {}};  // wait() says what it came to
+  };
+}
+
+const Fault* RecordingTransport::fault_of(const std::string& what) const {
+  const auto found = faults.find(what);
+  return found == faults.end() ? nullptr : &found->second;
+}
+
+void RecordingTransport::push(const std::string& name) {
+  Machine& machine = machines[name];
+  Machine& before = pulled_[name];
+  if (machine == before) return;
+  auto& host = network_->host(name);
+  if (machine.manifest != before.manifest) host.write_manifest(site_name, machine.manifest);
+  for (const auto& [path, content] : before.files)
+    if (!machine.files.contains(path)) host.files.erase(path);
+  for (const auto& [path, content] : machine.files)
+    if (!before.files.contains(path) || before.files.at(path) != content) host.files[path] = {content, 0644};
+  for (const auto& [service, version] : before.running) {
+    if (machine.running.contains(service)) continue;
+    host.end_daemon(site_name, service);
+    host.files.erase(flag_of(service));
   }
-  return all;
+  for (const auto& [service, version] : machine.running) {
+    if (before.running.contains(service) && before.running.at(service) == version) continue;
+    if (!host.is_running(site_name, service)) host.run_daemon(site_name, service, version);
+    versions_[name][service] = version;
+  }
+  before = machine;
 }
 
-void FakeTransport::count() {
+void RecordingTransport::pull(const std::string& name) {
+  auto& host = network_->host(name);
+  Machine& machine = machines[name];
+  machine.manifest = host.manifest(site_name);
+  machine.running.clear();
+  for (const auto& [service, version] : versions_[name])
+    if (host.is_running(site_name, service) || host.files.contains(flag_of(service)))
+      machine.running[service] = version;
+  machine.files.clear();
+  for (const auto& [path, file] : host.files)
+    if (!path.starts_with("/run/")) machine.files[path] = file.bytes;
+  pulled_[name] = machine;
+}
+
+std::vector<HostReading> RecordingTransport::read(const std::vector<Host>& hosts, const WantedPaths& wanted) {
+  for (const Host& host : hosts) push(host.name);
+  return hosts_->read(hosts, wanted);
+}
+
+Piece RecordingTransport::fetch(const Host& host, const Kept& what, std::uint64_t offset,
+                                std::uint64_t most) {
+  push(host.name);
+  return hosts_->fetch(host, what, offset, most);
+}
+
+void RecordingTransport::authorise(const Host& host, Authority authority) {
+  hosts_->authorise(host, std::move(authority));
+}
+
+void RecordingTransport::wake() noexcept {
+  ++woken;
+  hosts_->wake();
+}
+
+void RecordingTransport::count() {
   if (machines.size() > 100) return;  // it is not quick
   std::set<std::string> unavailable = in_transition_;
   for (const auto& [name, machine] : machines) {
@@ -78,113 +164,71 @@ void FakeTransport::count() {
   most_unavailable = std::max(most_unavailable, unavailable.size());
 }
 
-void FakeTransport::send(const std::string& token, const std::string& host, const Request& request) {
+void RecordingTransport::teach(const std::string& host, const Request& request) {
+  const DefinitionPtr& definition = request.definition();
+  if (!definition || definition->is_daemon()) return;
+  auto& programs = network_->host(host).programs;
+  const std::string flag = flag_of(definition->service);
+  for (const auto& [hook, script] : {std::pair{"start", simulation::Script{simulation::append(flag, "up")}},
+                                     std::pair{"stop", simulation::Script{simulation::remove(flag)}},
+                                     std::pair{"alive", simulation::Script{simulation::need(flag)}}})
+    if (const auto program = definition->programs.find(hook); program != definition->programs.end())
+      programs[program->second.argv] = script;
+}
+
+void RecordingTransport::send(const std::string& token, const std::string& host, const Request& request) {
+  push(host);
   Request shown = request;
   shown.host.clear();
-  log.push_back(host + ": " + shown.describe());
+  const std::string sentence = shown.describe();
+  log.push_back(host + ": " + sentence);
   tokens.push_back(token);
   requests.push_back(request);
   if (!journal_.intends(token)) sent_too_early.push_back(log.back());
-  double& busy = busy_until_[host];
-  busy = std::max(busy, clock_.time) + 1;
-  pending_.push_back({busy, token, host, shown});
-  most_at_once = std::max(most_at_once, static_cast<int>(pending_.size()));
-  if (request.as<effect::WriteEntry>() && request.as<effect::WriteEntry>()->is_first) in_transition_.insert(host);
+  teach(host, request);
+  under_way_[token] = {host, log.back()};
+  most_at_once = std::max(most_at_once, static_cast<int>(under_way_.size()));
+  if (sentence.starts_with("begin ")) in_transition_.insert(host);
+  count();
+  hosts_->send(token, host, request);
+}
+
+void RecordingTransport::wait(std::vector<Completion>& into, std::optional<double> seconds) {
+  std::vector<Completion> came;
+  hosts_->wait(came, seconds);
+  for (const Completion& completion : came) pull(under_way_.at(completion.token).host);
+  for (Completion& completion : came) {
+    const auto sent = under_way_.extract(completion.token).mapped();
+    if (const Fault* fault = fault_of(sent.what))
+      completion = {
+          .token = completion.token, .kind = fault->kind, .result = fault->result, .why = fault->why};
+    take_note(sent, completion);
+    if (completion.kind == Completion::Kind::answered) results[completion.token] = completion.result;
+    into.push_back(std::move(completion));
+    if (!on_answer) continue;
+    on_answer(sent.what);
+    for (const auto& [name, machine] : machines) push(name);  // what it changed
+  }
+}
+
+void RecordingTransport::take_note(const Sent& sent, const Completion& completion) {
+  const std::string sentence = sent.what.substr(sent.host.size() + 2);
+  const auto [service, version] = service_in(sentence);
+  Machine& machine = machines[sent.host];
+  const bool succeeded = completion.kind == Completion::Kind::answered && completion.result.succeeded;
+  if (succeeded && sentence.starts_with("start ")) {
+    versions_[sent.host][service] = version;
+    pull(sent.host);
+  }
+  if (sentence.starts_with("end ") || completion.kind != Completion::Kind::answered)
+    in_transition_.erase(sent.host);
+  if (sentence.starts_with("begin ") && succeeded && machine.manifest.contains(service) &&
+      ManifestEntry::from_json(machine.manifest.at(service)).state == ManifestEntry::State::deployed)
+    in_transition_.erase(sent.host);  // it only recorded
   count();
 }
 
-void FakeTransport::wait(std::vector<Completion>& into, std::optional<double> seconds) {
-  const auto next = std::min_element(pending_.begin(), pending_.end(),
-                                     [](const auto& a, const auto& b) { return a.at < b.at; });
-  if (next == pending_.end() && !seconds)
-    throw std::logic_error("the executor waits for ever: nothing is under way");
-  if (next == pending_.end() || (seconds && clock_.time + *seconds < next->at)) {
-    clock_.time += *seconds;
-    return;
-  }
-  clock_.time = std::max(clock_.time, next->at);
-  std::vector<Pending> due;  // all that come at this moment, together
-  for (auto one = pending_.begin(); one != pending_.end();) {
-    if (one->at <= clock_.time) {
-      due.push_back(*one);
-      one = pending_.erase(one);
-    } else {
-      ++one;
-    }
-  }
-  for (const Pending& one : due) answer(one, into);
-}
-
-void FakeTransport::answer(const Pending& done, std::vector<Completion>& into) {
-  const std::string what = done.host + ": " + done.request.describe();
-  Machine& machine = machines[done.host];
-  const auto fault = faults.find(what);
-  const Fault outcome = fault != faults.end() ? fault->second : !machine.reached ? unreachable() : Fault{};
-  Completion completion{
-      .token = done.token, .kind = outcome.kind, .result = outcome.result, .why = outcome.why};
-  if (outcome.kind == Completion::Kind::answered && outcome.result.succeeded)
-    completion.result = act(machine, done);
-  const auto* write = done.request.as<effect::WriteEntry>();
-  const bool only_recorded = write && write->is_first && completion.result.succeeded &&
-                             write->entry->state == ManifestEntry::State::deployed;
-  if ((write && !write->is_first) || only_recorded || outcome.kind != Completion::Kind::answered)
-    in_transition_.erase(done.host);
-  count();
-  into.push_back(std::move(completion));
-  if (on_answer) on_answer(what);
-}
-
-void FakeTransport::Machine::give(const std::string& service, const DefinitionPtr& definition, bool beside) {
-  if (!beside)
-    std::erase_if(holders,
-                  [&](const auto& one) { return one.second == service && files.erase(one.first) > 0; });
-  if (!definition) return;
-  for (const InstalledFile& file : definition->files) {
-    files[file.path] = file.item;
-    holders[file.path] = service;
-  }
-}
-
-Result FakeTransport::act(Machine& machine, const Pending& done) {
-  const Request& request = done.request;
-  Result result;
-  result.output.host = done.host;
-  result.output.token = done.token;
-  if (const auto* write = request.as<effect::WriteEntry>()) {
-    if (write->entry)
-      machine.manifest[write->entry->service] = write->entry->to_json();
-    else
-      machine.manifest.erase(write->about->service);
-  } else if (const auto* start = request.as<effect::Start>()) {
-    machine.running[start->definition->service] = start->definition->version;
-    machine.give(start->definition->service, start->definition, start->beside);
-  } else if (const auto* reload = request.as<effect::Reload>()) {
-    machine.give(reload->definition->service, reload->definition, false);
-  } else if (const auto* stop = request.as<effect::Stop>()) {
-    machine.running.erase(stop->definition->service);
-  } else if (const auto* install = request.as<effect::InstallFiles>()) {
-    machine.give(install->service, install->definition, false);
-  } else if (const auto* put = request.as<effect::PutFile>()) {
-    const auto before = machine.files.find(put->path);
-    kept_[done.token] = before == machine.files.end() ? std::nullopt : std::optional(before->second);
-    machine.files[put->path] = put->content;
-  } else if (const auto* restore = request.as<effect::RestoreFile>()) {
-    const auto kept = kept_.find(restore->of);
-    if (kept == kept_.end())
-      result.how = How::absent;
-    else if (kept->second)
-      machine.files[restore->path] = *kept->second;
-    else
-      machine.files.erase(restore->path);
-  } else if (const auto* get = request.as<effect::GetFile>()) {
-    result.output.text = machine.files[get->path];
-  } else if (request.as<effect::Now>()) {
-    result.output.text = fmt::format("{}", clock_.time);
-  }
-  return result;
-}
-
-std::vector<std::string> FakeTransport::of(const std::string& host) const {
+std::vector<std::string> RecordingTransport::of(const std::string& host) const {
   std::vector<std::string> found;
   for (const std::string& line : log)
     if (line.starts_with(host + ": ")) found.push_back(line.substr(host.size() + 2));
@@ -195,12 +239,19 @@ std::vector<std::string> FakeTransport::of(const std::string& host) const {
 
 Plan World::plan(const Site& site) {
   const Fleet fleet = look_up(site);
+  authorise(fleet);
   return make_plan(site, elaborate(site, fleet), transport.read(fleet.hosts));
+}
+
+void World::authorise(const Fleet& fleet) {
+  for (const Host& host : fleet.hosts)
+    transport.authorise(host, {.lineage = lineage, .epoch = run + 1, .holder = "me@here"});
 }
 
 Report World::execute(const Plan& plan, const Policy& policy,
                       std::function<Transition(Context, Change)> with) {
   journal.clear();
+  authorise(plan.fleet);
   Executor executor(plan, policy, ++run, lineage, &journal, transport, clock);
   if (on_executor) on_executor(executor);
   Driver driver(executor, plan, [&](const Step& step) -> std::function<Transition(Context, Change)> {

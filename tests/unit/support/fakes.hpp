@@ -1,16 +1,18 @@
 #pragma once
-// A world to deploy to that is not there: hosts that answer in virtual time, a clock that is played,
-// a journal in memory. What the fakes can check of the executor by themselves, they do.
+// A world to deploy to that is not there: the production transport over model hosts (tests/simulation), a
+// clock that is played, a journal in memory. What can be checked of the executor by the way, is.
 
 #include <doctest/doctest.h>
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "simulation/model_network.hpp"
 #include <tutti/elaborate.hpp>
 #include <tutti/error.hpp>
 #include <tutti/executor.hpp>
@@ -53,7 +55,7 @@ class FakeJournal final : public Journal {
   std::set<std::string> durable_;
 };
 
-/// How an effect goes wrong.
+/// How an effect goes other than the host would have it.
 struct Fault {
   Completion::Kind kind = Completion::Kind::answered;
   Result result = {};
@@ -62,6 +64,7 @@ struct Fault {
 inline Fault fails(std::string error, int status = 1) {
   return {.result = {.succeeded = false, .status = status, .error = std::move(error)}};
 }
+inline Fault succeeds() { return {}; }
 inline Fault lost() { return {.kind = Completion::Kind::lost, .why = "the connection is gone"}; }
 inline Fault unreachable() { return {.kind = Completion::Kind::unreachable, .why = "no route to host"}; }
 inline Fault refused() { return {.kind = Completion::Kind::refused, .why = "held by somebody"}; }
@@ -69,19 +72,18 @@ inline Fault fenced() {
   return {.kind = Completion::Kind::refused, .why = "h1: another deployment took the host over"};
 }
 
-/// Hosts that hold manifests, live services and files, and take a second for each effect.
-class FakeTransport final : public Transport {
+/// The production transport over model hosts, on which each effect takes a second; it keeps what was seen.
+class RecordingTransport final : public Transport {
  public:
-  FakeTransport(FakeClock& clock, const FakeJournal& journal) : clock_(clock), journal_(journal) {}
+  RecordingTransport(FakeClock& clock, const FakeJournal& journal);
 
+  /// What is on a host, to look at and to change.
   struct Machine {
     bool reached = true;
     std::map<std::string, std::string> manifest;  // service → entry
     std::map<std::string, std::string> running;   // service → version
-    std::map<std::string, std::string> files;     // path → content or item
-    std::map<std::string, std::string> holders;   // path → the service whose file it is
-    /// The files of the service are those of the definition; `beside`: those that it had stay.
-    void give(const std::string& service, const DefinitionPtr&, bool beside);
+    std::map<std::string, std::string> files;     // path → content; an item's content is its name
+    bool operator==(const Machine&) const = default;
   };
   std::map<std::string, Machine> machines;
   /// "h1: validate web 2" → what it comes to.
@@ -93,51 +95,58 @@ class FakeTransport final : public Transport {
   std::vector<std::string> log;                                // "h1: start web 2", as sent
   std::vector<std::string> tokens;                             // the same
   std::vector<Request> requests;                               // the same
+  std::map<std::string, Result> results;                       // of what was answered, by token
   std::vector<std::string> sent_too_early;                     // before their INTENT was durable
   std::size_t most_unavailable = 0;                            // hosts in transition or down, at any moment
   int most_at_once = 0;                                        // effects under way
   std::vector<std::string> of(const std::string& host) const;  // its part of the log, without "h1: "
+  int woken = 0;
 
   using Transport::read;
   [[nodiscard]] std::vector<HostReading> read(const std::vector<Host>& hosts, const WantedPaths&) override;
   [[nodiscard]] Piece fetch(const Host& host, const Kept& what, std::uint64_t offset,
                             std::uint64_t most) override;
-  std::map<std::string, std::string> kept;  // "h1: TOKEN", "h1: TOKEN error" or "h1: SERVICE log" → all of it
-  void authorise(const Host&, Authority) override {}
-  void offer(const Items&) override {}
+  void authorise(const Host& host, Authority authority) override;
+  void offer(const Items& items) override { hosts_->offer(items); }
   void send(const std::string& token, const std::string& host, const Request& request) override;
   void wait(std::vector<Completion>& into, std::optional<double> seconds) override;
-  void wake() noexcept override { ++woken; }
-  [[nodiscard]] std::uint64_t frames_sent() const noexcept override { return log.size(); }
-  int woken = 0;
+  void wake() noexcept override;
+  [[nodiscard]] std::uint64_t frames_sent() const noexcept override { return hosts_->frames_sent(); }
 
  private:
-  struct Pending {
-    double at;
-    std::string token, host;
-    Request request;
+  struct Sent {
+    std::string host;
+    std::string what;  // "h1: start web 2"
   };
-  void answer(const Pending&, std::vector<Completion>& into);
-  Result act(Machine&, const Pending&);
+  void furnish(simulation::ModelHost&);
+  [[nodiscard]] const Fault* fault_of(const std::string& what) const;
+  void teach(const std::string& host, const Request& request);  // what the programs of the service do
+  void push(const std::string& host);                           // what was changed in `machines`, to the host
+  void pull(const std::string& host);                           // and back
+  void take_note(const Sent&, const Completion&);
   void count();
 
-  FakeClock& clock_;
   const FakeJournal& journal_;
-  std::vector<Pending> pending_;
-  std::map<std::string, double> busy_until_;
+  simulation::Agenda agenda_;
+  simulation::ModelNetwork* network_;  // of hosts_
+  std::unique_ptr<Transport> hosts_;
+  std::map<std::string, Sent> under_way_;                               // by token
+  std::map<std::string, Machine> pulled_;                               // as pull() left them
+  std::map<std::string, std::map<std::string, std::string>> versions_;  // host → service → started last
   std::set<std::string> in_transition_;
-  std::map<std::string, std::optional<std::string>> kept_;  // put-file: token → what was there
 };
 
 /// All of it, and one site in it after the other. The journal is that of the last run.
 struct World {
   FakeClock clock;
   FakeJournal journal;
-  FakeTransport transport{clock, journal};
+  RecordingTransport transport{clock, journal};
   std::string lineage = "0123456789abcdef";
   int run = 0;
 
   [[nodiscard]] Plan plan(const Site& site);
+  /// The next run may act on these hosts; plan() and execute() say so too.
+  void authorise(const Fleet& fleet);
   /// Executes with tutti::Driver. `with`: another transition for every step.
   Report execute(const Plan& plan, const Policy& policy = {},
                  std::function<Transition(Context, Change)> with = {});

@@ -308,7 +308,7 @@ TEST_CASE("compile: sleep and now touch no host") {
   CHECK(sleep.pause == 3);
   const Compiled now = compiled({.effect = effect::Now{}});
   REQUIRE(now.answer.has_value());
-  CHECK(std::stod(now.answer->output.text) > 1.6e9);
+  CHECK(now.asks_time);
 }
 
 TEST_CASE("result: success is status 0 of a program, or that it was so already") {

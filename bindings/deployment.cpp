@@ -14,25 +14,23 @@ namespace {
 
 SCM text(const std::string& value) { return from_string(value); }
 
-SCM open(SCM site, SCM state_file) {
-  return gate("%open-deployment", [&] {
-    const Site copy = unwrap<SiteBox>(site, 1)->site;
-    const std::string file = to_string(state_file, 2);
-    std::shared_ptr<DeploymentBox> box;
-    without_guile([&] { box = std::make_shared<DeploymentBox>(copy, file); });
-    return wrap(std::move(box));
-  });
-}
-
 SCM close_deployment(SCM handle) {
   return gate("%close-deployment!", [&] {
     const bool is_open = is<DeploymentBox>(handle) && scm_foreign_object_ref(handle, 0);
     if (is_open) {
       DeploymentBox& box = *unwrap<DeploymentBox>(handle, 1);
       if (box.run) throw Error(ErrorCode::misuse, "a run of this deployment is under way");
-      box.deployment.state().close();  // other handles may keep the box, and its fleet
+      box.deployment.close();  // other handles may keep the box, and its fleet
     }
     close<DeploymentBox>(handle, 1);
+  });
+}
+
+SCM check(SCM handle, SCM desired) {
+  return gate("%deployment-check", [&] {
+    const Deployment& deployment = unwrap<DeploymentBox>(handle, 1)->deployment;
+    return wrap(
+        std::make_shared<PlanBox>(PlanBox{deployment.check(unwrap<DesiredBox>(desired, 2)->desired)}));
   });
 }
 
@@ -219,8 +217,8 @@ SCM interrupt(SCM handle) {
 }
 
 const Primitive table[] = {
-    {"%open-deployment", 2, subr(open), "Open the deployment of SITE, a site handle, with STATE-FILE."},
     {"%close-deployment!", 1, subr(close_deployment), "Close DEPLOYMENT: its connections and its state."},
+    {"%deployment-check", 2, subr(check), "Return a plan of DESIRED as though nothing were deployed yet."},
     {"%deployment-plan", 3, subr(plan),
      "Read the hosts' manifests and return the plan for DESIRED, hosts getting other names than they have in "
      "the "

@@ -20,24 +20,7 @@
 namespace tutti::guile {
 namespace {
 
-/// What a transition may ask for, by its name in the library.
-struct Name {
-  Operation operation;
-  SCM symbol = SCM_UNDEFINED;  // interned for good by define_requests
-};
-Name names[] = {
-    {Operation::run},      {Operation::start},      {Operation::stop},  {Operation::validate},
-    {Operation::put_file}, {Operation::reload},     {Operation::now},   {Operation::sleep},
-    {Operation::get_file}, {Operation::wait_until}, {Operation::drain}, {Operation::undrain},
-};
-
 SCM s_resume, s_exit;
-
-Operation to_operation(SCM symbol, int position) {
-  for (const Name& name : names)
-    if (scm_is_eq(name.symbol, symbol)) return name.operation;
-  throw WrongType{position, symbol, "operation"};
-}
 
 Command to_command(SCM program, int position) {
   if (is<const Command>(program)) return *unwrap<const Command>(program, position);
@@ -82,51 +65,81 @@ SCM from_output(const Output& output) {
                 from_string(output.sha256), from_string(output.host), from_string(output.token));
 }
 
+/// SUBJECT A B C, and where SUBJECT is among the arguments of a primitive.
+struct Arguments {
+  SCM subject, a, b, c;
+  int at;
+};
+
+template <class E> Request about(const Arguments& given) {
+  return {.effect = E{unwrap<const Definition>(given.subject, given.at)},
+          .limit = to_seconds(given.b, given.at + 2),
+          .idempotent = scm_is_true(given.a)};
+}
+Request run(const Arguments& given) {
+  Command command = to_command(given.subject, given.at);
+  add_environment(command, given.c, given.at + 3);
+  return {.effect = effect::Run{std::move(command), to_input(given.a, given.at + 1)},
+          .limit = to_seconds(given.b, given.at + 2)};
+}
+Request wait_until(const Arguments& given) {
+  Command command = to_command(given.subject, given.at);
+  add_environment(command, given.c, given.at + 3);
+  return {.effect = effect::WaitUntil{std::move(command), to_seconds(given.a, given.at + 1)},
+          .limit = to_seconds(given.b, given.at + 2)};
+}
+Request put_file(const Arguments& given) {
+  return {.effect =
+              effect::PutFile{.path = to_string(given.subject, given.at),
+                              .content = to_string(given.a, given.at + 1),
+                              .mode = scm_is_false(given.b) ? 0644 : to_unsigned(given.b, given.at + 2)}};
+}
+Request get_file(const Arguments& given) {
+  return {.effect = effect::GetFile{to_string(given.subject, given.at)}};
+}
+Request sleep(const Arguments& given) {
+  return {.effect = effect::Sleep{to_double(given.subject, given.at)}};
+}
+Request now(const Arguments&) { return {.effect = effect::Now{}}; }
+
+/// What a transition may ask for, the most frequent first.
+struct Operation {
+  const char* name;
+  Request (*request)(const Arguments&);
+  SCM symbol = SCM_UNDEFINED;  // interned for good by define_requests
+};
+Operation operations[] = {
+    {"run", run},
+    {"start", about<effect::Start>},
+    {"stop", about<effect::Stop>},
+    {"validate", about<effect::Validate>},
+    {"put-file", put_file},
+    {"reload", about<effect::Reload>},
+    {"now", now},
+    {"sleep", sleep},
+    {"get-file", get_file},
+    {"wait-until", wait_until},
+    {"drain", about<effect::Drain>},
+    {"undrain", about<effect::Undrain>},
+};
+
 }  // namespace
 
 Request to_request(SCM operation, SCM subject, SCM a, SCM b, SCM c, SCM host, int position) {
-  Request request;
-  request.operation = to_operation(operation, position);
-  const int at = position + 1;  // of SUBJECT
-  if (scm_is_true(host)) request.host = to_string(host, position + 5);
-  switch (request.operation) {
-    case Operation::run:
-      request.command = to_command(subject, at);
-      request.input = to_input(a, at + 1);
-      request.limit = to_seconds(b, at + 2);
-      add_environment(request.command, c, at + 3);
-      break;
-    case Operation::wait_until:
-      request.command = to_command(subject, at);
-      request.every = to_seconds(a, at + 1);
-      request.limit = to_seconds(b, at + 2);
-      add_environment(request.command, c, at + 3);
-      break;
-    case Operation::start:
-    case Operation::stop:
-    case Operation::reload:
-    case Operation::drain:
-    case Operation::undrain:
-    case Operation::validate:
-      request.definition = unwrap<const Definition>(subject, at);
-      request.idempotent = scm_is_true(a);
-      request.limit = to_seconds(b, at + 2);
-      break;
-    case Operation::put_file:
-      request.path = to_string(subject, at);
-      request.content = to_string(a, at + 1);
-      request.mode = scm_is_false(b) ? 0644 : to_unsigned(b, at + 2);
-      break;
-    case Operation::get_file: request.path = to_string(subject, at); break;
-    case Operation::sleep: request.every = to_double(subject, at); break;
-    default: break;
+  for (const Operation& one : operations) {
+    if (!scm_is_eq(one.symbol, operation)) continue;
+    Request request = one.request({subject, a, b, c, position + 1});
+    if (scm_is_true(host)) request.host = to_string(host, position + 5);
+    return request;
   }
-  return request;
+  throw WrongType{position, operation, "operation"};
 }
 
 SCM from_result(SCM task, const Result& result) {
   return vector(s_resume, task, scm_from_bool(result.succeeded), scm_from_int(result.status),
-                result.how == "exit" ? s_exit : scm_from_utf8_symbol(result.how.c_str()),
+                result.how == How::exit
+                    ? s_exit
+                    : scm_from_utf8_symboln(to_string(result.how).data(), to_string(result.how).size()),
                 from_output(result.output), result.error.empty() ? SCM_BOOL_F : from_string(result.error));
 }
 
@@ -142,7 +155,7 @@ SCM failure_message(SCM description, SCM status, SCM how, SCM error) {
     Result result;
     result.succeeded = false;
     result.status = static_cast<int>(to_double(status, 2));
-    result.how = to_symbol(how, 3);
+    result.how = how_from_string(to_symbol(how, 3)).value_or(How::error);
     if (scm_is_true(error)) result.error = to_string(error, 4);
     return from_string(EffectFailed(to_string(description, 1), std::move(result)).what());
   });
@@ -158,8 +171,7 @@ const Primitive table[] = {
 }  // namespace
 
 void define_requests() {
-  for (Name& name : names)
-    name.symbol = scm_permanent_object(scm_from_utf8_symbol(to_string(name.operation)));
+  for (Operation& one : operations) one.symbol = scm_permanent_object(scm_from_utf8_symbol(one.name));
   s_resume = scm_permanent_object(scm_from_utf8_symbol("resume"));
   s_exit = scm_permanent_object(scm_from_utf8_symbol("exit"));
   define_primitives(table);

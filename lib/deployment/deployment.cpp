@@ -116,7 +116,7 @@ struct Deployment::Impl {
       transport->authorise(host, authority(host, reading, epoch));
       // The name is kept when the lock is taken, and that is taken with the first effect.
       transport->send(fmt::format("i.{}.{}-1", state().lineage().substr(0, 12), epoch), host.name,
-                      {.operation = Operation::run, .command = command("true")});
+                      {.effect = effect::Run{command("true")}});
       std::vector<Completion> came;
       while (came.empty()) transport->wait(came, std::nullopt);
       if (came.front().kind != Completion::Kind::answered) throw Error(ErrorCode::locked, came.front().why);

@@ -162,9 +162,10 @@ struct RunLog::Impl {
     if (one.result) {
       const Result& result = *one.result;
       if (result.succeeded)
-        came_to = result.how == "exit" ? "" : result.how;
+        came_to = result.how == How::exit ? "" : std::string(to_string(result.how));
       else
-        came_to = result.how == "exit" ? fmt::format("✗ exit status {}", result.status) : "✗ " + result.how;
+        came_to = result.how == How::exit ? fmt::format("✗ exit status {}", result.status)
+                                          : fmt::format("✗ {}", to_string(result.how));
     }
     const std::string time = intent.time > 0 ? fmt::format("{:%H:%M:%S}", local(intent.time)) : "        ";
     ready.push_back(fmt::format("{}{}  {}{}{}\n", is_branch ? "    " : "  ", time, at, escaped(intent.text),

@@ -11,16 +11,16 @@ namespace tutti {
 void Executor::Impl::take_apart(TaskId id, std::unique_ptr<Request> request) {
   Task& task = at(id);
   const Step& about_step = step(task.step);
-  const bool is_drain = request->operation == Operation::drain;
-  const std::string about = request->definition->service + "@" + about_step.host;
+  const bool is_drain = request->as<effect::Drain>() != nullptr;
+  const std::string about = request->definition()->service + "@" + about_step.host;
   const std::vector<Instance> consumers =
-      is_drain ? entries.consumers(request->definition->service) : entries.holding(about);
+      is_drain ? entries.consumers(request->definition()->service) : entries.holding(about);
   if (!consumers.empty() && interrupts > 0)
     return park(task.step, fmt::format("interrupted before: {}", request->describe()));
   if (!consumers.empty()) at(task.step).touched = true;
   if (is_drain && task.kind == Task::Kind::body && task.body == TaskKind::transition)
-    (void)register_undo(id, Request{.operation = Operation::undrain, .definition = request->definition});
-  const std::string address = address_of(about_step, *request->definition);
+    (void)register_undo(id, Request{.effect = effect::Undrain{request->definition()}});
+  const std::string address = address_of(about_step, *request->definition());
   std::vector<std::string> names;
   for (const Instance& one : consumers) names.push_back(one.service + "@" + one.host);
   task.text = fmt::format("{}{}", request->describe(),
@@ -53,16 +53,14 @@ bool Executor::Impl::must_stop_left_over(const Task& task, const Request& reques
   const Step& here = step(task.step);
   return here.left_over && !at(task.step).left_over_is_stopped &&
          (request.host.empty() || request.host == here.host) &&
-         (request.operation == Operation::stop || request.operation == Operation::start) &&
-         request.definition->service == here.service;
+         (request.as<effect::Stop>() || request.as<effect::Start>()) &&
+         request.definition()->service == here.service;
 }
 
 void Executor::Impl::stop_left_over(TaskId id, std::unique_ptr<Request> then) {
   Task& task = at(id);
-  Request request{.operation = Operation::stop,
-                  .definition = step(task.step).left_over,
-                  .idempotent = true,
-                  .untried = true};
+  Request request{.effect = effect::Stop{.definition = step(task.step).left_over, .untried = true},
+                  .idempotent = true};
   task.text = request.describe() + " (left over)";
   task.waiting = true;
   task.failures.clear();
@@ -92,14 +90,13 @@ std::string Executor::Impl::address_of(const Step& about, const Definition& give
 
 void Executor::Impl::branch_answered(TaskId id, const Request& request, const Result& result) {
   Task& task = at(id);
-  if (result.succeeded && request.operation == Operation::stop) {
+  if (result.succeeded && request.as<effect::Stop>()) {
     Running& running = at(task.step);
     running.left_over_is_stopped = true;
     running.runs = Runs::nothing;
   }
   if (!result.succeeded)
-    return branch_over(id, fmt::format("{}: {}: {}", request.host, task.text,
-                                       result.error.empty() ? result.how : result.error));
+    return branch_over(id, fmt::format("{}: {}: {}", request.host, task.text, reason(result)));
   if (task.own.empty()) return branch_over(id, "");
   if (interrupts > 0)
     return park(task.step, fmt::format("interrupted after: {} on {}", task.text, request.host));

@@ -26,7 +26,7 @@ class DryTransport final : public Transport {
     Completion done{.token = token};
     done.result.output.host = host;
     done.result.output.token = token;
-    if (request.operation == Operation::now) done.result.output.text = fmt::format("{:.3f}", clock_.now());
+    if (request.as<effect::Now>()) done.result.output.text = fmt::format("{:.3f}", clock_.now());
     completed_.push_back(std::move(done));
   }
   void wait(std::vector<Completion>& into, std::optional<double>) override {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 namespace tutti {
 namespace {
 
@@ -11,18 +13,20 @@ const HostReading::Entry* entry_of(const HostReading& reading, const std::string
   return found == reading.entries.end() ? nullptr : &*found;
 }
 
+/// The first entry of a step: items which only its hooks refer to are sent with it.
+Request first(DefinitionPtr about, ManifestEntry entry) {
+  return {.effect =
+              effect::WriteEntry{.about = std::move(about), .entry = std::move(entry), .is_first = true}};
+}
+
 }  // namespace
 
-Entries::Entries(const Plan& plan, int run, std::string lineage, CanonicalForms& forms)
-    : plan_(plan), run_(run), lineage_(std::move(lineage)), forms_(forms) {
+Entries::Entries(const Plan& plan, int run, std::string lineage)
+    : plan_(plan), run_(run), lineage_(std::move(lineage)) {
   for (const auto& [host, reading] : plan.readings) hosts_.emplace(host, Known{&reading});
   of_step_.reserve(plan.steps.size());
   for (const Step& step : plan.steps)
     of_step_.push_back(step.action == Action::join ? nullptr : &hosts_.at(step.host));
-}
-
-std::string Entries::json(const ManifestEntry& entry) const {
-  return to_json(entry, forms_.of(entry.old_definition), forms_.of(entry.new_definition));
 }
 
 const HostReading::Entry* Entries::recorded(StepId id) const {
@@ -67,21 +71,19 @@ Request Entries::go_on(StepId id, double now) {
   const Step& step = plan_.at(id);
   gone_on_.insert(id);
   begun(id, now);
-  return {.operation = Operation::begin,
-          .definition = step.new_definition ? step.new_definition : step.old_definition,
-          .content = json(entry(id, ManifestEntry::State::changing, now))};
+  return first(step.new_definition ? step.new_definition : step.old_definition,
+               entry(id, ManifestEntry::State::changing, now));
 }
 
 std::vector<Request> Entries::begin(StepId id, double now) const {
   const Step& step = plan_.at(id);
   std::vector<Request> requests;
-  requests.push_back({.operation = Operation::begin,
-                      .definition = step.new_definition ? step.new_definition : step.old_definition,
-                      .content = json(entry(id, ManifestEntry::State::changing, now))});
+  requests.push_back(first(step.new_definition ? step.new_definition : step.old_definition,
+                           entry(id, ManifestEntry::State::changing, now)));
   if (step.new_definition && !step.new_definition->data_directories.empty() &&
       (!step.old_definition ||
        step.old_definition->data_directories != step.new_definition->data_directories))
-    requests.push_back({.operation = Operation::settle, .definition = step.new_definition});
+    requests.push_back({.effect = effect::MakeDirectories{step.new_definition}});
   return requests;
 }
 
@@ -125,17 +127,14 @@ std::optional<Request> Entries::files(StepId id, Outcome outcome, const Definiti
   if (has && now && (has == now || has->files == now->files)) return {};
   const auto any = [](const DefinitionPtr& d) { return d && !d->files.empty(); };
   if (!any(step.old_definition) && !any(step.new_definition) && !any(step.left_over)) return {};
-  return Request{.operation = Operation::files,
-                 .definition = now,
-                 .service = step.service,
-                 .former = {step.old_definition, step.left_over}};
+  return Request{.effect = effect::InstallFiles{step.service, now, {step.old_definition, step.left_over}}};
 }
 
 Request Entries::end(StepId id, Outcome outcome, double now) const {
   const Step& step = plan_.at(id);
-  const auto final = final_entry(id, outcome, now);
-  const DefinitionPtr any = step.new_definition ? step.new_definition : step.old_definition;
-  return {.operation = Operation::end, .definition = any, .content = final ? json(*final) : ""};
+  return {.effect =
+              effect::WriteEntry{.about = step.new_definition ? step.new_definition : step.old_definition,
+                                 .entry = final_entry(id, outcome, now)}};
 }
 
 int Entries::run_before(StepId id) const {
@@ -150,10 +149,7 @@ void Entries::not_begun(StepId id) {
 }
 
 std::vector<Request> Entries::record(StepId id, double now) const {
-  // As a begin, so that items which only its hooks refer to are sent.
-  return {{.operation = Operation::begin,
-           .definition = plan_.at(id).new_definition,
-           .content = json(entry(id, ManifestEntry::State::deployed, now))}};
+  return {first(plan_.at(id).new_definition, entry(id, ManifestEntry::State::deployed, now))};
 }
 
 std::vector<Request> Entries::let_go(StepId id) {
@@ -198,9 +194,10 @@ std::vector<Instance> Entries::holding(const std::string& about) const {
   return found;
 }
 
-Request Entries::rewrite(ManifestEntry entry, const std::string& host) {
+Request Entries::rewrite(ManifestEntry entry, const std::string& host, std::string mark) {
   Request request{
-      .operation = Operation::end, .definition = entry.new_definition, .content = json(entry), .host = host};
+      .effect = effect::WriteEntry{.about = entry.new_definition, .entry = entry, .mark = std::move(mark)},
+      .host = host};
   const std::string service = entry.service;  // put takes it by reference, and the entry is moved
   hosts_.at(host).put(service, std::move(entry), HostReading::Life::alive);
   return request;
@@ -209,26 +206,24 @@ Request Entries::rewrite(ManifestEntry entry, const std::string& host) {
 Request Entries::mark(const Instance& consumer, const std::string& about, const std::string& address) {
   ManifestEntry entry = *current(consumer);
   entry.drained[about] = address;
-  return rewrite(std::move(entry), consumer.host);
+  return rewrite(std::move(entry), consumer.host, fmt::format("drain {} {}", about, address));
 }
 
 Request Entries::drain(const Instance& consumer, const std::string& address) const {
-  return {.operation = Operation::run,
-          .command = current(consumer)->new_definition->hook_about("drain", address),
+  return {.effect = effect::Run{current(consumer)->new_definition->hook_about("drain", address)},
           .host = consumer.host};
 }
 
 Request Entries::undrain(const Instance& consumer, const std::string& about) const {
   const ManifestEntry& entry = *current(consumer);
-  return {.operation = Operation::run,
-          .command = entry.new_definition->hook_about("undrain", entry.drained.at(about)),
+  return {.effect = effect::Run{entry.new_definition->hook_about("undrain", entry.drained.at(about))},
           .host = consumer.host};
 }
 
 Request Entries::unmark(const Instance& consumer, const std::string& about) {
   ManifestEntry entry = *current(consumer);
   entry.drained.erase(about);
-  return rewrite(std::move(entry), consumer.host);
+  return rewrite(std::move(entry), consumer.host, "undrain " + about);
 }
 
 void Entries::begun(StepId id, double now) {

@@ -9,14 +9,12 @@
 
 #include <tutti/executor.hpp>
 
-#include "model/canonical.hpp"
-
 namespace tutti {
 
 class Entries {
  public:
-  /// Borrows the plan and the forms.
-  Entries(const Plan&, int run, std::string lineage, CanonicalForms&);
+  /// Borrows the plan.
+  Entries(const Plan&, int run, std::string lineage);
 
   /// The executor's own effects before a transition: the entry says `changing`; data directories are made.
   /// Until `go_on` the entry names what an ended run left over, if anything, as what may run besides the old.
@@ -64,8 +62,7 @@ class Entries {
   [[nodiscard]] const HostReading& reading(const std::string& host) const { return hosts_.at(host).now(); }
   [[nodiscard]] const ManifestEntry* current(const Instance&) const;
   [[nodiscard]] const ManifestEntry* current(StepId) const;
-  [[nodiscard]] Request rewrite(ManifestEntry, const std::string& host);
-  [[nodiscard]] std::string json(const ManifestEntry&) const;
+  [[nodiscard]] Request rewrite(ManifestEntry, const std::string& host, std::string mark);
 
   /// What a host holds.
   struct Known {
@@ -82,7 +79,6 @@ class Entries {
   std::set<StepId> gone_on_, nothing_left_;
   int run_;
   std::string lineage_;
-  CanonicalForms& forms_;
   std::unordered_map<std::string, Known> hosts_;
   std::vector<Known*> of_step_;  // nullptr for a join
 };

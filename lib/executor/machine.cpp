@@ -8,6 +8,7 @@
 
 #include "executor/outcome.hpp"
 #include "support/text.hpp"
+#include "transport/request.hpp"
 
 namespace tutti {
 namespace {
@@ -26,7 +27,7 @@ Executor::Impl::Impl(const Plan& p, Policy pol, int r, std::string l, Journal* j
       transport(t),
       clock(c),
       scheduler(p, c, false),
-      entries(p, run, lineage, forms),
+      entries(p, run, lineage),
       steps(p.steps.size()),
       token_prefix(fmt::format("{}.{}.", lineage.substr(0, 12), run)) {
   for (std::uint32_t i = 0; i < plan.steps.size(); ++i)
@@ -50,8 +51,8 @@ void Executor::Impl::write(Record::Type type, StepId id, const std::string& path
 void Executor::Impl::write_request(Record::Type type, const Task& task, const Request& request,
                                    std::int64_t branches) {
   if (!journal) return;
-  write(type, task.step, task.path, task.sequence, request.hash(forms.of(request.definition)), branches,
-        task.text, request.host == step(task.step).host ? "" : request.host);
+  write(type, task.step, task.path, task.sequence, hash(request, forms), branches, task.text,
+        request.host == step(task.step).host ? "" : request.host);
 }
 
 void Executor::Impl::write_outcome(const Task& task, const Result& result) {
@@ -280,9 +281,6 @@ void Executor::Impl::answered(Completion& completion, TaskId id) {
   }
   if (completion.kind != Kind::answered)
     return park(step_id, fmt::format("{} (during: {})", completion.why, task.text));
-  if (completion.result.how == "fenced")
-    return park(step_id,
-                fmt::format("another deployment took {} over (during: {})", step(step_id).host, task.text));
 
   Result& result = completion.result;
   for (const std::string& note : result.notes) {
@@ -299,15 +297,15 @@ void Executor::Impl::answered(Completion& completion, TaskId id) {
   if (task.kind == Task::Kind::proof) return proof_answered(id, *request, result);
   running.effects.push_back(result.succeeded ? task.text : task.text + " ✗");
   tell(Progress::Kind::effect, step_id, running.effects.back());
-  if (request->host == step(step_id).host && request->definition &&
-      request->definition->service == step(step_id).service && result.succeeded &&
-      (request->operation == Operation::start || request->operation == Operation::reload))
-    running.files = request->beside ? nullptr : request->definition;
+  const auto* start = request->as<effect::Start>();
+  if (request->host == step(step_id).host && result.succeeded && (start || request->as<effect::Reload>()) &&
+      request->definition()->service == step(step_id).service)
+    running.files = start && start->beside ? nullptr : request->definition();
   if (task.kind == Task::Kind::verify) return verify_answered(id, *request, result);
   for (Undo& undo : running.undos)
     if (undo.serial == task.undone_by) undo.has_failed = !result.succeeded;
   // Who was refused because another daemon runs has started nothing: that daemon is not stopped for it.
-  if (result.how == "busy" && request->operation == Operation::start)
+  if (result.how == How::busy && start)
     std::erase_if(running.undos, [&](const Undo& undo) { return undo.serial == task.undone_by; });
   task.undone_by = 0;
   std::string failed = result.succeeded ? std::string() : task.text;
@@ -328,9 +326,7 @@ void Executor::Impl::own_answered(TaskId id, const Request& request, const Resul
   Task& task = at(id);
   const StepId step_id = task.step;
   Running& running = at(step_id);
-  const auto why = [&] {
-    return fmt::format("{}: {}", task.text, result.error.empty() ? result.how : result.error);
-  };
+  const auto why = [&] { return fmt::format("{}: {}", task.text, reason(result)); };
   if (task.kind == Task::Kind::begin) {
     if (!result.succeeded) {
       task.live = false;
@@ -346,7 +342,7 @@ void Executor::Impl::own_answered(TaskId id, const Request& request, const Resul
     task.live = false;
     return begun(step_id);
   }
-  const bool is_entry = request.operation == Operation::end;
+  const bool is_entry = request.as<effect::WriteEntry>() != nullptr;
   if (!result.succeeded) {
     if (is_entry) entries.begun(step_id, running.started);
     if (is_entry) return park(step_id, why());  // the host says `changing`: nobody may call it more than that
@@ -368,11 +364,11 @@ void Executor::Impl::perform(TaskId id, std::unique_ptr<Request> request) {
   if (!request->host.empty() && !plan.fleet.find(request->host)) {
     Result result{.succeeded = false,
                   .status = 1,
-                  .how = "error",
+                  .how = How::error,
                   .error = fmt::format("no host '{}' in the fleet", escaped(request->host))};
     return resume(id, std::move(result), request->describe());
   }
-  if (request->operation == Operation::drain || request->operation == Operation::undrain)
+  if (request->as<effect::Drain>() || request->as<effect::Undrain>())
     return take_apart(id, std::move(request));
   if (interrupts > 0) return park(task.step, fmt::format("interrupted before: {}", request->describe()));
   at(task.step).touched = true;
@@ -386,16 +382,18 @@ void Executor::Impl::give_files(StepId id, Request& request) {
   Running& running = at(id);
   if (!request.host.empty() && request.host != here.host) return;
   const DefinitionPtr& any = here.new_definition ? here.new_definition : here.old_definition;
-  request.user = any->user;
-  if ((request.operation != Operation::start && request.operation != Operation::reload) ||
-      request.definition->service != here.service)
-    return;
-  request.former = {here.old_definition, here.left_over};
+  if (auto* put = request.as<effect::PutFile>()) put->user = any->user;
+  if (auto* get = request.as<effect::GetFile>()) get->user = any->user;
+  if (auto* restore = request.as<effect::RestoreFile>()) restore->user = any->user;
+  auto* start = request.as<effect::Start>();
+  auto* reload = request.as<effect::Reload>();
+  if ((!start && !reload) || request.definition()->service != here.service) return;
+  (start ? start->former : reload->former) = {here.old_definition, here.left_over};
   running.files.reset();  // until it has succeeded
-  if (request.operation != Operation::start || same_running(id)) return;
-  const Runs one = which(id, request.definition);
-  request.beside = (one == Runs::fresh && running.runs == Runs::former && !here.old_definition->one_shot) ||
-                   (one == Runs::former && running.runs == Runs::fresh && !here.new_definition->one_shot);
+  if (!start || same_running(id)) return;
+  const Runs one = which(id, start->definition);
+  start->beside = (one == Runs::fresh && running.runs == Runs::former && !here.old_definition->one_shot) ||
+                  (one == Runs::former && running.runs == Runs::fresh && !here.new_definition->one_shot);
 }
 
 void Executor::Impl::task_over(TaskId id, bool succeeded, std::string message) {

@@ -34,7 +34,7 @@ std::string outcome_json(const Result& result) {
     if (!result.error.empty()) outcome.text("error", to_utf8(result.error));
     if (!result.succeeded) outcome.flag("failed", true);
     if (!is_text) outcome.text("hex", to_hex(text));
-    outcome.text("how", to_utf8(result.how));
+    outcome.text("how", to_string(result.how));
     if (!result.output.sha256.empty()) outcome.text("sha256", to_utf8(result.output.sha256));
     outcome.integer("size", static_cast<std::int64_t>(result.output.size));
     outcome.integer("status", result.status);
@@ -50,7 +50,7 @@ Result outcome_from_json(const std::string& text) {
     result.status = json.at("status");
     result.succeeded =
         !json.value("failed", false) && result.status == 0;  // runs of before 0.1 have no `failed`
-    result.how = json.at("how");
+    result.how = how_from_string(json.at("how").get<std::string>()).value_or(How::error);
     result.output.size = json.at("size");
     result.output.sha256 = json.value("sha256", "");
     result.output.cut = !result.output.sha256.empty();
@@ -66,14 +66,18 @@ Result outcome_from_json(const std::string& text) {
 
 std::string failure_text(const std::string& request, const Result& result) {
   return fmt::format("{} failed: {}", request,
-                     result.error.empty() ? fmt::format("{} {}", result.how, result.status)
+                     result.error.empty() ? fmt::format("{} {}", to_string(result.how), result.status)
                                           : escaped(result.error, true));
+}
+
+std::string reason(const Result& result) {
+  return result.error.empty() ? std::string(to_string(result.how)) : result.error;
 }
 
 bool says_no(const Result& result) {
   constexpr int cannot_run = 126, not_found = 127, first_signal = 129, last_signal = 192;
   const int status = result.status;
-  return !result.succeeded && result.how == "exit" && status != 0 && status != cannot_run &&
+  return !result.succeeded && result.how == How::exit && status != 0 && status != cannot_run &&
          status != not_found && !(status >= first_signal && status <= last_signal);
 }
 

@@ -20,6 +20,8 @@ namespace tutti {
 
 /// "stop web 2 failed: it lingers": the request, as `describe` has it, and why.
 [[nodiscard]] std::string failure_text(const std::string& request, const Result&);
+/// Why it failed, in a word or a sentence.
+[[nodiscard]] std::string reason(const Result&);
 /// A program that is asked a question answered it with "no". One that was killed, timed out, or could not be
 /// run (exit status 126, 127, or 128 and a signal) has said nothing.
 [[nodiscard]] bool says_no(const Result&);

@@ -14,7 +14,7 @@ constexpr double proof_seconds = 10;  // for an `alive` program to succeed once 
 Request ask_whether_it_lives(const Definition& service) {
   auto bare = std::make_shared<Definition>(service);
   bare->programs.erase("validate");
-  return {.operation = Operation::validate, .definition = bare, .limit = proof_seconds};
+  return {.effect = effect::Validate{bare}, .limit = proof_seconds};
 }
 
 }  // namespace
@@ -39,34 +39,29 @@ void Executor::Impl::observe(const Task& task, const Request& request, const Res
   const Step& here = step(task.step);
   Running& running = at(task.step);
   if (request.host != here.host) return;
-  const bool is_program = request.operation == Operation::run || request.operation == Operation::wait_until;
+  const bool is_program = request.as<effect::Run>() || request.as<effect::WaitUntil>();
   if (is_program && task.kind != Task::Kind::verify && result.succeeded) running.ran = true;
   // Whatever came after the start or the validation took its time: what was seen then is asked once more.
-  if (request.operation != Operation::validate) running.proven = false;
-  if (!request.definition || request.definition->service != here.service) return;
-  const Runs one = which(task.step, request.definition);
-  switch (request.operation) {
-    case Operation::start:
-    case Operation::reload:
-      if (result.how == "busy") return;  // nothing was done
-      running.runs = result.succeeded ? one : Runs::unknown;
-      running.proven = result.succeeded && one == Runs::fresh && request.operation == Operation::start;
+  const bool validates = request.as<effect::Validate>() != nullptr;
+  if (!validates) running.proven = false;
+  const DefinitionPtr& about = request.definition();
+  if (!about || about->service != here.service) return;
+  const Runs one = which(task.step, about);
+  const bool starts = request.as<effect::Start>() != nullptr;
+  if (starts || request.as<effect::Reload>()) {
+    if (result.how == How::busy) return;  // nothing was done
+    running.runs = result.succeeded ? one : Runs::unknown;
+    running.proven = result.succeeded && one == Runs::fresh && starts;
+  } else if (request.as<effect::Stop>()) {
+    if (!result.succeeded) {
+      running.runs = Runs::unknown;
       return;
-    case Operation::stop:
-      running.proven = false;
-      if (!result.succeeded) {
-        running.runs = Runs::unknown;
-        return;
-      }
-      // A daemon is stopped by its name, whichever version of it runs; a program stops its own version.
-      if (request.definition->is_daemon() || running.runs != Runs::fresh || one == Runs::fresh)
-        running.runs = Runs::nothing;
-      if (request.definition->is_daemon() || one == Runs::fresh) running.may_be_left = false;
-      return;
-    case Operation::validate:
-      if (result.succeeded && one == Runs::fresh) running.proven = true;
-      return;
-    default: return;
+    }
+    // A daemon is stopped by its name, whichever version of it runs; a program stops its own version.
+    if (about->is_daemon() || running.runs != Runs::fresh || one == Runs::fresh) running.runs = Runs::nothing;
+    if (about->is_daemon() || one == Runs::fresh) running.may_be_left = false;
+  } else if (validates && result.succeeded && one == Runs::fresh) {
+    running.proven = true;
   }
 }
 
@@ -105,8 +100,7 @@ void Executor::Impl::prove_gone(StepId id) {
   if (old->is_daemon())
     task.own.emplace_back([old] { return ask_whether_it_lives(*old); });
   else
-    task.own.emplace_back(
-        [old] { return Request{.operation = Operation::run, .command = old->hook("alive")}; });
+    task.own.emplace_back([old] { return Request{.effect = effect::Run{old->hook("alive")}}; });
   next_own(spawn(std::move(task)));
 }
 
@@ -117,14 +111,13 @@ void Executor::Impl::proof_answered(TaskId id, const Request& request, const Res
   const DefinitionPtr& fresh = step(step_id).new_definition;
   if (fresh) {
     if (result.succeeded) return finish(step_id, Outcome::upgraded);
-    return roll_back(step_id,
-                     fmt::format("the transition ended, but {} does not live: {}: {}", fresh->title(),
-                                 task.text, result.error.empty() ? result.how : result.error));
+    return roll_back(step_id, fmt::format("the transition ended, but {} does not live: {}: {}",
+                                          fresh->title(), task.text, reason(result)));
   }
   const std::string title = step(step_id).old_definition->title();
   if (result.succeeded)
     return roll_back(step_id, fmt::format("the transition ended, but {} still lives", title));
-  const bool is_gone = request.operation == Operation::validate ? result.how == "died" : says_no(result);
+  const bool is_gone = request.as<effect::Validate>() ? result.how == How::died : says_no(result);
   if (is_gone) return finish(step_id, Outcome::upgraded);
   roll_back(step_id, fmt::format("the transition ended, but nobody knows whether {} is gone: {}", title,
                                  failure_text(task.text, result)));

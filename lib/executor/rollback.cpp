@@ -9,16 +9,15 @@ namespace {
 
 /// What undoes an effect, if anything does.
 std::optional<Request> undo_of(const Request& request) {
-  switch (request.operation) {
-    case Operation::start:
-      return Request{.operation = Operation::stop, .definition = request.definition, .host = request.host};
-    case Operation::stop:
-      if (request.definition->one_shot) return {};  // what ran to its end is not run again
-      return Request{.operation = Operation::start, .definition = request.definition, .host = request.host};
-    case Operation::put_file:
-      return Request{.operation = Operation::restore_file, .path = request.path, .host = request.host};
-    default: return {};
+  if (const auto* start = request.as<effect::Start>())
+    return Request{.effect = effect::Stop{start->definition}, .host = request.host};
+  if (const auto* stop = request.as<effect::Stop>()) {
+    if (stop->definition->one_shot) return {};  // what ran to its end is not run again
+    return Request{.effect = effect::Start{stop->definition}, .host = request.host};
   }
+  if (const auto* put = request.as<effect::PutFile>())
+    return Request{.effect = effect::RestoreFile{.path = put->path}, .host = request.host};
+  return {};
 }
 
 }  // namespace
@@ -38,26 +37,24 @@ void Executor::Impl::dispatch(TaskId id, std::unique_ptr<Request> request) {
   Running& running = at(task.step);
   const bool is_here = request->host.empty() || request->host == step(task.step).host;
   const bool is_own =
-      is_here && request->definition && request->definition->service == step(task.step).service;
+      is_here && request->definition() && request->definition()->service == step(task.step).service;
   give_files(task.step, *request);
-  const Runs one = is_own ? which(task.step, request->definition) : Runs::unknown;
+  const Runs one = is_own ? which(task.step, request->definition()) : Runs::unknown;
   // That it does not validate says nothing of a version that never did.
-  if (request->operation == Operation::stop)
-    request->untried = one == Runs::fresh && !same_running(task.step);
-  if (is_own && request->operation == Operation::start && running.runs == Runs::nothing &&
-      !request->definition->is_daemon())
+  if (auto* stop = request->as<effect::Stop>())
+    stop->untried = one == Runs::fresh && !same_running(task.step);
+  if (is_own && request->as<effect::Start>() && running.runs == Runs::nothing &&
+      !request->definition()->is_daemon())
     request->idempotent = false;  // it is known not to run: nothing that says otherwise is asked
-  if ((is_own && one != Runs::former && request->operation != Operation::stop &&
-       request->operation != Operation::validate) ||
-      (is_here && request->operation == Operation::run))
+  if ((is_own && one != Runs::former && !request->as<effect::Stop>() && !request->as<effect::Validate>()) ||
+      (is_here && request->as<effect::Run>()))
     running.may_be_left = true;
   task.undone_by = 0;
   if (task.kind == Task::Kind::body && task.body == TaskKind::transition) {
     if (auto undo = undo_of(*request)) {
       task.undone_by = register_undo(id, std::move(undo));
-      if (Request& registered = *running.undos.back().request;
-          registered.operation == Operation::restore_file)
-        registered.of = token(task);  // the registration took a sequence number of its own
+      if (auto* restore = running.undos.back().request->as<effect::RestoreFile>())
+        restore->of = token(task);  // the registration took a sequence number of its own
     }
   }
   send(id, std::move(request));
@@ -86,10 +83,10 @@ void Executor::Impl::compensate(StepId id) {
     if (!undo.request) return start_body(id, TaskKind::compensation, undo.serial, std::move(path));
     const TaskId task = spawn({.step = id, .kind = Task::Kind::undo, .path = std::move(path)});
     auto request = std::make_unique<Request>(std::move(*undo.request));
-    if (request->operation == Operation::undrain) return take_apart(task, std::move(request));
+    if (request->as<effect::Undrain>()) return take_apart(task, std::move(request));
     // What was stopped is started. Only where the stop failed may it be up already.
     request->idempotent =
-        request->operation != Operation::start || undo.has_failed || request->definition->is_daemon();
+        !request->as<effect::Start>() || undo.has_failed || request->definition()->is_daemon();
     return dispatch(task, std::move(request));
   }
   // What an ended run left may still be what answers: nothing can be verified beside it.
@@ -131,18 +128,16 @@ void Executor::Impl::verify(StepId id) {
   }
   Task task{.step = id, .kind = Task::Kind::verify, .path = "v"};
   const auto ask_alive = [&](const DefinitionPtr& service) {
-    task.own.emplace_back(
-        [service] { return Request{.operation = Operation::run, .command = service->hook("alive")}; });
+    task.own.emplace_back([service] { return Request{.effect = effect::Run{service->hook("alive")}}; });
   };
   if (old) {
     // Its validation may know nothing of whether it lives.
     if (old->has_hook("alive") && old->has_hook("validate") && !old->is_daemon() && !old->one_shot)
       ask_alive(old);
-    task.own.emplace_back([old] { return Request{.operation = Operation::validate, .definition = old}; });
+    task.own.emplace_back([old] { return Request{.effect = effect::Validate{old}}; });
   } else if (fresh->is_daemon()) {
     // Stopping is idempotent: what still lives is ended, what is gone is success.
-    task.own.emplace_back(
-        [fresh] { return Request{.operation = Operation::stop, .definition = fresh, .idempotent = true}; });
+    task.own.emplace_back([fresh] { return Request{.effect = effect::Stop{fresh}, .idempotent = true}; });
   } else if (fresh->has_hook("alive")) {
     ask_alive(fresh);
   } else {
@@ -156,7 +151,7 @@ void Executor::Impl::verify_answered(TaskId id, const Request& request, const Re
   const StepId step_id = task.step;
   const DefinitionPtr& old = step(step_id).old_definition;
   const std::string title = (old ? old : step(step_id).new_definition)->title();
-  const bool asks_alive = request.operation == Operation::run;
+  const bool asks_alive = request.as<effect::Run>() != nullptr;
   std::string wrong;
   if (asks_alive && !result.succeeded && !says_no(result))
     wrong = fmt::format("nobody knows whether {} lives: {}", title, failure_text(task.text, result));

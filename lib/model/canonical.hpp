@@ -22,6 +22,7 @@ class CanonicalForms {
   std::unordered_map<DefinitionPtr, std::string> forms_;
 };
 
+[[nodiscard]] const char* to_string(ManifestEntry::State) noexcept;
 /// What `entry.to_json()` gives, from the canonical forms of its two definitions.
 [[nodiscard]] std::string to_json(const ManifestEntry& entry, const std::string& old_form,
                                   const std::string& new_form);

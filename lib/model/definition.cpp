@@ -138,7 +138,9 @@ int counted(const Json& json, const char* key) {
   return number.get<int>();
 }
 
-const char* to_string(ManifestEntry::State state) {
+}  // namespace
+
+const char* to_string(ManifestEntry::State state) noexcept {
   switch (state) {
     case ManifestEntry::State::deployed: return "deployed";
     case ManifestEntry::State::changing: return "changing";
@@ -146,8 +148,6 @@ const char* to_string(ManifestEntry::State state) {
   }
   return "failed";
 }
-
-}  // namespace
 
 Command Definition::hook(const std::string& name) const {
   if (const auto found = programs.find(name); found != programs.end()) return found->second;

@@ -12,53 +12,44 @@ EffectFailed::EffectFailed(std::string request, Result result)
     : message_(failure_text(request, result)), result_(std::move(result)) {}
 
 Context::Effect<Output> Context::run(Command command, Input input) const {
-  return {*this, Request{.operation = Operation::run,
-                         .command = std::move(command),
-                         .input = std::move(input),
-                         .host = host_}};
+  return {*this, Request{.effect = effect::Run{std::move(command), std::move(input)}, .host = host_}};
 }
 Context::Effect<void> Context::start(const Definition& service) const {
-  return {*this, Request{.operation = Operation::start, .definition = shared(service), .host = host_}};
+  return {*this, Request{.effect = effect::Start{shared(service)}, .host = host_}};
 }
 Context::Effect<void> Context::stop(const Definition& service) const {
-  return {*this, Request{.operation = Operation::stop, .definition = shared(service), .host = host_}};
+  return {*this, Request{.effect = effect::Stop{shared(service)}, .host = host_}};
 }
 Context::Effect<void> Context::reload(const Definition& service) const {
-  return {*this, Request{.operation = Operation::reload, .definition = shared(service), .host = host_}};
+  return {*this, Request{.effect = effect::Reload{shared(service)}, .host = host_}};
 }
 Context::Effect<void> Context::validate(const Definition& service) const {
-  return {*this, Request{.operation = Operation::validate, .definition = shared(service), .host = host_}};
+  return {*this, Request{.effect = effect::Validate{shared(service)}, .host = host_}};
 }
 Context::Effect<void> Context::put_file(std::string path, std::string content, unsigned mode) const {
   if (is_decimal_mode(mode))
     throw Error(ErrorCode::misuse,
                 fmt::format("put_file '{}': mode {} is decimal, which is {:o} in octal: write 0{}",
                             escaped(path), mode, mode, mode));
-  return {*this, Request{.operation = Operation::put_file,
-                         .path = std::move(path),
-                         .content = std::move(content),
-                         .mode = mode,
-                         .host = host_}};
+  return {*this,
+          Request{.effect = effect::PutFile{std::move(path), std::move(content), mode}, .host = host_}};
 }
 Context::Effect<std::string> Context::get_file(std::string path) const {
-  return {*this, Request{.operation = Operation::get_file, .path = std::move(path), .host = host_}};
+  return {*this, Request{.effect = effect::GetFile{std::move(path)}, .host = host_}};
 }
 Context::Effect<void> Context::wait_until(Command command, double every, double limit) const {
-  return {*this, Request{.operation = Operation::wait_until,
-                         .command = std::move(command),
-                         .host = host_,
-                         .limit = limit,
-                         .every = every}};
+  return {*this,
+          Request{.effect = effect::WaitUntil{std::move(command), every}, .host = host_, .limit = limit}};
 }
 Context::Effect<void> Context::sleep(double seconds) const {
-  return {*this, Request{.operation = Operation::sleep, .every = seconds}};
+  return {*this, Request{.effect = effect::Sleep{seconds}}};
 }
-Context::Effect<double> Context::now() const { return {*this, Request{.operation = Operation::now}}; }
+Context::Effect<double> Context::now() const { return {*this, Request{.effect = effect::Now{}}}; }
 Context::Effect<void> Context::drain(const Definition& service) const {
-  return {*this, Request{.operation = Operation::drain, .definition = shared(service)}};
+  return {*this, Request{.effect = effect::Drain{shared(service)}}};
 }
 Context::Effect<void> Context::undrain(const Definition& service) const {
-  return {*this, Request{.operation = Operation::undrain, .definition = shared(service)}};
+  return {*this, Request{.effect = effect::Undrain{shared(service)}}};
 }
 Context::Effect<void> Context::switch_over(const Definition& service) const {
   throw Error(ErrorCode::not_built,

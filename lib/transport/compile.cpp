@@ -23,36 +23,12 @@ constexpr std::size_t running_hash_length = 32;
 /// A request and what every case below needs of it.
 class Compiler {
  public:
-  Compiler(const std::string& token, const std::string& host, const Layout& layout, const Request& request)
-      : token_(token), host_(host), layout_(layout), request_(request) {}
+  Compiler(const std::string& token, const std::string& host, const Layout& layout, const Request& request,
+           CanonicalForms& forms)
+      : token_(token), host_(host), layout_(layout), request_(request), forms_(forms) {}
 
   Compiled compile() {
-    switch (request_.operation) {
-      case Operation::run: return run(0);
-      case Operation::wait_until: return run(request_.every > 0 ? request_.every : try_again_seconds);
-      case Operation::start: return start();
-      case Operation::stop: return stop();
-      case Operation::reload: return reload();
-      case Operation::validate: return validate();
-      case Operation::put_file: return put();
-      case Operation::get_file:
-        return frame(frames::Get{.id = {}, .path = path(), .max = most_file_bytes, .user = request_.user}, 0);
-      case Operation::restore_file:
-        if (!whole_path()) return {.answer = absent()};  // nothing was put there
-        return frame(
-            frames::Unput{
-                .id = {}, .token = token_, .of = request_.of, .path = path(), .user = request_.user},
-            0);
-      case Operation::sleep: return {.answer = Result{}, .pause = std::max(0.0, request_.every)};
-      case Operation::now: return now();
-      case Operation::begin:
-      case Operation::end: return entry();
-      case Operation::settle: return settle();
-      case Operation::files: return files();
-      case Operation::drain:
-      case Operation::undrain: break;  // the executor takes them apart
-    }
-    return {.answer = failed("an operation that this version does not know")};
+    return std::visit([this](const auto& effect) { return of(effect); }, request_.effect);
   }
 
  private:
@@ -66,31 +42,30 @@ class Compiler {
     return request_.limit > 0 ? request_.limit : otherwise;
   }
 
-  [[nodiscard]] const Definition& definition() const {
-    if (!request_.definition)
+  [[nodiscard]] const Definition& known(const DefinitionPtr& definition) const {
+    if (!definition)
       throw Error(ErrorCode::misuse, fmt::format("`{}` names no service", request_.describe()));
-    return *request_.definition;
+    return *definition;
   }
 
   /// Definitions have absolute paths; what a transition writes may be relative to the host's root. None: it
   /// is outside of that, on a host that is a directory.
-  [[nodiscard]] std::optional<std::string> whole_path() const {
+  [[nodiscard]] std::optional<std::string> whole_path(const std::string& given) const {
     namespace fs = std::filesystem;
     const fs::path root(layout_.root);
-    const fs::path whole = (root / request_.path).lexically_normal();
-    if (request_.path.empty() ||
-        (layout_.confined && whole.lexically_relative(root).string().starts_with("..")))
+    const fs::path whole = (root / given).lexically_normal();
+    if (given.empty() || (layout_.confined && whole.lexically_relative(root).string().starts_with("..")))
       return {};
     return whole.string();
   }
   static Result absent() {
     Result result;
-    result.how = "absent";
+    result.how = How::absent;
     return result;
   }
 
-  [[nodiscard]] std::string path() const {
-    const auto whole = whole_path();
+  [[nodiscard]] std::string path(const std::string& given) const {
+    const auto whole = whole_path(given);
     if (!whole)
       throw Error(ErrorCode::misuse, fmt::format("`{}`: on {} paths are below {}; write a relative path",
                                                  request_.describe(), host_, layout_.root));
@@ -112,10 +87,10 @@ class Compiler {
     return nullptr;
   }
 
-  [[nodiscard]] frames::Input input() const {
-    const auto* output = std::get_if<Output>(&request_.input);
+  [[nodiscard]] frames::Input input(const Input& given) const {
+    const auto* output = std::get_if<Output>(&given);
     if (!output) {
-      const std::string& text = std::get<std::string>(request_.input);
+      const std::string& text = std::get<std::string>(given);
       return text.empty() ? frames::Input{} : frames::Input{text};
     }
     if (!output->cut) return output->text;
@@ -129,8 +104,11 @@ class Compiler {
     return frames::Blob{output->token};
   }
 
-  Compiled run(double every) {
-    const Command& command = request_.command;
+  Compiled of(const effect::Run& run) const { return this->run(run.command, input(run.input), 0); }
+  Compiled of(const effect::WaitUntil& wait) const {
+    return run(wait.command, {}, wait.every > 0 ? wait.every : try_again_seconds);
+  }
+  Compiled run(const Command& command, frames::Input input, double every) const {
     if (!command) throw Error(ErrorCode::misuse, "a program without a name can't be run");
     frames::Run run{.id = {},
                     .token = token_,
@@ -138,15 +116,13 @@ class Compiler {
                     .limit = limit(command.limit),
                     .every = every,
                     .service = {},
-                    .input = input()};
+                    .input = std::move(input)};
     const double seconds = run.limit + run.grace;
-    Compiled compiled = frame(std::move(run), seconds);
-    if (request_.definition) compiled.items = request_.definition->items();
-    return compiled;
+    return frame(std::move(run), seconds);
   }
 
-  Compiled validate() {
-    const Definition& d = definition();
+  Compiled of(const effect::Validate& validate) const {
+    const Definition& d = known(validate.definition);
     const std::string service = d.is_daemon() ? d.service : "";
     const auto hook = d.programs.find("validate");
     const auto alive = d.programs.find("alive");
@@ -190,20 +166,17 @@ class Compiler {
     for (const InstalledFile& file : d.files)
       files.push_back({.item = file.item, .path = file.path, .mode = file.mode, .owner = file.owner});
   }
-  void add_files(frames::Start& start, const Definition& d) const {
-    add(start.files, d);
-    add_former(start.adopt);
-    start.release = !request_.beside;
-  }
-  void add_former(std::vector<frames::InstalledFile>& adopt) const {
-    for (const DefinitionPtr& one : request_.former)
-      if (one) add(adopt, *one);
+  static void add(std::vector<frames::InstalledFile>& files, const std::vector<DefinitionPtr>& all) {
+    for (const DefinitionPtr& one : all)
+      if (one) add(files, *one);
   }
 
-  Compiled start() {
-    const Definition& d = definition();
+  Compiled of(const effect::Start& effect) const {
+    const Definition& d = known(effect.definition);
     frames::Start start = bare_start(d);
-    add_files(start, d);
+    add(start.files, d);
+    add(start.adopt, effect.former);
+    start.release = !effect.beside;
     start.limit = limit(d.limit);
     start.already = request_.idempotent;
     if (const auto found = d.programs.find("start"); found != d.programs.end()) {
@@ -218,19 +191,20 @@ class Compiler {
     return started(std::move(start), d);
   }
 
-  Compiled reload() {
-    const Definition& d = definition();
+  Compiled of(const effect::Reload& reload) const {
+    const Definition& d = known(reload.definition);
     const Command hook = d.hook("reload");
     frames::Start start = bare_start(d);
-    add_files(start, d);
+    add(start.files, d);
+    add(start.adopt, reload.former);
     start.program = program(hook);
     start.limit = limit(hook.limit);
     return started(std::move(start), d);
   }
 
   /// Directories alone: what a program that runs before the service may count on.
-  Compiled settle() {
-    const Definition& d = definition();
+  Compiled of(const effect::MakeDirectories& make) const {
+    const Definition& d = known(make.definition);
     if (d.data_directories.empty()) return nothing_to_do();
     frames::Start start = bare_start(d);
     start.release = false;
@@ -239,8 +213,8 @@ class Compiler {
     return compiled;
   }
 
-  Compiled stop() {
-    const Definition& d = definition();
+  Compiled of(const effect::Stop& effect) const {
+    const Definition& d = known(effect.definition);
     frames::Stop stop{.id = {}, .token = token_, .service = d.service, .grace = stop_grace_seconds};
     if (d.is_daemon()) {
       stop.daemon = true;
@@ -251,7 +225,7 @@ class Compiler {
       // A `validate` that fails does not say that nothing runs: `alive` is there to say it. Only of what was
       // well before, and whose `stop` fails, is it taken for that.
       stop.gone = d.has_hook("alive");
-      if (const Command* how = stop.gone || !request_.untried ? check(d) : nullptr) {
+      if (const Command* how = stop.gone || !effect.untried ? check(d) : nullptr) {
         stop.check = how->argv;
         stop.check_limit = how->limit;
       }
@@ -262,39 +236,48 @@ class Compiler {
     return frame(std::move(stop), seconds);
   }
 
-  Compiled put() {
+  Compiled of(const effect::PutFile& file) const {
     frames::Put put{.id = {},
                     .token = token_,
-                    .path = path(),
-                    .bytes = request_.content,
-                    .sha256 = sha256(request_.content),
-                    .mode = request_.mode,
+                    .path = path(file.path),
+                    .bytes = file.content,
+                    .sha256 = sha256(file.content),
+                    .mode = file.mode,
                     .owner = {},
-                    .user = request_.user};
+                    .user = file.user};
     return frame(std::move(put), 0);
   }
+  Compiled of(const effect::GetFile& file) const {
+    return frame(frames::Get{.id = {}, .path = path(file.path), .max = most_file_bytes, .user = file.user},
+                 0);
+  }
+  Compiled of(const effect::RestoreFile& file) const {
+    if (!whole_path(file.path)) return {.answer = absent()};  // nothing was put there
+    return frame(
+        frames::Unput{.id = {}, .token = token_, .of = file.of, .path = path(file.path), .user = file.user},
+        0);
+  }
 
-  Compiled entry() {
-    frames::Entry entry{.id = {}, .token = token_, .service = {}, .json = request_.content};
-    if (request_.content.empty()) {
-      entry.service = request_.path.empty() ? definition().service : request_.path;
+  Compiled of(const effect::WriteEntry& write) const {
+    frames::Entry entry{.id = {}, .token = token_, .service = {}, .json = {}};
+    if (!write.entry) {
+      entry.service = known(write.about).service;
       entry.probe = frames::Probe::drop;
       return frame(std::move(entry), 0);
     }
-    const ManifestEntry manifest = ManifestEntry::from_json(request_.content);
+    const ManifestEntry& manifest = *write.entry;
     entry.service = manifest.service;
-    if (const DefinitionPtr d = manifest.new_definition ? manifest.new_definition : manifest.old_definition)
+    entry.json = to_json(manifest, forms_.of(manifest.old_definition), forms_.of(manifest.new_definition));
+    if (const DefinitionPtr& d = manifest.new_definition ? manifest.new_definition : manifest.old_definition)
       set_probe(entry, *d);
     Compiled compiled = frame(std::move(entry), 0);
     // A first entry promises what is to come. A last one may bring hooks that changed alone, or take
     // back what was there: then it must be written even if the store has lost something. So must one that
     // names what an ended run left over.
-    if (manifest.new_definition) {
-      const bool is_first = request_.operation == Operation::begin;
-      const Definition& promised =
-          is_first && request_.definition ? *request_.definition : *manifest.new_definition;
+    if (const DefinitionPtr& fresh = manifest.new_definition) {
+      const Definition& promised = write.is_first && write.about ? *write.about : *fresh;
       compiled.items = promised.items();
-      compiled.items_required = is_first && promised == *manifest.new_definition;
+      compiled.items_required = write.is_first && promised == *fresh;
     }
     return compiled;
   }
@@ -309,23 +292,34 @@ class Compiler {
     }
   }
 
-  Compiled files() {
-    const DefinitionPtr& d = request_.definition;
+  Compiled of(const effect::InstallFiles& install) const {
+    const DefinitionPtr& d = install.definition;
     frames::Files files{
-        .id = {}, .token = token_, .service = d ? d->service : request_.service, .gone = d == nullptr};
+        .id = {}, .token = token_, .service = d ? d->service : install.service, .gone = d == nullptr};
     std::vector<std::string> items;
     if (d) {
       add(files.files, *d);
       files.user = d->user;
       for (const InstalledFile& file : d->files) items.push_back(file.item);
     } else {
-      for (const DefinitionPtr& one : request_.former)
+      for (const DefinitionPtr& one : install.former)
         if (one && files.user.empty()) files.user = one->user;
     }
-    add_former(files.adopt);
+    add(files.adopt, install.former);
     Compiled compiled = frame(std::move(files), files_seconds);
     compiled.items = std::move(items);
     return compiled;
+  }
+
+  Compiled of(const effect::Sleep& sleep) const {
+    return {.answer = Result{}, .pause = std::max(0.0, sleep.seconds)};
+  }
+  Compiled of(const effect::Now&) const { return now(); }
+  Compiled of(const effect::Drain&) const { return taken_apart(); }
+  Compiled of(const effect::Undrain&) const { return taken_apart(); }
+  [[nodiscard]] Compiled taken_apart() const {
+    return {.answer = failed(
+                fmt::format("`{}` acts on other hosts, and works in a run only", request_.describe()))};
   }
 
   static Compiled now() {
@@ -340,14 +334,15 @@ class Compiler {
   const std::string& host_;
   const Layout& layout_;
   const Request& request_;
+  CanonicalForms& forms_;
 };
 
 }  // namespace
 
 Compiled compile(const std::string& token, const std::string& host, const Layout& layout,
-                 const Request& request) {
+                 const Request& request, CanonicalForms& forms) {
   try {
-    return Compiler(token, host, layout, request).compile();
+    return Compiler(token, host, layout, request, forms).compile();
   } catch (const Error& e) { return {.answer = failed(e.what())}; }
 }
 

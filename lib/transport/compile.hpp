@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "model/canonical.hpp"
 #include "transport/frames.hpp"
 #include <tutti/platform.hpp>
 #include <tutti/transport.hpp>
@@ -33,7 +34,7 @@ struct Compiled {
 /// `token` names the effect on the host `host`. What can't be carried out is an answer that failed,
 /// with how = error.
 [[nodiscard]] Compiled compile(const std::string& token, const std::string& host, const Layout& layout,
-                               const Request& request);
+                               const Request& request, CanonicalForms& forms);
 /// The frame's bytes; `id` comes back in the reply. Throws std::invalid_argument for what can't be sent:
 /// a NUL in an argument, a name that is none.
 [[nodiscard]] std::string encode(Compiled::Frame frame, const std::string& id);

@@ -409,9 +409,6 @@ std::string bootstrap(std::string_view state_dir, std::string_view runner_sha256
 
 namespace {
 
-constexpr std::array<std::string_view, 12> how_names = {"exit",   "timeout", "killed", "already",
-                                                        "absent", "busy",    "died",   "lingers",
-                                                        "fenced", "error",   "flood",  "full"};
 constexpr std::array<std::string_view, 4> life_names = {"alive", "dead", "unknown", "torn"};
 constexpr std::array<std::string_view, 5> stands_names = {"file", "link", "directory", "other",
                                                           "unreachable"};
@@ -568,7 +565,9 @@ class Keys {
 
 Done parse_done(Keys& keys, Cursor& cursor, const Limits& limits) {
   Done done;
-  done.how = keys.one_of<How>("how", how_names);
+  const auto how = how_from_string(keys.take("how"));
+  if (!how) bad("with how=, a word that means nothing here", keys.line());
+  done.how = *how;
   done.status = static_cast<int>(keys.size("status", 255, "a status"));
   done.output.size = keys.number("osize");
   done.output.sha256 = keys.digest_or_none("osha");
@@ -765,7 +764,6 @@ bool Done::succeeded() const noexcept {
   return status == 0 && (how == How::exit || how == How::already || how == How::absent);
 }
 
-std::string_view name(How how) noexcept { return how_names[static_cast<std::size_t>(how)]; }
 std::string_view name(Life life) noexcept { return life_names[static_cast<std::size_t>(life)]; }
 std::string_view name(TokenState state) noexcept { return state_names[static_cast<std::size_t>(state)]; }
 

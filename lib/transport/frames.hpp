@@ -16,6 +16,8 @@
 #include <variant>
 #include <vector>
 
+#include <tutti/effect.hpp>
+
 namespace tutti::frames {
 
 inline constexpr int protocol_version = 3;
@@ -299,20 +301,7 @@ struct Refused {
   std::string why;
   std::string detail;
 };
-enum class How : std::uint8_t {
-  exit,
-  timeout,
-  killed,
-  already,
-  absent,
-  busy,
-  died,
-  lingers,
-  fenced,
-  error,
-  flood,
-  full
-};
+using tutti::How;
 struct Captured {
   std::uint64_t size = 0;
   std::string sha256;   ///< empty when `preview` is all
@@ -386,7 +375,6 @@ class ReplyParser {
   std::size_t wanted_ = 0;  ///< bytes from begin_ on that must be there before another try is worth it
 };
 
-[[nodiscard]] std::string_view name(How) noexcept;
 [[nodiscard]] std::string_view name(Life) noexcept;
 [[nodiscard]] std::string_view name(TokenState) noexcept;
 

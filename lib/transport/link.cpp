@@ -95,8 +95,8 @@ void Link::fetch(const Kept& what, std::uint64_t offset, std::uint64_t most,
 }
 
 void Link::send(std::string token, Request request, Compiled compiled) {
-  request.content = {};  // it is in the frame
-  request.input = {};
+  if (auto* put = request.as<effect::PutFile>()) put->content = {};  // it is in the frame
+  if (auto* run = request.as<effect::Run>()) run->input = {};
   queue_.emplace_back(
       Effect{.token = std::move(token), .request = std::move(request), .compiled = std::move(compiled)});
   pump();
@@ -313,7 +313,7 @@ void Link::take_items(Stage stage, const frames::Answer& answer) {
 void Link::take_effect(const frames::Answer& answer) {
   Effect& first = effect();
   if (const auto* done = std::get_if<frames::Done>(&answer)) {
-    if (done->how == frames::How::fenced)
+    if (done->how == How::fenced)
       return complete(Completion::Kind::refused,
                       fmt::format("{}: another deployment took the host over", host_.name));
     const frames::Stream stream = says_why(*done);
@@ -331,7 +331,7 @@ void Link::take_effect(const frames::Answer& answer) {
   }
   if (const auto* got = std::get_if<frames::Got>(&answer)) {
     if (sha256(got->bytes) != got->sha256)
-      return complete(failed(first.request.path + " changed on the way"));
+      return complete(failed(first.request.describe() + ": the file changed on the way"));
     Result result;
     result.output = {.text = got->bytes,
                      .cut = false,

@@ -49,6 +49,7 @@ struct Shared {
   Gate opening{most_opening};
   Gate uploading{most_uploading_bytes};
   Offer offer = {};
+  CanonicalForms forms = {};
   std::vector<Completion> completed = {};
   std::uint64_t frames = 0;  ///< asked so far
   boost::asio::io_context io{1};

@@ -1,7 +1,8 @@
 // A request as people read it, and as the journal recognises it.
-#include <tutti/transport.hpp>
+#include "transport/request.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 
@@ -74,88 +75,152 @@ class Hashed {
   std::string& bytes_;
 };
 
-}  // namespace
+constexpr std::array<std::string_view, std::variant_size_v<Effect>> effect_names = {
+    "run",   "wait-until", "start", "stop",    "reload",      "validate", "put-file", "get-file",
+    "sleep", "now",        "drain", "undrain", "write-entry", "settle",   "files",    "restore-file"};
 
-const char* to_string(Operation operation) noexcept {
-  switch (operation) {
-    case Operation::run: return "run";
-    case Operation::wait_until: return "wait-until";
-    case Operation::start: return "start";
-    case Operation::stop: return "stop";
-    case Operation::reload: return "reload";
-    case Operation::validate: return "validate";
-    case Operation::put_file: return "put-file";
-    case Operation::get_file: return "get-file";
-    case Operation::sleep: return "sleep";
-    case Operation::now: return "now";
-    case Operation::drain: return "drain";
-    case Operation::undrain: return "undrain";
-    case Operation::begin: return "begin";
-    case Operation::settle: return "settle";
-    case Operation::end: return "end";
-    case Operation::files: return "files";
-    case Operation::restore_file: return "restore-file";
-  }
-  return "?";
+constexpr std::array<std::string_view, 12> how_names = {"exit",   "timeout", "killed", "already",
+                                                        "absent", "busy",    "died",   "lingers",
+                                                        "fenced", "error",   "flood",  "full"};
+
+template <class... F> struct Each : F... {
+  using F::operator()...;
+};
+
+/// What comes after the effect's name.
+std::string subject(const Effect& effect) {
+  const auto title = [](const DefinitionPtr& d) { return d ? d->title() : std::string(); };
+  return std::visit(Each{
+                        [](const effect::Run& e) { return described(e.command); },
+                        [](const effect::WaitUntil& e) { return described(e.command); },
+                        [](const effect::PutFile& e) { return e.path; },
+                        [](const effect::GetFile& e) { return e.path; },
+                        [](const effect::RestoreFile& e) { return e.path; },
+                        [](const effect::Sleep& e) { return fmt::format("{}", e.seconds); },
+                        [](const effect::Now&) { return std::string(); },
+                        [&](const effect::WriteEntry& e) { return title(e.about); },
+                        [&](const effect::InstallFiles& e) {
+                          return e.definition ? e.definition->title() : e.service + " none";
+                        },
+                        [&](const auto& e) { return title(e.definition); },
+                    },
+                    effect);
 }
 
-std::string Request::describe() const {
-  std::string text = to_string(operation);
-  const auto add = [&](const std::string& more) {
-    if (!more.empty()) text += " " + more;
-  };
-  switch (operation) {
-    case Operation::run:
-    case Operation::wait_until: add(described(command)); break;
-    case Operation::put_file:
-    case Operation::get_file:
-    case Operation::restore_file: add(path); break;
-    case Operation::sleep: add(fmt::format("{}", every)); break;
-    case Operation::files: add(definition ? definition->title() : service + " none"); break;
-    default: add(definition ? definition->title() : path);
-  }
-  if (!is_plain(text)) text = escaped(text);
-  if (text.size() > most_columns && width(text) > most_columns) {
-    std::size_t end = text.size();
-    for (std::size_t columns = width(text); columns >= most_columns; --columns) do
-        --end;
-      while ((static_cast<unsigned char>(text[end]) & 0xc0) == 0x80);
-    text = text.substr(0, end) + "…";
-  }
-  return host.empty() ? text : text + " on " + host;
-}
-
-std::string Request::hash() const { return hash(definition ? canonical(*definition) : ""); }
-
-std::string Request::hash(const std::string& canonical_definition) const {
-  Hashed all;
-  all.text("operation", to_string(operation));
+void add(Hashed& all, const Command& command) {
   all.texts("argv", command.argv);
   for (const auto& [name, value] : command.environment) all.text("environment", name + "=" + value);
   all.text("user", command.user);
   all.text("directory", command.directory);
   if (!command.argv.empty()) all.number("command-limit", command.limit);
   all.text("service", command.service);
-  all.text("definition", canonical_definition);
-  if (const auto* output = std::get_if<Output>(&input)) {
-    all.text("output", output->token);
-    all.text("output-host", output->host);
-    all.text("output-sha256", output->sha256);
-    all.text("output-text", output->text);
-    all.text("output-size", std::to_string(output->size));
-  } else {
-    all.text("input", std::get<std::string>(input));
+}
+
+void add(Hashed& all, const Input& input) {
+  const auto* output = std::get_if<Output>(&input);
+  if (!output) return all.text("input", std::get<std::string>(input));
+  all.text("output", output->token);
+  all.text("output-host", output->host);
+  all.text("output-sha256", output->sha256);
+  all.text("output-text", output->text);
+  all.text("output-size", std::to_string(output->size));
+}
+
+/// Neither the time of an entry nor the marks of others: they depend on when it is written.
+void add(Hashed& all, const effect::WriteEntry& write, CanonicalForms& forms) {
+  all.text("of-service", write.about ? write.about->service : "");
+  all.text("mark", write.mark);
+  if (!write.entry || !write.mark.empty()) return;
+  all.text("state", to_string(write.entry->state));
+  all.text("old", forms.of(write.entry->old_definition));
+  all.text("new", forms.of(write.entry->new_definition));
+  all.text("transition", write.entry->transition);
+  all.number("run", write.entry->run);
+}
+
+}  // namespace
+
+std::string_view name_of(const Effect& effect) noexcept {
+  if (const auto* write = std::get_if<effect::WriteEntry>(&effect)) return write->is_first ? "begin" : "end";
+  return effect_names[effect.index()];
+}
+
+std::string_view to_string(How how) noexcept { return how_names[static_cast<std::size_t>(how)]; }
+
+std::optional<How> how_from_string(std::string_view name) noexcept {
+  const auto found = std::find(how_names.begin(), how_names.end(), name);
+  if (found == how_names.end()) return {};
+  return static_cast<How>(found - how_names.begin());
+}
+
+const DefinitionPtr& Request::definition() const noexcept {
+  static const DefinitionPtr none;
+  return std::visit(
+      [](const auto& e) -> const DefinitionPtr& {
+        if constexpr (requires { e.definition; })
+          return e.definition;
+        else if constexpr (requires { e.about; })
+          return e.about;
+        else
+          return none;
+      },
+      effect);
+}
+
+std::string Request::describe() const {
+  std::string text(name_of(effect));
+  if (const std::string more = subject(effect); !more.empty()) text += " " + more;
+  if (!is_plain(text)) text = escaped(text);
+  if (text.size() > most_columns && width(text) > most_columns) {
+    std::size_t end = text.size();
+    for (std::size_t columns = width(text); columns >= most_columns; --columns) {
+      do --end;
+      while ((static_cast<unsigned char>(text[end]) & 0xc0) == 0x80);
+    }
+    text = text.substr(0, end) + "…";
   }
-  all.text("path", path);
-  all.text("content", content);
-  if (operation == Operation::put_file) all.number("mode", mode);
-  all.text("of", of);
-  all.text("host", host);
-  all.number("limit", limit);
-  all.number("every", every);
-  if (idempotent) all.text("idempotent", "yes");
-  if (untried) all.text("untried", "yes");
-  all.text("of-service", service);
+  return host.empty() ? text : text + " on " + host;
+}
+
+std::string hash(const Request& request, CanonicalForms& forms) {
+  Hashed all;
+  all.text("operation", name_of(request.effect));
+  std::visit(Each{
+                 [&](const effect::Run& e) {
+                   add(all, e.command);
+                   add(all, e.input);
+                 },
+                 [&](const effect::WaitUntil& e) {
+                   add(all, e.command);
+                   all.number("every", e.every);
+                 },
+                 [&](const effect::PutFile& e) {
+                   all.text("path", e.path);
+                   all.text("content", e.content);
+                   all.number("mode", e.mode);
+                 },
+                 [&](const effect::GetFile& e) { all.text("path", e.path); },
+                 [&](const effect::RestoreFile& e) {
+                   all.text("path", e.path);
+                   all.text("of", e.of);
+                 },
+                 [&](const effect::Sleep& e) { all.number("every", e.seconds); },
+                 [](const effect::Now&) {},
+                 [&](const effect::WriteEntry& e) { add(all, e, forms); },
+                 [&](const effect::InstallFiles& e) {
+                   all.text("of-service", e.service);
+                   all.text("definition", forms.of(e.definition));
+                 },
+                 [&](const effect::Stop& e) {
+                   all.text("definition", forms.of(e.definition));
+                   if (e.untried) all.text("untried", "yes");
+                 },
+                 [&](const auto& e) { all.text("definition", forms.of(e.definition)); },
+             },
+             request.effect);
+  all.text("host", request.host);
+  all.number("limit", request.limit);
+  if (request.idempotent) all.text("idempotent", "yes");
   return all.digest();
 }
 

@@ -42,46 +42,41 @@ std::vector<std::string> notes(std::string_view error) {
   return notes;
 }
 
-bool installs(Operation operation) {
-  switch (operation) {
-    case Operation::start:
-    case Operation::reload:
-    case Operation::files:
-    case Operation::put_file:
-    case Operation::restore_file: return true;
-    default: return false;
-  }
+bool installs(const Request& request) {
+  return request.as<effect::Start>() || request.as<effect::Reload>() || request.as<effect::InstallFiles>() ||
+         request.as<effect::PutFile>() || request.as<effect::RestoreFile>();
 }
 
 std::string why(const Request& request, const frames::Done& done, const std::string& said) {
-  const std::string service = request.definition ? "'" + request.definition->service + "'" : "the service";
+  const DefinitionPtr& definition = request.definition();
+  const std::string service = definition ? "'" + definition->service + "'" : "the service";
   switch (done.how) {
-    case frames::How::exit:
-    case frames::How::already:
-    case frames::How::absent:
+    case How::exit:
+    case How::already:
+    case How::absent:
       return said.empty() ? fmt::format("it ended with status {} and said nothing", done.status) : said;
-    case frames::How::timeout:
-      return with(request.operation == Operation::validate || request.operation == Operation::wait_until
+    case How::timeout:
+      return with(request.as<effect::Validate>() || request.as<effect::WaitUntil>()
                       ? "it did not succeed within its limit"
                       : "it did not end within its limit and was killed",
                   said);
-    case frames::How::killed: return with("it was killed", said);
-    case frames::How::busy: return with(fmt::format("another daemon of {} is running there", service), said);
-    case frames::How::died:
-      return with(
-          fmt::format("the daemon ended{}{}", done.status ? fmt::format(" with status {}", done.status) : "",
-                      request.operation == Operation::validate ? " while it was being validated" : ""),
-          said);
-    case frames::How::lingers: return with("it was stopped, but is still up when its limit is over", said);
-    case frames::How::flood:
+    case How::killed: return with("it was killed", said);
+    case How::busy: return with(fmt::format("another daemon of {} is running there", service), said);
+    case How::died:
+      return with(fmt::format("the daemon ended{}{}",
+                              done.status ? fmt::format(" with status {}", done.status) : "",
+                              request.as<effect::Validate>() ? " while it was being validated" : ""),
+                  said);
+    case How::lingers: return with("it was stopped, but is still up when its limit is over", said);
+    case How::flood:
       return "it printed without end: more than the host keeps of a program (TUTTI_MOST_OUTPUT there, 4 GiB "
              "by default), and was killed";
-    case frames::How::full:
+    case How::full:
       return fmt::format("the disk of the host is full: it ended with status {}, but what it printed could "
                          "not be kept. Make room there",
                          done.status);
-    case frames::How::fenced:
-    case frames::How::error: return said.empty() ? "the host could not prepare it" : said;
+    case How::fenced:
+    case How::error: return said.empty() ? "the host could not prepare it" : said;
   }
   return said;
 }
@@ -89,13 +84,13 @@ std::string why(const Request& request, const frames::Done& done, const std::str
 /// The limit that was over, when it is known here.
 double limit_of(const Request& request) {
   if (request.limit > 0) return request.limit;
-  if (request.command) return request.command.limit;
-  if (!request.definition) return 0;
-  const auto& programs = request.definition->programs;
-  const char* name = request.operation == Operation::validate ? "validate"
-                     : request.operation == Operation::stop   ? "stop"
-                     : request.operation == Operation::reload ? "reload"
-                                                              : "start";
+  if (const auto* run = request.as<effect::Run>()) return run->command.limit;
+  if (const auto* wait = request.as<effect::WaitUntil>()) return wait->command.limit;
+  const DefinitionPtr& definition = request.definition();
+  if (!definition) return 0;
+  const auto& programs = definition->programs;
+  const std::string_view effect = name_of(request.effect);
+  const std::string name(effect == "validate" || effect == "stop" || effect == "reload" ? effect : "start");
   const auto found = programs.find(name);
   return found == programs.end() ? 0 : found->second.limit;
 }
@@ -105,7 +100,7 @@ double limit_of(const Request& request) {
 Result failed(std::string why) {
   Result result;
   result.succeeded = false;
-  result.how = "error";
+  result.how = How::error;
   result.error = std::move(why);
   return result;
 }
@@ -116,7 +111,7 @@ frames::Stream says_why(const frames::Done& done) noexcept {
   };
   const bool on_error = has_text(done.error.preview) || done.error.size > done.error.preview.size();
   // What we could not prepare is told on standard error alone.
-  return on_error || done.how == frames::How::error ? frames::Stream::err : frames::Stream::out;
+  return on_error || done.how == How::error ? frames::Stream::err : frames::Stream::out;
 }
 
 Result to_result(const Request& request, const std::string& token, const std::string& host,
@@ -124,18 +119,18 @@ Result to_result(const Request& request, const std::string& token, const std::st
   Result result;
   result.succeeded = done.succeeded();
   result.status = done.status;
-  result.how = frames::name(done.how);
+  result.how = done.how;
   result.output = {.text = done.output.preview,
                    .cut = done.output.size > done.output.preview.size(),
                    .size = done.output.size,
                    .sha256 = done.output.sha256,
                    .host = host,
                    .token = token};
-  if (result.succeeded && installs(request.operation)) result.notes = notes(done.error.preview);
+  if (result.succeeded && installs(request)) result.notes = notes(done.error.preview);
   if (!result.succeeded) {
     const auto& said = says_why(done) == frames::Stream::err ? done.error : done.output;
     result.error = why(request, done, last_lines(tail.empty() ? said.preview : tail));
-    if (const double limit = limit_of(request); done.how == frames::How::timeout && limit > 0)
+    if (const double limit = limit_of(request); done.how == How::timeout && limit > 0)
       result.error.replace(result.error.find("its limit"), 9, fmt::format("{:g} s", limit));
   }
   return result;

@@ -87,6 +87,7 @@ class HostTransport final : public Transport {
   }
 
   void authorise(const Host& host, Authority authority) override {
+    shared_.forms = {};  // those of the run before
     link(host).authorise(std::move(authority));
   }
   void offer(const Items& items) override { shared_.offer.add(items); }
@@ -96,7 +97,7 @@ class HostTransport final : public Transport {
     if (found == links_.end())
       throw std::logic_error("an effect was sent to '" + host + "', which was never read nor authorised");
     Link& link = found->second;
-    Compiled compiled = compile(token, host, shared_.platform.layout(link.host()), request);
+    Compiled compiled = compile(token, host, shared_.platform.layout(link.host()), request, shared_.forms);
     if (compiled.pause)
       sleep(token, *compiled.pause);
     else if (compiled.answer)

@@ -26,7 +26,7 @@ class InstantTransport final : public Transport {
     Completion& done = completed_.emplace_back(Completion{.token = token});
     done.result.output.host = host;
     done.result.output.token = token;
-    if (request.operation != Operation::run) return;
+    if (!request.as<effect::Run>()) return;
     done.result.output.text = "done\n";
     done.result.output.size = 5;
   }

@@ -221,7 +221,7 @@ std::string Runner::describe(const Reply& reply) {
   if (const auto* ended = std::get_if<Ended>(&reply.answer))
     return "REFUSED " + ended->why + ' ' + ended->detail;
   if (const auto* done = std::get_if<Done>(&reply.answer))
-    return std::string(name(done->how)) + ' ' + std::to_string(done->status) + ' ' + done->error.preview;
+    return std::string(to_string(done->how)) + ' ' + std::to_string(done->status) + ' ' + done->error.preview;
   if (const auto* state = std::get_if<TokenState>(&reply.answer)) return std::string(name(*state));
   return "answer " + std::to_string(reply.answer.index());
 }

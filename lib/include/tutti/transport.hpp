@@ -11,85 +11,10 @@
 #include <variant>
 #include <vector>
 
-#include <tutti/definition.hpp>
+#include <tutti/effect.hpp>
 #include <tutti/elaborate.hpp>
 
 namespace tutti {
-
-/// What a program printed. The bytes stay on the host; `text` is all of it, or its beginning.
-struct Output {
-  std::string text;  ///< at most 4 KiB
-  bool cut = false;  ///< there is more than `text` on the host
-  std::uint64_t size = 0;
-  std::string sha256;  ///< empty when `text` is all
-  std::string host;
-  std::string token;  ///< of the effect whose output it is
-  bool operator==(const Output&) const = default;
-};
-using Input = std::variant<std::string, Output>;
-
-enum class Operation : std::uint8_t {
-  run,
-  wait_until,
-  start,
-  stop,
-  reload,
-  validate,
-  put_file,
-  get_file,
-  sleep,
-  now,
-  drain,
-  undrain,  // many, on other hosts: the executor takes them apart
-  // the executor's own
-  begin,
-  settle,
-  end,
-  files,
-  restore_file,
-};
-[[nodiscard]] TUTTI_EXPORT const char* to_string(Operation) noexcept;  ///< "put-file"
-
-/// One effect as data.
-struct TUTTI_EXPORT Request {
-  Operation operation = Operation::run;
-  Command command = {};           ///< run, wait_until
-  DefinitionPtr definition = {};  ///< start, stop, reload, validate
-  Input input = {};
-  std::string path = {};     ///< put_file, get_file, restore_file
-  std::string content = {};  ///< put_file; begin, end: the manifest entry as JSON
-  unsigned mode = 0644;
-  std::string of = {};       ///< restore_file: the token of the put_file
-  std::string host = {};     ///< empty: the step's own
-  double limit = 0;          ///< seconds; 0: the command's or the definition's
-  double every = 0;          ///< seconds between tries of wait_until; also of sleep: how long
-  bool idempotent = false;   ///< a compensation: being so already is success
-  bool untried = false;      ///< stop: it may never have validated, so that says nothing now
-  std::string service = {};  ///< files: whose; without a definition it is to have none
-  // The executor's own. They follow from the step, so they are not hashed.
-  std::vector<DefinitionPtr> former = {};  ///< start, reload, files: what the manifest says may be there
-  std::string user = {};                   ///< put_file, get_file, restore_file: the service's
-  bool beside = false;                     ///< start: what may still run keeps its files
-
-  /// One line for people and for the journal: `run db 2 migrate`, `put-file /etc/motd`.
-  [[nodiscard]] std::string describe() const;
-  /// SHA-256 of all that makes it this request.
-  [[nodiscard]] std::string hash() const;
-  /// The same, for who has the canonical form of its definition ("" when it has none).
-  [[nodiscard]] std::string hash(const std::string& canonical_definition) const;
-};
-
-/// What an effect came to. A lost connection is no Result.
-struct Result {
-  bool succeeded = true;
-  int status = 0;  ///< exit status
-  std::string how =
-      "exit";  ///< exit, timeout, killed, died, already, absent, busy, lingers, error, flood, full
-  Output output = {};
-  std::string error;                    ///< the end of standard error, or why it failed
-  std::vector<std::string> notes = {};  ///< what the host says of files although it succeeded: kept aside
-  bool operator==(const Result&) const = default;
-};
 
 struct Fence {
   std::string lineage = {};  ///< empty: nobody's

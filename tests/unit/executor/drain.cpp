@@ -31,8 +31,9 @@ std::map<std::string, std::string> marks(World& world, const std::string& host) 
 Lines hooks(const World& world, std::size_t n) {
   Lines found;
   for (std::size_t i = n; i < world.transport.requests.size(); ++i)
-    if (const Command& command = world.transport.requests[i].command; command)
-      found.push_back(world.transport.log[i].substr(0, 4) + command.argv[0] + " " + command.argv[1]);
+    if (const auto* run = world.transport.requests[i].as<effect::Run>())
+      found.push_back(world.transport.log[i].substr(0, 4) + run->command.argv[0] + " " +
+                      run->command.argv[1]);
   std::sort(found.begin(), found.end());
   return found;
 }

@@ -41,8 +41,7 @@ struct ByHand {
 };
 
 std::unique_ptr<Request> put(const std::string& path, const std::string& content) {
-  return std::make_unique<Request>(
-      Request{.operation = Operation::put_file, .path = path, .content = content});
+  return std::make_unique<Request>(Request{.effect = effect::PutFile{.path = path, .content = content}});
 }
 
 /// A command; GCC 12 takes no nested braces inside `co_await`.
@@ -230,8 +229,8 @@ TEST_CASE("put-file: undone by the token of the effect that put it") {
   std::map<std::string, std::string> token_of;  // by path, of the put
   for (std::size_t i = 0; i < world.transport.requests.size(); ++i) {
     const Request& request = world.transport.requests[i];
-    if (request.operation == Operation::put_file) token_of[request.path] = world.transport.tokens[i];
-    if (request.operation == Operation::restore_file) CHECK(request.of == token_of.at(request.path));
+    if (const auto* put = request.as<effect::PutFile>()) token_of[put->path] = world.transport.tokens[i];
+    if (const auto* back = request.as<effect::RestoreFile>()) CHECK(back->of == token_of.at(back->path));
   }
   CHECK(token_of.size() == 2);
 }
@@ -279,7 +278,7 @@ TEST_CASE("transitions: outputs, files and times come back to where they were as
   CHECK(outcomes(report) == Lines{"web@h1 upgraded"});
   CHECK(has(world.transport.of("h1").at(5), "run saw hello h1 time"));
   const Request& last = world.transport.requests.at(5);
-  CHECK(std::get<Output>(last.input).token == world.transport.tokens.at(4));
+  CHECK(std::get<Output>(last.as<effect::Run>()->input).token == world.transport.tokens.at(4));
 }
 
 TEST_CASE("transitions: whatever is thrown, there is a sentence for it, and the instance is rolled back") {

@@ -278,7 +278,8 @@ TEST_CASE("fenced: who is displaced in the middle knows nothing more of that ins
   world.transport.faults["h1: start web 2"] = fenced();
   const Report report = world.deploy(web_at("2"));
   CHECK(outcomes(report) == Lines{"web@h1 unknown"});
-  CHECK(step_of(report, "web", "h1").message == "another deployment took h1 over (during: start web 2)");
+  CHECK(step_of(report, "web", "h1").message ==
+        "h1: another deployment took the host over (during: start web 2)");
   CHECK(world.transport.of("h1").back() == "start web 2");
 }
 

@@ -22,7 +22,7 @@ TEST_CASE("outcome: comes back from the journal as it was written") {
   Result bad;
   bad.succeeded = false;
   bad.status = 7;
-  bad.how = "timeout";
+  bad.how = How::timeout;
   bad.error = "said\n\"why\"";
   CHECK(outcome_from_json(outcome_json(bad)) == bad);
   CHECK_THROWS_AS((void)outcome_from_json("{\"how\":"), Error);

@@ -29,7 +29,7 @@ Lines since(const World& world, std::size_t n) {
 bool holds(const Lines& lines, const std::string& line) {
   return std::find(lines.begin(), lines.end(), line) != lines.end();
 }
-Fault answers(const std::string& how, int status) {
+Fault answers(How how, int status) {
   return {.result = {.succeeded = false, .status = status, .how = how, .error = {}}};
 }
 /// Version 1 was deployed; version 2 neither validates nor can be stopped.
@@ -113,9 +113,9 @@ TEST_CASE("truth: what was stopped is started again, whatever would say that it 
     (void)world.deploy(plain_at("2", false));
     const auto& all = world.transport.requests;
     const auto started = std::find_if(all.rbegin(), all.rend(), [](const Request& request) {
-      return request.operation == Operation::start;
+      return request.as<effect::Start>() != nullptr;
     });
-    REQUIRE(started->definition->version == "1");
+    REQUIRE(started->definition()->version == "1");
     CHECK(started->idempotent == stop_fails);
   }
 }
@@ -128,20 +128,21 @@ TEST_CASE("truth: of a version that never validated, not validating is no sign t
   (void)world.deploy(plain_at("2", false));
   const auto& all = world.transport.requests;
   for (auto request = all.begin() + n; request != all.end(); ++request)
-    if (request->operation == Operation::stop)
-      CHECK(request->untried == (request->definition->version == "2"));
+    if (const auto* stop = request->as<effect::Stop>())
+      CHECK(stop->untried == (stop->definition->version == "2"));
 }
 
 TEST_CASE("truth: an `alive` that gives no answer after a rollback proves nothing") {
   struct Case {
-    const char* how;
+    How how;
     int status;
     bool is_gone;
   };
-  for (const Case one : {Case{"exit", 1, true}, Case{"timeout", 0, false}, Case{"killed", 0, false},
-                         Case{"exit", 137, false}, Case{"exit", 127, false}, Case{"exit", 126, false},
-                         Case{"error", 125, false}, Case{"exit", 255, true}}) {
-    INFO(one.how << " " << one.status);
+  for (const Case one :
+       {Case{How::exit, 1, true}, Case{How::timeout, 0, false}, Case{How::killed, 0, false},
+        Case{How::exit, 137, false}, Case{How::exit, 127, false}, Case{How::exit, 126, false},
+        Case{How::error, 125, false}, Case{How::exit, 255, true}}) {
+    INFO(to_string(one.how) << " " << one.status);
     World world;
     world.transport.faults = {{"h1: validate web 1", fails("no")},
                               {"h1: run web 1 alive", answers(one.how, one.status)}};
@@ -164,7 +165,7 @@ TEST_CASE("truth: the old service must live after a rollback, not only validate"
 TEST_CASE("truth: a start that was refused because another daemon runs does not stop that daemon") {
   World world;
   (void)world.deploy(web_at("1"));
-  world.transport.faults["h1: start web 2"] = answers("busy", 125);
+  world.transport.faults["h1: start web 2"] = answers(How::busy, 125);
   const auto n = world.transport.log.size();
   const Report report = world.execute(world.plan(web_at("2")), {}, only_start);
   CHECK(outcomes(report) == Lines{"web@h1 rolled-back"});
@@ -177,7 +178,7 @@ TEST_CASE("truth: that some daemon of the service lives is no sign that the new 
   for (const auto transition : {start_if_it_can, only_validate}) {
     World world;
     (void)world.deploy(web_at("1"));
-    world.transport.faults["h1: start web 2"] = answers("busy", 125);
+    world.transport.faults["h1: start web 2"] = answers(How::busy, 125);
     const Report report = world.execute(world.plan(web_at("2")), {}, transition);
     CHECK(outcomes(report) == Lines{"web@h1 rolled-back"});
     CHECK(has(step_of(report, "web", "h1").message, "web 2 does not live: it was not started"));

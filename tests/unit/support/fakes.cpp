@@ -93,7 +93,7 @@ void FakeTransport::send(const std::string& token, const std::string& host, cons
   busy = std::max(busy, clock_.time) + 1;
   pending_.push_back({busy, token, host, shown});
   most_at_once = std::max(most_at_once, static_cast<int>(pending_.size()));
-  if (request.operation == Operation::begin) in_transition_.insert(host);
+  if (request.as<effect::WriteEntry>() && request.as<effect::WriteEntry>()->is_first) in_transition_.insert(host);
   count();
 }
 
@@ -128,23 +128,22 @@ void FakeTransport::answer(const Pending& done, std::vector<Completion>& into) {
       .token = done.token, .kind = outcome.kind, .result = outcome.result, .why = outcome.why};
   if (outcome.kind == Completion::Kind::answered && outcome.result.succeeded)
     completion.result = act(machine, done);
-  if (done.request.operation == Operation::end || outcome.kind != Completion::Kind::answered)
+  const auto* write = done.request.as<effect::WriteEntry>();
+  const bool only_recorded = write && write->is_first && completion.result.succeeded &&
+                             write->entry->state == ManifestEntry::State::deployed;
+  if ((write && !write->is_first) || only_recorded || outcome.kind != Completion::Kind::answered)
     in_transition_.erase(done.host);
-  if (done.request.operation == Operation::begin && completion.result.succeeded &&
-      ManifestEntry::from_json(done.request.content).state == ManifestEntry::State::deployed)
-    in_transition_.erase(done.host);  // it only recorded
   count();
   into.push_back(std::move(completion));
   if (on_answer) on_answer(what);
 }
 
-void FakeTransport::Machine::give(const Request& request) {
-  const std::string service = request.definition ? request.definition->service : request.service;
-  if (!request.beside)
+void FakeTransport::Machine::give(const std::string& service, const DefinitionPtr& definition, bool beside) {
+  if (!beside)
     std::erase_if(holders,
                   [&](const auto& one) { return one.second == service && files.erase(one.first) > 0; });
-  if (!request.definition) return;
-  for (const InstalledFile& file : request.definition->files) {
+  if (!definition) return;
+  for (const InstalledFile& file : definition->files) {
     files[file.path] = file.item;
     holders[file.path] = service;
   }
@@ -155,39 +154,36 @@ Result FakeTransport::act(Machine& machine, const Pending& done) {
   Result result;
   result.output.host = done.host;
   result.output.token = done.token;
-  switch (request.operation) {
-    case Operation::begin:
-    case Operation::end:
-      if (request.content.empty())
-        machine.manifest.erase(request.definition->service);
-      else
-        machine.manifest[ManifestEntry::from_json(request.content).service] = request.content;
-      break;
-    case Operation::start:
-      machine.running[request.definition->service] = request.definition->version;
-      [[fallthrough]];
-    case Operation::reload: machine.give(request); break;
-    case Operation::stop: machine.running.erase(request.definition->service); break;
-    case Operation::files: machine.give(request); break;
-    case Operation::put_file: {
-      const auto before = machine.files.find(request.path);
-      kept_[done.token] = before == machine.files.end() ? std::nullopt : std::optional(before->second);
-      machine.files[request.path] = request.content;
-      break;
-    }
-    case Operation::restore_file: {
-      const auto kept = kept_.find(request.of);
-      if (kept == kept_.end()) result.how = "absent";
-      if (kept == kept_.end()) break;
-      if (kept->second)
-        machine.files[request.path] = *kept->second;
-      else
-        machine.files.erase(request.path);
-      break;
-    }
-    case Operation::get_file: result.output.text = machine.files[request.path]; break;
-    case Operation::now: result.output.text = fmt::format("{}", clock_.time); break;
-    default: break;
+  if (const auto* write = request.as<effect::WriteEntry>()) {
+    if (write->entry)
+      machine.manifest[write->entry->service] = write->entry->to_json();
+    else
+      machine.manifest.erase(write->about->service);
+  } else if (const auto* start = request.as<effect::Start>()) {
+    machine.running[start->definition->service] = start->definition->version;
+    machine.give(start->definition->service, start->definition, start->beside);
+  } else if (const auto* reload = request.as<effect::Reload>()) {
+    machine.give(reload->definition->service, reload->definition, false);
+  } else if (const auto* stop = request.as<effect::Stop>()) {
+    machine.running.erase(stop->definition->service);
+  } else if (const auto* install = request.as<effect::InstallFiles>()) {
+    machine.give(install->service, install->definition, false);
+  } else if (const auto* put = request.as<effect::PutFile>()) {
+    const auto before = machine.files.find(put->path);
+    kept_[done.token] = before == machine.files.end() ? std::nullopt : std::optional(before->second);
+    machine.files[put->path] = put->content;
+  } else if (const auto* restore = request.as<effect::RestoreFile>()) {
+    const auto kept = kept_.find(restore->of);
+    if (kept == kept_.end())
+      result.how = How::absent;
+    else if (kept->second)
+      machine.files[restore->path] = *kept->second;
+    else
+      machine.files.erase(restore->path);
+  } else if (const auto* get = request.as<effect::GetFile>()) {
+    result.output.text = machine.files[get->path];
+  } else if (request.as<effect::Now>()) {
+    result.output.text = fmt::format("{}", clock_.time);
   }
   return result;
 }

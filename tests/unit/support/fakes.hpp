@@ -55,7 +55,9 @@ inline Fault fails(std::string error, int status = 1) {
 inline Fault lost() { return {.kind = Completion::Kind::lost, .why = "the connection is gone"}; }
 inline Fault unreachable() { return {.kind = Completion::Kind::unreachable, .why = "no route to host"}; }
 inline Fault refused() { return {.kind = Completion::Kind::refused, .why = "held by somebody"}; }
-inline Fault fenced() { return {.result = {.succeeded = false, .how = "fenced", .error = "fenced"}}; }
+inline Fault fenced() {
+  return {.kind = Completion::Kind::refused, .why = "h1: another deployment took the host over"};
+}
 
 /// Hosts that hold manifests, live services and files, and take a second for each effect.
 class FakeTransport final : public Transport {
@@ -68,7 +70,8 @@ class FakeTransport final : public Transport {
     std::map<std::string, std::string> running;   // service → version
     std::map<std::string, std::string> files;     // path → content or item
     std::map<std::string, std::string> holders;   // path → the service whose file it is
-    void give(const Request&);                    // the files of the service are those of its definition
+    /// The files of the service are those of the definition; `beside`: those that it had stay.
+    void give(const std::string& service, const DefinitionPtr&, bool beside);
   };
   std::map<std::string, Machine> machines;
   /// "h1: validate web 2" → what it comes to.

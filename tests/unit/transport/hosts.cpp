@@ -67,7 +67,7 @@ Result result(Transport& transport, const std::string& token, const Request& req
   return completion.result;
 }
 Request run(std::vector<std::string> argv, double limit = 20) {
-  return {.operation = Operation::run, .command = {.argv = std::move(argv), .limit = limit}};
+  return {.effect = effect::Run{.command = {.argv = std::move(argv), .limit = limit}}};
 }
 
 std::string name_of(const ItemContent& item, const std::string& name) {
@@ -155,7 +155,7 @@ TEST_CASE("transport: the life of a daemon, from its items to its end") {
     CHECK(r.succeeded);
     return r;
   };
-  succeeds("b1", {.operation = Operation::begin, .definition = definition, .content = entry.to_json()});
+  succeeds("b1", {.effect = effect::WriteEntry{.about = definition, .entry = entry, .is_first = true}});
   CHECK(content(hosts.path("h1/store/" + name_of(configuration, "web.conf"))) == "port=1\n");
   const auto changing = transport->read({h1})[0];
   REQUIRE(changing.entries.size() == 1);
@@ -163,14 +163,14 @@ TEST_CASE("transport: the life of a daemon, from its items to its end") {
   CHECK(changing.entries[0].life == HostReading::Life::dead);
   CHECK(changing.fence == Fence{.lineage = "L1", .epoch = 1, .holder = "me@here"});
 
-  succeeds("s1", {.operation = Operation::start, .definition = definition});
+  succeeds("s1", {.effect = effect::Start{.definition = definition}});
   CHECK(content(hosts.path("h1/etc/web.conf")) == "port=1\n");
   CHECK(fs::is_directory(hosts.path("h1/data/shop/web/state")));
-  CHECK(succeeds("s2", {.operation = Operation::start, .definition = definition, .idempotent = true}).how ==
-        "already");
-  succeeds("v1", {.operation = Operation::validate, .definition = definition});
+  CHECK(succeeds("s2", {.effect = effect::Start{.definition = definition}, .idempotent = true}).how ==
+        How::already);
+  succeeds("v1", {.effect = effect::Validate{.definition = definition}});
   entry.state = ManifestEntry::State::deployed;
-  succeeds("e1", {.operation = Operation::end, .path = "web", .content = entry.to_json()});
+  succeeds("e1", {.effect = effect::WriteEntry{.about = entry.new_definition, .entry = entry}});
   const auto deployed = transport->read({h1})[0];
   REQUIRE(deployed.entries.size() == 1);
   CHECK(deployed.entries[0].entry.state == ManifestEntry::State::deployed);
@@ -178,13 +178,13 @@ TEST_CASE("transport: the life of a daemon, from its items to its end") {
   CHECK(deployed.entries[0].life == HostReading::Life::alive);
   CHECK(deployed.digest != changing.digest);
 
-  succeeds("p1", {.operation = Operation::stop, .definition = definition});
+  succeeds("p1", {.effect = effect::Stop{.definition = definition}});
   const auto stopped = transport->read({h1})[0];
   CHECK(stopped.entries[0].life == HostReading::Life::dead);
   CHECK(stopped.digest == deployed.digest);  // of what was decided, not of what lives
-  CHECK(succeeds("p2", {.operation = Operation::stop, .definition = definition, .idempotent = true}).how ==
-        "absent");
-  succeeds("e2", {.operation = Operation::end, .path = "web"});
+  CHECK(succeeds("p2", {.effect = effect::Stop{.definition = definition}, .idempotent = true}).how ==
+        How::absent);
+  succeeds("e2", {.effect = effect::WriteEntry{.about = definition}});
   CHECK(transport->read({h1})[0].entries.empty());
 }
 
@@ -196,10 +196,10 @@ TEST_CASE("transport: a daemon that ends while it is validated is not waited for
   web.programs["start"] = {.argv = {"sh", "-c", "sleep 0.5; echo no port >&2; exit 3"}, .is_daemon = true};
   web.programs["validate"] = {.argv = {"false"}, .limit = 60};
   const auto definition = std::make_shared<const Definition>(web);
-  REQUIRE(result(*transport, "s1", {.operation = Operation::start, .definition = definition}).succeeded);
-  const Result dead = result(*transport, "v1", {.operation = Operation::validate, .definition = definition});
+  REQUIRE(result(*transport, "s1", {.effect = effect::Start{.definition = definition}}).succeeded);
+  const Result dead = result(*transport, "v1", {.effect = effect::Validate{.definition = definition}});
   CHECK_FALSE(dead.succeeded);
-  CHECK(dead.how == "died");
+  CHECK(dead.how == How::died);
   CHECK(dead.error.find("the daemon ended") == 0);
   CHECK(dead.error.ends_with("no port"));
 }
@@ -211,8 +211,7 @@ TEST_CASE("transport: a daemon that does not live is not valid, whatever its pro
   Definition web{.service = "web", .version = "1"};
   web.programs["start"] = {.argv = {"sleep", "1000"}, .is_daemon = true};
   const auto definition = std::make_shared<const Definition>(web);
-  CHECK_FALSE(
-      result(*transport, "v1", {.operation = Operation::validate, .definition = definition}).succeeded);
+  CHECK_FALSE(result(*transport, "v1", {.effect = effect::Validate{.definition = definition}}).succeeded);
 }
 
 TEST_CASE("transport: output, input and failure of programs") {
@@ -227,15 +226,15 @@ TEST_CASE("transport: output, input and failure of programs") {
   CHECK(where.output.text == hosts.path("h1") + "\n");
 
   Request cat = run({"cat"});
-  cat.input = "text\n";
+  cat.as<effect::Run>()->input = "text\n";
   CHECK(result(*transport, "t3", cat).output.text == "text\n");
 
   const Result lots = result(*transport, "t4", run({"seq", "10000"}));
   CHECK(lots.output.cut);
   CHECK(lots.output.text.size() == 4096);
   CHECK(lots.output.size == 48894);
-  cat.command.argv = {"wc", "-c"};
-  cat.input = lots.output;
+  cat.as<effect::Run>()->command.argv = {"wc", "-c"};
+  cat.as<effect::Run>()->input = lots.output;
   CHECK(std::stoi(result(*transport, "t5", cat).output.text) == 48894);
 
   const Result bad = result(*transport, "t6", run({"sh", "-c", "seq 5000 >&2; echo the reason >&2; exit 7"}));
@@ -244,11 +243,11 @@ TEST_CASE("transport: output, input and failure of programs") {
   CHECK(bad.error.ends_with("5000\nthe reason"));
 
   const Result slow = result(*transport, "t7", run({"sleep", "60"}, 0.3));
-  CHECK(slow.how == "timeout");
+  CHECK(slow.how == How::timeout);
   CHECK(slow.error.starts_with("it did not end within 0.3 s and was killed"));
 
   const Result nul = result(*transport, "t8", run({std::string("a\0b", 3)}));
-  CHECK(nul.how == "error");
+  CHECK(nul.how == How::error);
   CHECK(result(*transport, "t9", run({"true"})).succeeded);  // and the connection is as good as before
 }
 
@@ -280,15 +279,13 @@ TEST_CASE("transport: a file is put, read and put back") {
   const Hosts hosts;
   const auto transport = hosts.transport();
   transport->authorise(h1, authority());
-  CHECK(result(*transport, "t1", {.operation = Operation::put_file, .path = "motd", .content = "hello\n"})
-            .succeeded);
-  CHECK(content(hosts.path("h1/motd")) == "hello\n");
-  CHECK(result(*transport, "t2", {.operation = Operation::get_file, .path = "motd"}).output.text ==
-        "hello\n");
   CHECK(
-      result(*transport, "t3", {.operation = Operation::restore_file, .path = "motd", .of = "t1"}).succeeded);
+      result(*transport, "t1", {.effect = effect::PutFile{.path = "motd", .content = "hello\n"}}).succeeded);
+  CHECK(content(hosts.path("h1/motd")) == "hello\n");
+  CHECK(result(*transport, "t2", {.effect = effect::GetFile{.path = "motd"}}).output.text == "hello\n");
+  CHECK(result(*transport, "t3", {.effect = effect::RestoreFile{.path = "motd", .of = "t1"}}).succeeded);
   CHECK_FALSE(fs::exists(hosts.path("h1/motd")));
-  CHECK_FALSE(result(*transport, "t4", {.operation = Operation::get_file, .path = "motd"}).succeeded);
+  CHECK_FALSE(result(*transport, "t4", {.effect = effect::GetFile{.path = "motd"}}).succeeded);
 }
 
 TEST_CASE("transport: an item that nobody offers fails the effect that needs it") {
@@ -299,8 +296,10 @@ TEST_CASE("transport: an item that nobody offers fails the effect that needs it"
   const ManifestEntry entry{.service = "web",
                             .new_definition = std::make_shared<const Definition>(
                                 Definition{.service = "web", .version = "1", .payload = {item}})};
-  const Result r = result(*transport, "t1", {.operation = Operation::begin, .content = entry.to_json()});
-  CHECK(r.how == "error");
+  const Result r =
+      result(*transport, "t1",
+             {.effect = effect::WriteEntry{.about = entry.new_definition, .entry = entry, .is_first = true}});
+  CHECK(r.how == How::error);
   CHECK(r.error.find(item) != std::string::npos);
 }
 
@@ -381,8 +380,9 @@ TEST_CASE("transport: a torn manifest entry is not lost") {
   transport->authorise(h1, authority());
   const auto definition = std::make_shared<const Definition>(Definition{.service = "web", .version = "1"});
   const ManifestEntry entry{.service = "web", .new_definition = definition};
-  REQUIRE(result(*transport, "t1", {.operation = Operation::end, .path = "web", .content = entry.to_json()})
-              .succeeded);
+  REQUIRE(
+      result(*transport, "t1", {.effect = effect::WriteEntry{.about = entry.new_definition, .entry = entry}})
+          .succeeded);
   std::size_t torn = 0;
   for (const auto& file : fs::recursive_directory_iterator(hosts.path("h1/.tutti"))) {
     if (!file.is_regular_file() || content(file.path()).find("\"service\"") == std::string::npos) continue;
@@ -431,8 +431,8 @@ TEST_CASE("transport: waiting ends when time is over, when it is woken, and when
   std::thread other([&] { transport->wake(); });
   transport->wait(completions, {});
   other.join();
-  transport->send("t1", "h1", {.operation = Operation::sleep, .every = 0.02});
-  transport->send("t2", "h1", {.operation = Operation::now});
+  transport->send("t1", "h1", {.effect = effect::Sleep{.seconds = 0.02}});
+  transport->send("t2", "h1", {.effect = effect::Now{}});
   while (completions.size() < 2) transport->wait(completions, 10);
   CHECK(completions[0].token == "t2");
   CHECK(completions[1].token == "t1");

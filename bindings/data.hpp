@@ -30,11 +30,10 @@ struct DeploymentBox {
   DeploymentBox(Site site, const std::string& state_file)
       : deployment(Deployment::open_late(std::move(site), state_file)) {}
   Deployment deployment;
-  std::shared_ptr<RunBox> run;                 // shared with its handle; the one under way
-  std::map<std::string, std::int64_t> epochs;  // of the hosts that are acted on outside of a run
-  int immediate = 0;                           // how many `on-host` are under way
-  std::uint64_t next_token = 0;
-  std::string last_token = {};  // of an effect outside of a run
+  std::shared_ptr<RunBox> run;    // shared with its handle; the one under way
+  std::optional<OnHost> on_host;  // while an `on-host` is under way
+  int immediate = 0;              // how many are, one in the other
+  std::string last_token = {};    // of an effect outside of a run
 };
 
 struct ElaborationBox {

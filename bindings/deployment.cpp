@@ -75,7 +75,6 @@ SCM begin(SCM handle, SCM plan, SCM take_over, SCM dry_run, SCM keep) {
     ExecuteOptions options{.take_over = scm_is_true(take_over), .dry_run = scm_is_true(dry_run)};
     if (scm_is_true(keep)) options.keep = static_cast<int>(std::min(to_unsigned(keep, 5), 1'000'000'000U));
     if (box->run) throw Error(ErrorCode::misuse, "a run of this deployment is under way");
-    if (box->immediate > 0) throw Error(ErrorCode::misuse, "a plan can't be executed inside of on-host");
     without_guile([&] { run->executor = &box->deployment.begin(run->plan->plan, options); });
     box->run = run;
     return wrap(std::move(run));
@@ -100,16 +99,23 @@ SCM abandon(SCM handle) {
               [&] { return list(unwrap<DeploymentBox>(handle, 1)->deployment.abandon(), text); });
 }
 
+/// A pair: what `write` makes of the status, and the hosts that do not answer.
+SCM status_as(SCM handle, std::string (Status::*write)() const) {
+  const auto box = unwrap<DeploymentBox>(handle, 1);
+  Status status;
+  without_guile([&] { status = box->deployment.status(); });
+  std::vector<std::string> unreached;
+  for (const HostReading& reading : status.hosts)
+    if (!reading.reached) unreached.push_back(reading.host);
+  return scm_cons(text((status.*write)()), list(unreached, text));
+}
+
 SCM status(SCM handle) {
-  return gate("%deployment-status", [&] {
-    const auto box = unwrap<DeploymentBox>(handle, 1);
-    Status status;
-    without_guile([&] { status = box->deployment.status(); });
-    std::vector<std::string> unreached;
-    for (const HostReading& reading : status.hosts)
-      if (!reading.reached) unreached.push_back(reading.host);
-    return scm_cons(text(status.to_text()), list(unreached, text));
-  });
+  return gate("%deployment-status", [&] { return status_as(handle, &Status::to_text); });
+}
+
+SCM status_json(SCM handle) {
+  return gate("%deployment-status-json", [&] { return status_as(handle, &Status::to_json); });
 }
 
 SCM from_generation(const Generation& g) {
@@ -240,6 +246,8 @@ const Primitive table[] = {
     {"%deployment-abandon!", 1, subr(abandon), "End an unfinished run; return what it left open."},
     {"%deployment-status", 1, subr(status),
      "Return a pair: what runs where, as people read it, and the hosts that do not answer."},
+    {"%deployment-status-json", 1, subr(status_json),
+     "Return the same pair, with JSON in place of the text."},
     {"%deployment-history", 1, subr(history),
      "Return the generations, newest first: #(NUMBER STARTED ENDED BY STATUS SUMMARY SOURCE-HASH)."},
     {"%deployment-unfinished", 1, subr(unfinished),

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "deployment/names.hpp"
+#include "deployment/on_host.hpp"
 #include "support/text.hpp"
 #include <tutti/error.hpp>
 
@@ -45,6 +46,7 @@ struct Deployment::Impl {
   ExecuteOptions options;
   std::unique_ptr<Transport> dry;
   std::atomic<int> interrupts{0};  // since the last run ended
+  int on_hosts = 0;                // how many OnHost there are
 
   Impl(Site s, Fleet f, const World& world)
       : site(std::move(s)),
@@ -255,26 +257,28 @@ Executor& Deployment::begin(const Plan& plan, const ExecuteOptions& options) {
   tutti::check(plan);
   d.refuse_if_of_another(plan);
   if (d.executor) throw Error(ErrorCode::misuse, "this deployment executes a plan already");
+  if (d.on_hosts > 0)
+    throw Error(ErrorCode::misuse, "a plan can't be executed while one acts on a host outside of a run");
   d.options = options;
   if (!options.dry_run) d.state().hold("deploying " + d.site.name);
   try {
     if (const auto open = d.state().unfinished())
-      throw Error(
-          ErrorCode::locked,
-          fmt::format(
-              "run {} of {} was not finished: `tutti abandon` ends it without touching hosts, the next "
-              "deploy repairs what it left",
-              open->number, open->by));
+      throw Error(ErrorCode::locked,
+                  fmt::format("run {} of {} was not finished: abandon it, which touches no host; the next "
+                              "plan repairs what it "
+                              "left",
+                              open->number, open->by),
+                  Remedy::abandon);
     // A dry run touches nobody, and who can't read the state file can't know what is his.
     const bool knows_lineage = !options.dry_run || d.state().why_read_only().empty();
     const std::vector<std::string> others = foreign(plan);
     if (!others.empty() && !options.take_over && knows_lineage)
-      throw Error(
-          ErrorCode::locked,
-          fmt::format(
-              "another state file deployed here:\n  {}\nUse that one; if it is lost, `deploy --take-over` "
-              "displaces it",
-              fmt::join(others, "\n  ")));
+      throw Error(ErrorCode::locked,
+                  fmt::format("another state file deployed here:\n  {}\nUse that one; if it is lost, take "
+                              "over, which displaces "
+                              "it",
+                              fmt::join(others, "\n  ")),
+                  Remedy::take_over);
     const std::string lineage = d.state().lineage();
     d.plan = plan;
     if (options.dry_run) {
@@ -389,7 +393,8 @@ Status Deployment::status() {
   Status status{.hosts = impl_->transport->read(impl_->fleet.hosts),
                 .unfinished = impl_->state().unfinished(),
                 .fleet = impl_->fleet,
-                .time = impl_->clock.now()};
+                .time = impl_->clock.now(),
+                .site = impl_->site.name};
   for (const HostReading& reading : status.hosts) impl_->take_note(reading);
   if (status.unfinished) status.holder = impl_->state().holder();
   status.notes = notes_on_names(impl_->fleet, status.hosts);
@@ -428,6 +433,13 @@ RunLog Deployment::log(int run, LogOptions options) {
   if (run == 0)
     if (const std::vector<Generation> all = impl_->state().history(); !all.empty()) run = all.front().number;
   return {impl_->state(), *impl_->transport, impl_->fleet, run, std::move(options)};
+}
+
+OnHost Deployment::on_host() {
+  Impl& d = *impl_;
+  if (d.executor)
+    throw Error(ErrorCode::misuse, "a run is under way: what acts on a host in it belongs in a transition");
+  return OnHost(std::make_unique<OnHost::Impl>(d.state(), *d.transport, d.fleet, d.on_hosts));
 }
 
 void Deployment::interrupt() noexcept {

@@ -55,7 +55,7 @@ std::string Status::to_text() const {
   if (unfinished && !holder.empty())
     text += fmt::format("run {} is under way: {}\n", unfinished->number, holder);
   else if (unfinished)
-    text += fmt::format("run {} of {} was not finished: `tutti abandon` ends it without touching hosts\n",
+    text += fmt::format("run {} of {} was not finished: abandon it, which touches no host\n",
                         unfinished->number, escaped(unfinished->by));
   return text;
 }

@@ -114,7 +114,7 @@ Fleet look_up(const Site& site) {
     throw Error(
         ErrorCode::misuse,
         fmt::format(
-            "site '{}' has no inventory: give host-class->hosts, e.g. (inventory-file \"hosts.json\")",
+            "site '{}' has no inventory: give it one, such as a list of hosts or a file",
             escaped(site.name)));
   std::vector<std::string> classes;
   for (const HostClass& host_class : site.host_classes) classes.push_back(host_class.name);

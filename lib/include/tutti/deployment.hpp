@@ -13,6 +13,7 @@
 
 #include <tutti/executor.hpp>
 #include <tutti/log.hpp>
+#include <tutti/on_host.hpp>
 #include <tutti/transition.hpp>
 
 namespace tutti {
@@ -36,8 +37,19 @@ struct Status {
   Fleet fleet;
   std::vector<std::string> notes = {};  ///< what a person should know besides
   double time = 0;                      ///< when the hosts were asked, in seconds since the epoch
+  std::string site = {};
   [[nodiscard]] TUTTI_EXPORT std::string to_text() const;
+  /// {"format_version":1,"site":…,"time":…,"hosts":[…],"unfinished":…,"holder":…,"notes":[…]}; new members
+  /// may come, none goes. Each host has its "entries", with what its manifest says ("state") and whether it
+  /// lives
+  /// ("life").
+  [[nodiscard]] TUTTI_EXPORT std::string to_json() const;
 };
+
+/// One object in one line: of a run of the history, and of what happens in a run that is under way. New
+/// members may come, none goes.
+[[nodiscard]] TUTTI_EXPORT std::string to_json(const Generation&);
+[[nodiscard]] TUTTI_EXPORT std::string to_json(const Progress&);
 
 /// What a deployment acts through. All is borrowed for the deployment's life.
 struct World {
@@ -99,6 +111,8 @@ class TUTTI_EXPORT Deployment {
   std::vector<std::string> forget(const std::string& host);
   /// What a run did and printed; 0: the last run. Throws Error; see RunLog. Valid while this lives.
   [[nodiscard]] RunLog log(int run = 0, LogOptions = {});
+  /// For effects on one host outside of a run. Throws Error: locked, or misuse while a plan is executed.
+  [[nodiscard]] OnHost on_host();
   /// Nothing new starts in the run that is under way, or in the next one; a second time it does not wait for
   /// what is under way. From any thread or a signal handler, as long as this lives.
   void interrupt() noexcept;

@@ -9,6 +9,7 @@
 #include <tutti/error.hpp>
 #include <tutti/executor.hpp>
 #include <tutti/log.hpp>
+#include <tutti/on_host.hpp>
 #include <tutti/plan.hpp>
 #include <tutti/platform.hpp>
 #include <tutti/policy.hpp>

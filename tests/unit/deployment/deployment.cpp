@@ -106,8 +106,8 @@ TEST_CASE("deployment: a host keeps its name, and another one is refused until i
   std::ofstream(name) << "old1 .\n";
   Deployment deployment = Deployment::open(here.site("1"), here.state());
   CHECK(error_of([&] { (void)deployment.plan(); }) == "host 'h1' (127.0.1.1) is called 'old1' in this site: "
-                                                      "if it is that machine under a new name, deploy with "
-                                                      "--accept-name; else correct its address");
+                                                      "if it is that machine under a new name, accept the "
+                                                      "name; else correct its address");
   CHECK(has(deployment.status().to_text(), "note: host 'h1' (127.0.1.1) is called 'old1' in this site\n"));
   const Plan plan = deployment.plan({.accept_names = true});
   CHECK(plan.empty());

@@ -5,8 +5,10 @@
 #include <doctest/doctest.h>
 #include <stdlib.h>
 
+#include <algorithm>
 #include <filesystem>
 
+#include "support/json.hpp"
 #include "unit/support/fakes.hpp"
 
 using namespace tutti;
@@ -80,6 +82,81 @@ TEST_CASE("world: the time is the one that is played") {
   const Status status = deployment.status();
   CHECK(status.time == world.clock.time);
   CHECK(has(status.to_text(), "3 days"));
+}
+
+TEST_CASE("world: status, history and progress are JSON for programs") {
+  Played world;
+  Deployment deployment = world.open(shop("1"));
+  Lines told;
+  (void)deployment.execute(deployment.plan(), [&](const Progress& one) { told.push_back(to_json(one)); });
+  world.transport.machines["h1"].running.clear();
+  world.transport.machines["h2"].reached = false;
+  const Json status = Json::parse(deployment.status().to_json());
+  CHECK(status.at("format_version") == 1);
+  CHECK(status.at("site") == "shop");
+  CHECK(status.at("time") == world.clock.time);
+  CHECK(status.at("unfinished").is_null());
+  const Json& hosts = status.at("hosts");
+  REQUIRE(hosts.size() == 3);
+  const Json& db = hosts[0].at("entries").at(0);
+  CHECK(hosts[0].at("class") == "data");
+  CHECK(db.at("service") == "db");
+  CHECK(db.at("state") == "deployed");
+  CHECK(db.at("life") == "alive");
+  CHECK(db.at("new_version") == "1");
+  CHECK(db.at("run") == 1);
+  CHECK(hosts[1].at("entries").at(0).at("life") == "dead");
+  CHECK(hosts[2].at("reached") == false);
+  CHECK(hosts[2].at("why") == "h2: no route to host");
+
+  const Json run = Json::parse(to_json(world.state->history().at(0)));
+  CHECK(run.at("number") == 1);
+  CHECK(run.at("status") == "complete");
+  CHECK(std::count(told.begin(), told.end(),
+                   R"({"host":"d1","kind":"outcome","outcome":"upgraded","service":"db","text":""})") == 1);
+}
+
+TEST_CASE("world: effects act on a host outside of a run, and no plan is executed meanwhile") {
+  Played world;
+  Deployment deployment = world.open(shop("1"));
+  const Plan plan = deployment.plan();
+  const Request hello{.effect = effect::Run{command("hello")}};
+  {
+    OnHost on_host = deployment.on_host();
+    CHECK(on_host.perform("h1", hello).succeeded);
+    const std::string first = on_host.last_token();
+    world.transport.faults["h1: run hello"] = fails("no such program", 127);
+    const Result failed = on_host.perform("h1", hello);
+    CHECK(!failed.succeeded);
+    CHECK(failed.error == "no such program");
+    CHECK(on_host.last_token() != first);
+    world.transport.faults["h1: run hello"] = lost();
+    CHECK(code_of([&] { (void)on_host.perform("h1", hello); }) == ErrorCode::lost);
+    CHECK(error_of([&] { (void)on_host.perform("h9", hello); }).starts_with("no host 'h9' in the fleet."));
+    CHECK(code_of([&] { (void)deployment.execute(plan); }) == ErrorCode::misuse);
+    State other(world.path / "state.db");
+    CHECK(code_of([&] { other.hold("deploying"); }) == ErrorCode::locked);
+  }
+  CHECK(world.transport.of("h1") == Lines{"run hello", "run hello", "run hello"});
+  CHECK(deployment.execute(plan).exit_status() == 0);
+}
+
+TEST_CASE("world: an error says what may be done, in words that are no command's") {
+  Played world;
+  Deployment deployment = world.open(shop("1"));
+  const Plan plan = deployment.plan();
+  CHECK_THROWS_AS((void)deployment.execute(plan, [](const Progress&) { throw 7; }), Error);
+  try {
+    (void)deployment.execute(plan);
+    FAIL("a run that was not finished does not lock the site");
+  } catch (const Error& error) {
+    CHECK(error.code() == ErrorCode::locked);
+    CHECK(error.remedy() == Remedy::abandon);
+    CHECK(has(error.what(), "was not finished: abandon it, which touches no host"));
+    CHECK(!has(error.what(), "tutti "));
+  }
+  (void)deployment.abandon();
+  CHECK(deployment.execute(deployment.plan()).exit_status() == 0);
 }
 
 TEST_CASE("world: a deployment that was moved goes on") {

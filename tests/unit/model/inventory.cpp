@@ -145,7 +145,7 @@ TEST_CASE("fleet: what an inventory says of a host is checked before anything is
 }
 
 TEST_CASE("fleet: without an inventory the remedy is said") {
-  CHECK(has(error_of([] { (void)look_up(asking({})); }), "has no inventory: give host-class->hosts"));
+  CHECK(has(error_of([] { (void)look_up(asking({})); }), "has no inventory: give it one"));
 }
 
 TEST_CASE("fleet: labels of the class are those of its hosts, unless a host says otherwise") {

@@ -19,11 +19,6 @@ SCM service(SCM handle) {
 SCM version(SCM handle) {
   return gate("%definition-version", [&] { return text(definition(handle).version); });
 }
-SCM hooks(SCM handle) {
-  return gate("%definition-hooks", [&] {
-    return list(definition(handle).programs, [](const auto& entry) { return text(entry.first); });
-  });
-}
 SCM has_hook(SCM handle, SCM name) {
   return gate("%definition-has-hook?",
               [&] { return scm_from_bool(definition(handle).has_hook(to_symbol(name, 2))); });
@@ -43,12 +38,6 @@ SCM endpoints(SCM handle) {
                 [](const auto& entry) { return scm_cons(text(entry.first), text(entry.second)); });
   });
 }
-SCM items(SCM handle) {
-  return gate("%definition-items", [&] { return list(definition(handle).items(), text); });
-}
-SCM is_daemon(SCM handle) {
-  return gate("%definition-daemon?", [&] { return scm_from_bool(definition(handle).is_daemon()); });
-}
 SCM json(SCM handle) {
   return gate("%definition->json", [&] { return text(canonical(definition(handle))); });
 }
@@ -56,9 +45,6 @@ SCM from_json(SCM json) {
   return gate("%json->definition", [&] {
     return from_definition(std::make_shared<const Definition>(definition_from_json(to_string(json, 1))));
   });
-}
-SCM hash(SCM handle) {
-  return gate("%definition-running-hash", [&] { return text(running_hash(definition(handle))); });
 }
 SCM argv(SCM handle) {
   return gate("%command-arguments", [&] { return list(unwrap<const Command>(handle, 1)->argv, text); });
@@ -70,24 +56,15 @@ SCM close_definition(SCM handle) {
   return gate("%close-definition!", [&] { close<const Definition>(handle, 1); });
 }
 
-SCM one_shot(SCM handle) {
-  return gate("%definition-one-shot?", [&] { return scm_from_bool(definition(handle).one_shot); });
-}
-
 const Primitive table[] = {
     {"%definition-title", 1, subr(title), "Return the service and version of DEFINITION: \"web 7\"."},
     {"%definition-service", 1, subr(service), "Return the name of the service of DEFINITION."},
     {"%definition-version", 1, subr(version), "Return the version of DEFINITION."},
-    {"%definition-hooks", 1, subr(hooks), "Return the names of the programs of DEFINITION."},
     {"%definition-has-hook?", 2, subr(has_hook), "Return true if DEFINITION has the program NAME, a symbol."},
     {"%definition-hook", 2, subr(hook), "Return the program NAME, a symbol, of DEFINITION as a command."},
     {"%definition-endpoints", 1, subr(endpoints), "Return the endpoints of DEFINITION: names and ports."},
-    {"%definition-items", 1, subr(items), "Return the names of the items of DEFINITION."},
-    {"%definition-daemon?", 1, subr(is_daemon), "Return true if DEFINITION is kept in the background."},
-    {"%definition-one-shot?", 1, subr(one_shot), "Return true if DEFINITION runs to its end, once."},
     {"%definition->json", 1, subr(json), "Return the canonical form of DEFINITION."},
     {"%json->definition", 1, subr(from_json), "Return the definition that is written in JSON."},
-    {"%definition-running-hash", 1, subr(hash), "Return the hash of what the running process sees."},
     {"%command-arguments", 1, subr(argv), "Return the file and the arguments of COMMAND."},
     {"%command-service", 1, subr(command_service), "Return whose program COMMAND is: \"db 2\"."},
     {"%close-definition!", 1, subr(close_definition), "Close the handle DEFINITION."},

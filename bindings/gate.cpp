@@ -86,8 +86,9 @@ void raise(const char* who, const Failure& failure) {
   const char* text = failure.message ? failure.message : "out of memory";
   const SCM message = from_string(text);
   std::free(failure.message);
-  scm_error(scm_from_utf8_symbol("tutti-error"), who, "~a", scm_list_1(message),
-            scm_list_1(scm_from_utf8_symbol(failure.code)));
+  // A compound condition, which only Scheme can make. Nothing with a destructor is pending here.
+  scm_call_2(scm_c_public_ref("tutti errors", "raise-error"), scm_from_utf8_symbol(failure.code), message);
+  std::abort();  // it does not return
 }
 
 void enter_gate() noexcept {

@@ -2,6 +2,7 @@
 
 #include <tutti/definition.hpp>
 #include <tutti/error.hpp>
+#include <tutti/not_built.hpp>
 
 #include "data.hpp"
 
@@ -33,11 +34,24 @@ SCM is_less(SCM a, SCM b) {
   return gate("%version<?", [&] { return scm_from_bool(version_less(to_string(a, 1), to_string(b, 2))); });
 }
 
+SCM refuse(SCM name, SCM where) {
+  return gate("%not-built", [&] { throw_not_built(to_string(name, 1), to_string(where, 2)); });
+}
+
+SCM not_built_names() {
+  return gate("%not-built-names",
+              [] { return list(not_built(), [](const NotBuilt& row) { return from_string(row.name); }); });
+}
+
 const Primitive table[] = {
     {"%nearest", 2, subr(nearest_name),
      "Return the string of the list KNOWN that is nearest to NAME, or #f."},
     {"%suggestion", 2, subr(suggested), "Return what to say when NAME is not one of the list KNOWN."},
     {"%escape-controls", 1, subr(escape), "Return TEXT with control characters but newlines escaped."},
+    {"%not-built", 2, subr(refuse),
+     "Raise that NAME, one of %not-built-names, is not built yet; WHERE, or \"\", names what has it."},
+    {"%not-built-names", 0, subr(not_built_names),
+     "Return the names of what the vocabulary has and is not built yet."},
     {"%version<?", 2, subr(is_less), "Return true if the version A comes before B."},
 };
 

@@ -1,9 +1,10 @@
-;;; (tutti) --- what site programs and the REPL use.
+;;; (tutti) --- what site programs use.
 ;;;
 ;;; Commentary:
 ;;;
 ;;; Deploys services to many machines in a coordinated way.  This module re-exports the words of site
-;;; programs, of transitions and policies, and of the REPL.
+;;; programs, of transitions and of policies.  It replaces nothing of Guile's.  The words that a person types at the
+;;; REPL are in (tutti repl).
 ;;;
 ;;; Code:
 
@@ -13,14 +14,15 @@
   #:use-module (tutti errors)
   #:use-module (tutti inventory)
   #:use-module (tutti late-binding)
+  #:use-module (tutti later)
   #:use-module (tutti model)
+  #:use-module (tutti on-host)
   #:use-module (tutti platform)
   #:use-module (tutti policy)
   #:use-module (tutti private context)
   #:use-module (tutti private host)
+  #:use-module (tutti texts)
   #:use-module (tutti transitions)
-  #:use-module (tutti values)
-  #:use-module (tutti words)
   #:re-export (;; Records.
                site-configuration site-configuration? site-configuration-name
                site-configuration-host-classes site-configuration-services
@@ -31,7 +33,8 @@
                host-class-labels host-class-capacity host-class-change
                host host? host-name host-address host-port host-user host-become host-labels host-label
                service service? service-name service-version service-payload service-files service-settings
-               service-environment service-user service-endpoints service-slots service-one-shot? service-hooks service-requirements service-connections service-placement
+               service-environment service-user service-endpoints service-slots service-one-shot?
+               service-hooks service-requirements service-connections service-placement
                service-switch-to-service service-switch-back service-remove-service service-before-rollout
                service-after-rollout service-limit
                placement image platform agent-configuration
@@ -49,10 +52,10 @@
 
                ;; Transitions.
                run start stop reload validate drain undrain hook has-hook? deployed switch-over checkpoint
-               put-file get-file wait-until now current-host
+               put-file get-file wait-until wait-seconds now current-host
                on-roll-back on-host in-parallel in-parallel-map
                output? output-text output-size
-               downgrade? version<? effect-failed?
+               downgrade? version<?
                replace-service reload-service remove-service start-before-stop backup-and-restore
                migrate-while-running
 
@@ -66,9 +69,9 @@
                inventory-ec2
                local-platform ssh-platform container-platform vm-platform command-platform
 
-               ;; At the REPL.
-               use-site plan execute deploy abandon status history explain resume roll-back requisites)
-  #:re-export-and-replace (sleep))
+               ;; Conditions.
+               &tutti-error tutti-error? tutti-error-code tutti-error-message
+               effect-failed? effect-failed-status effect-failed-how))
 
 
 ;; The accessor of each hook.

@@ -2,9 +2,9 @@
 ;;; 1.scm to 4.scm and 0.scm say which versions.
 ;;
 ;; On this machine by default: a database, two applications and a front, each host a folder of .webshop
-;; (or of $WEBSHOP_DIR), at 127.0.1.1 to .4 (or in $WEBSHOP_NETWORK, as in 127.8.9).  On real hosts with WEBSHOP_FLEET=DIR, a folder with hosts.json (classes "db",
-;; "app" and "front") and ssh_config, as tests/fleet/fleet makes it.  Those need Debian's packages
-;; postgresql, python3-psycopg2, nginx and procps.
+;; (or of $WEBSHOP_DIR), at 127.0.1.1 to .4 (or in $WEBSHOP_NETWORK, as in 127.8.9).  On real hosts with
+;; WEBSHOP_FLEET=DIR, a folder with hosts.json (classes "db", "app" and "front") and ssh_config, as
+;; tests/fleet/fleet makes it.  Those need Debian's packages postgresql, python3-psycopg2, nginx and procps.
 (use-modules (tutti))
 
 (define fleet (getenv "WEBSHOP_FLEET"))

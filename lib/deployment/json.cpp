@@ -63,7 +63,8 @@ Json as_json(const Generation& one) {
           {"by", one.by},
           {"status", one.status},
           {"summary", one.summary},
-          {"source_hash", one.source_hash}};
+          {"source_hash", one.source_hash},
+          {"epoch", one.epoch}};
 }
 
 }  // namespace

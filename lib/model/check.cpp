@@ -10,6 +10,7 @@
 #include "model/hooks.hpp"
 #include "support/text.hpp"
 #include <tutti/error.hpp>
+#include <tutti/not_built.hpp>
 
 namespace tutti {
 namespace {
@@ -18,9 +19,6 @@ std::string at(const Declared& declared) { return declared.at.empty() ? "" : dec
 
 [[noreturn]] void misuse(const Declared& declared, const std::string& what) {
   throw Error(ErrorCode::misuse, at(declared) + what);
-}
-[[noreturn]] void not_built(const Declared& declared, const std::string& what, const std::string& remedy) {
-  throw Error(ErrorCode::not_built, fmt::format("{}{} is not built yet: {}", at(declared), what, remedy));
 }
 
 constexpr const char* name_rule =
@@ -37,10 +35,9 @@ bool is_variable(const std::string& name) {
 void check_relations(const Service& service, const std::vector<Requirement>& relations, const char* kind) {
   for (const Requirement& one : relations) {
     const std::string what = fmt::format("service '{}', {} '{}'", service.name, kind, escaped(one.service));
-    if (one.versions != "*") not_built(one.declared, what + ": #:versions other than \"*\"", "leave it out");
-    if (one.on_change != "nothing") not_built(one.declared, what + ": #:on-change", "leave it out");
-    if (one.scope != "site")
-      not_built(one.declared, what + ": #:scope", "leave it out: the whole site is meant");
+    if (one.versions != "*") throw_not_built("#:versions other than \"*\"", at(one.declared) + what);
+    if (one.on_change != "nothing") throw_not_built("#:on-change", at(one.declared) + what);
+    if (one.scope != "site") throw_not_built("#:scope", at(one.declared) + what);
   }
 }
 
@@ -50,7 +47,7 @@ void check_service(const Service& s) {
   if (!is_name(s.name)) wrong(name_rule);
   if (!is_printable(s.version) || s.version.size() > 100)
     wrong("version is empty or has unprintable characters; give a string such as \"7\"");
-  if (s.slots != 1) not_built(s.declared, what + ": slots other than 1", "leave it out");
+  if (s.slots != 1) throw_not_built("slots other than 1", at(s.declared) + what);
   if (!s.user.empty() && !is_user(s.user)) wrong(fmt::format("user '{}' is no user name", escaped(s.user)));
   if (!(s.limit > 0 && s.limit <= 7 * 86400))
     wrong("limit is a number of seconds, more than 0 and at most a week");
@@ -108,9 +105,7 @@ void check_service(const Service& s) {
   for (const TransitionProcedure* procedure : {&s.switch_to_service, &s.switch_back, &s.remove_service})
     if (!is_printable(procedure->name))
       wrong(fmt::format("'{}' can't name a transition", escaped(procedure->name)));
-  if (s.switch_back.name != "same")
-    not_built(s.declared, what + ": switch-back",
-              "leave it out; going back to an older version is a switch-to-service like any other");
+  if (s.switch_back.name != "same") throw_not_built("switch-back", at(s.declared) + what);
   check_relations(s, s.requirements, "requirement");
   check_relations(s, s.connections, "connection");
 }
@@ -190,7 +185,7 @@ ServiceIndex check(const Site& site) {
       misuse(host_class.declared, fmt::format("{} is declared twice, here and at {}: give one another name",
                                               what, other->second.at));
     if (!host_class.requirements.empty())
-      not_built(host_class.declared, what + ": requirements of a class", "give them to its services");
+      throw_not_built("requirements of a class", at(host_class.declared) + what);
     for (const Service& service : host_class.services) {
       check_service(service);
       auto [entry, fresh] = index.services.try_emplace(service.name, ServiceIndex::Entry{&service, {}});

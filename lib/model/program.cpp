@@ -8,6 +8,7 @@
 
 #include "support/text.hpp"
 #include <tutti/error.hpp>
+#include <tutti/not_built.hpp>
 
 namespace tutti {
 
@@ -50,11 +51,10 @@ Item local_file(const std::string& path) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0)
     throw Error(ErrorCode::misuse, fmt::format("local-file '{}' does not exist or can't be reached", path));
+  if (S_ISDIR(status.st_mode))
+    throw_not_built("an item that is a folder", fmt::format("local-file '{}'", path));
   if (!S_ISREG(status.st_mode))
-    throw Error(
-        S_ISDIR(status.st_mode) ? ErrorCode::not_built : ErrorCode::misuse,
-        fmt::format("local-file '{}' is no regular file; items that are directories are not built yet",
-                    path));
+    throw Error(ErrorCode::misuse, fmt::format("local-file '{}' is no regular file", path));
   std::ifstream file(path, std::ios::binary);
   std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
   if (!file.good() && !file.eof())

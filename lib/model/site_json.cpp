@@ -7,14 +7,10 @@
 
 #include "model/hooks.hpp"
 #include "support/text.hpp"
+#include <tutti/not_built.hpp>
 
 namespace tutti {
 namespace {
-
-/// What the vocabulary has and this version has not; the value is how a person calls it.
-[[noreturn]] void not_built(const std::string& where, const std::string& what) {
-  throw Error(ErrorCode::not_built, fmt::format("{}: {} is not built yet; leave it out", where, what));
-}
 
 std::string as_written(std::string key) {
   for (char& c : key)
@@ -51,7 +47,7 @@ Text text_from_json(const Json& json, const std::string& where) {
     throw Error(ErrorCode::misuse,
                 fmt::format("{}: {} stands where a string is wanted", where, escaped(json.dump())));
   for (const char* later : {"secret", "by_slot", "guix_package", "nix_package"})
-    if (json.contains(later)) not_built(where, fmt::format("({} …)", as_written(later)));
+    if (json.contains(later)) throw_not_built(as_written(later), where);
   const Reader reader(json, where, {"setting", "data_directory", "item"});
   if (reader.has("setting")) return Setting{reader.text("setting")};
   if (reader.has("data_directory")) return DataDirectory{reader.text("data_directory")};
@@ -61,7 +57,7 @@ Text text_from_json(const Json& json, const std::string& where) {
 Program program_from_json(const Json& json, const std::string& where) {
   if (json.is_object())
     for (const char* later : {"systemd_unit", "guix_service"})
-      if (json.contains(later)) not_built(where, fmt::format("({} …)", as_written(later)));
+      if (json.contains(later)) throw_not_built(as_written(later), where);
   const Reader reader(json, where, {"argv", "script", "daemon", "limit"});
   std::vector<Text> argv;
   for (const Json& word : reader.array("argv")) argv.push_back(text_from_json(word, where));
@@ -78,7 +74,7 @@ std::vector<Requirement> requirements_from_json(const Json& json, const std::str
   std::vector<Requirement> requirements;
   for (const Json& one : json) {
     const Reader reader(one, where, {"service", "versions", "on_change", "scope", "label", "declared"});
-    if (reader.has("label")) not_built(where, "#:label of a requirement");
+    if (reader.has("label")) throw_not_built("#:label", where);
     requirements.push_back({.service = reader.text("service"),
                             .versions = reader.text("versions", "*"),
                             .on_change = reader.text("on_change", "nothing"),
@@ -122,7 +118,7 @@ Service service_from_json(const Json& json) {
     return fmt::format("{}: {}", reader.where(), as_written(field));
   };
   for (const char* later : {"placement", "before_rollout", "after_rollout"})
-    if (reader.has(later)) not_built(reader.where(), as_written(later));
+    if (reader.has(later)) throw_not_built(as_written(later), reader.where());
 
   Service service{.name = reader.text("name"), .version = reader.text("version")};
   service.declared = Declared(reader.text("declared", ""));
@@ -183,7 +179,7 @@ HostClass host_class_from_json(const Json& json) {
   HostClass host_class{.name = reader.text("name")};
   const std::string where = fmt::format("host class '{}'", escaped(host_class.name));
   for (const char* later : {"size", "platform", "image", "operating_system", "capacity", "change"})
-    if (reader.has(later)) not_built(where, as_written(later));
+    if (reader.has(later)) throw_not_built(as_written(later), where);
   host_class.declared = Declared(reader.text("declared", ""));
   for (const Json& service : reader.array("services"))
     host_class.services.push_back(service_from_json(service));
@@ -199,7 +195,7 @@ Platform platform_from_json(const Json& json) {
   const Reader reader(json, "platform", {"kind", "directory", "user", "config"});
   if (reader.text("kind") == "local") return local_platform(reader.text("directory"));
   if (reader.text("kind") == "ssh") return ssh_platform(reader.text("user", ""), reader.text("config", ""));
-  not_built("platform", fmt::format("the kind '{}'", escaped(reader.text("kind"))));
+  throw_not_built("platform", fmt::format("the kind '{}'", escaped(reader.text("kind"))));
 }
 
 Policy policy_from_json(const Json& json) {
@@ -301,9 +297,10 @@ Site site_from_json(std::string_view text) {
       {"name", "host_classes", "services", "hosts", "platform", "policy", "source", "store", "state"});
   Site site{.name = reader.text("name")};
   const std::string where = fmt::format("site '{}'", escaped(site.name));
-  if (!reader.array("services").empty()) not_built(where, "a service that is listed in no class (placement)");
+  if (!reader.array("services").empty())
+    throw_not_built("a service that is listed in no class (placement)", where);
   for (const char* later : {"store", "state"})
-    if (reader.has(later)) not_built(where, later);
+    if (reader.has(later)) throw_not_built(later, where);
   try {
     for (const Json& host_class : reader.array("host_classes"))
       site.host_classes.push_back(host_class_from_json(host_class));

@@ -6,6 +6,7 @@
 #include "executor/outcome.hpp"
 #include "support/text.hpp"
 #include <tutti/error.hpp>
+#include <tutti/not_built.hpp>
 
 namespace tutti {
 EffectFailed::EffectFailed(std::string request, Result result)
@@ -52,8 +53,7 @@ Context::Effect<void> Context::undrain(const Definition& service) const {
   return {*this, Request{.effect = effect::Undrain{shared(service)}}};
 }
 Context::Effect<void> Context::switch_over(const Definition& service) const {
-  throw Error(ErrorCode::not_built,
-              fmt::format("switch-over {} is not built yet: leave it out", service.title()));
+  throw_not_built("switch-over", service.title());
 }
 
 Transition replace_service(Context c, Change change) {

@@ -15,11 +15,7 @@
   #:export (replace-service
             reload-service
             remove-service
-            start-before-stop
-            backup-and-restore
-            migrate-while-running
             built-in-transition
-            later-transition?
 
             downgrade?
             version<?))
@@ -46,26 +42,12 @@ of NEW first."
   "Stop OLD.  Its data stays."
   (stop old))
 
-(define* (start-before-stop #:key (old #f) new)
-  "Not built yet."
-  (not-built-yet "start-before-stop" "use replace-service"))
-(define* (backup-and-restore #:key (old #f) new)
-  "Not built yet."
-  (not-built-yet "backup-and-restore" "write it: (run (hook old 'backup)), then (on-roll-back ...)"))
-(define* (migrate-while-running #:key (old #f) new)
-  "Not built yet."
-  (not-built-yet "migrate-while-running" "use replace-service, or a procedure of your own"))
-
 (define (built-in-transition name)
   "Return the built-in transition that plans call NAME."
   (match name
     ("replace-service" replace-service)
     ("reload-service" reload-service)
     ("remove-service" remove-service)))
-
-(define (later-transition? procedure)
-  "Return true if PROCEDURE is a transition of the vocabulary that is not built yet."
-  (and (memq procedure (list start-before-stop backup-and-restore migrate-while-running)) #t))
 
 
 ;;;

@@ -2,9 +2,9 @@
 ;;;
 ;;; Commentary:
 ;;;
-;;; Every error of Tutti's own is one sentence that names the thing and the remedy, with a code that decides
-;;; the exit status of the command.  The bindings raise the same errors for those of the library.  `describe'
-;;; turns whatever else may be raised into one sentence, and never fails itself.
+;;; Every error of Tutti's own is a &tutti-error: one sentence that names the thing and the remedy, and a code,
+;;; which a program can go by.  The bindings raise the same errors for those of the library.  `describe' turns
+;;; whatever else may be raised into one sentence, and never fails itself.
 ;;;
 ;;; Code:
 
@@ -15,11 +15,14 @@
   #:use-module (ice-9 regex)
   #:export (fail
             fail-at
-            not-built-yet
+            callback-failed
+            syntax-mistake
+            not-built
 
+            &tutti-error
             tutti-error?
             tutti-error-code
-            error-sentence
+            tutti-error-message
 
             describe
             procedure-phrase
@@ -30,8 +33,30 @@
             nearest
             suggestion))
 
+;; The code is one of:
+;;   misuse       something is wrong with the program, an argument or an option
+;;   not-built    the vocabulary has it, but it is not built yet
+;;   locked       another process deploys the site
+;;   moved        the plan is of another site, fleet or program than there is now
+;;   unreachable  a host does not answer
+;;   lost         the records of a host or the state were lost
+;;   callback     a procedure of the program raised something
+;;   left-open    a run was left unfinished
+;;   system       the system refused something
+(define-exception-type &tutti-error &error
+  make-tutti-error tutti-error?
+  (code tutti-error-code))
+
+(define (tutti-error-message exception)
+  "Return the sentence of EXCEPTION, a &tutti-error."
+  (exception-message exception))
+
+;; The bindings call this too.
 (define (raise-error code message)
-  (throw 'tutti-error #f "~a" (list message) (list code)))
+  "Raise the error that has CODE, a symbol, and MESSAGE, a sentence."
+  (raise-exception
+   (make-exception (make-tutti-error code)
+                   (make-exception-with-message message))))
 
 (define (fail format-string . arguments)
   "Raise the error (a wrong use) that FORMAT-STRING and ARGUMENTS say."
@@ -43,41 +68,54 @@
     ((file line column) (format #f "~a:~a:~a" file line column))
     (_ "(unknown place)")))
 
+(define (source->string source)
+  "Return SOURCE, the properties of a syntax object, as a place, or #f."
+  (match (assq-ref source 'filename)
+    (#f #f)
+    (file (location->string (list file
+                                  (+ 1 (or (assq-ref source 'line) 0))
+                                  (+ 1 (or (assq-ref source 'column) 0)))))))
+
+(define (syntax-mistake who form subform format-string . arguments)
+  "Raise the syntax error that FORMAT-STRING and ARGUMENTS say of SUBFORM, a part of FORM or #f.  WHO is the name of
+the form, a string: that the who of a syntax error is one says that its message needs no form beside it."
+  (syntax-violation who (apply format #f format-string arguments) form subform))
+
+(define (syntax-error-sentence who message place form)
+  "Return what a syntax error says that has WHO and MESSAGE, at PLACE or #f, about FORM."
+  (define (short text)
+    (if (> (string-length text) 70)
+        (string-append (string-take text 67) "...")
+        text))
+  (format #f "~@[~a: ~]~a" place
+          (if (string? who)                 ; of `syntax-mistake'
+              (format #f "~a: ~a" who message)
+              (format #f "~a in ~a" message (short (format #f "~s" form))))))
+
+(define (placed location message)
+  (if location
+      (string-append (location->string location) ": " message)
+      message))
+
 (define (fail-at location format-string . arguments)
   "Raise the error that FORMAT-STRING and ARGUMENTS say, after the LOCATION if it is known."
-  (let ((message (apply format #f format-string arguments)))
-    (raise-error 'misuse
-                 (if location
-                     (string-append (location->string location) ": " message)
-                     message))))
+  (raise-error 'misuse (placed location (apply format #f format-string arguments))))
 
-(define* (not-built-yet what #:optional remedy #:key location)
-  "Raise the error that WHAT, which the vocabulary has, is not built yet.  REMEDY is a sentence or #f."
-  (raise-error 'not-built
-               (format #f "~@[~a: ~]~a is not built yet~@[: ~a~]."
-                       (and location (location->string location)) what remedy)))
-
-(define (tutti-error? object)
-  "Return true if OBJECT is an error of Tutti's own or of the library."
-  (and (exception? object)
-       (eq? (exception-kind object) 'tutti-error)))
-
-(define (tutti-error-code exception)
-  "Return the code of EXCEPTION: misuse, not-built, locked, moved, unreachable, lost,
-callback or system."
-  (match (exception-args exception)
-    ((_ _ _ (code . _)) code)
-    (_ 'misuse)))
-
-(define (error-sentence exception)
-  "Return the message of EXCEPTION, an error of Tutti's own."
-  (match (exception-args exception)
-    ((_ "~a" ((? string? message)) . _) message)
-    (_ "an error without a message")))
+(define (callback-failed exception location format-string . arguments)
+  "Raise that a procedure of the program raised EXCEPTION, as FORMAT-STRING and ARGUMENTS say, after the LOCATION if it
+is known.  An error of Tutti's own keeps its code."
+  (raise-error (if (tutti-error? exception) (tutti-error-code exception) 'callback)
+               (placed location (apply format #f format-string arguments))))
 
 (define (primitive name)
   "Return the library's primitive NAME.  Not before it is called for: the bindings use this module."
   (module-ref (resolve-interface '(tutti private bindings)) name))
+
+(define* (not-built name #:key (of #f) (location #f))
+  "Raise the error that NAME, a word of the vocabulary, is not built yet.  OF names what has it; LOCATION is where
+that was written."
+  ((primitive '%not-built) name
+   (string-join (filter identity (list (and location (location->string location)) of)) ": ")))
 
 (define (escape-controls text)
   "Return TEXT with control characters but newlines escaped: it may have come from a host."
@@ -114,7 +152,12 @@ callback or system."
     (format #f "it called (exit ~a)"
             (match (exception-args exception) ((code . _) code) (_ 0))))
    ((tutti-error? exception)
-    (error-sentence exception))
+    (tutti-error-message exception))
+   ((and (eq? (exception-kind exception) 'syntax-error)
+         (match (exception-args exception)
+           ((who (? string? message) source form subform . _)
+            (syntax-error-sentence who message (and=> source source->string) (or subform form)))
+           (_ #f))))
    ((eq? (exception-kind exception) 'unbound-variable)
     (match (exception-args exception)
       ((_ _ (name) . _) (format #f "unbound variable '~a'" name))
@@ -178,9 +221,3 @@ callback or system."
 (define (suggestion name known)
   "Return \" Did you mean 'X'?\", X being the member of KNOWN near NAME, or a list of KNOWN, or \"\"."
   ((primitive '%suggestion) name known))
-
-(set-exception-printer! 'tutti-error
-  (lambda (port key arguments default)
-    (match arguments
-      ((_ "~a" ((? string? message)) . _) (display message port))
-      (_ (default)))))

@@ -17,9 +17,6 @@
   #:export (inventory-list
             inventory-file
             inventory-append
-            inventory-command
-            inventory-ansible
-            inventory-ec2
             file-inventory
             call-with-one-answer
             inventory-parts
@@ -65,10 +62,10 @@
   "Call THUNK.  An error that it raises begins with FILE."
   (with-exception-handler
       (lambda (exception)
-        (fail "~a: ~a" file (error-sentence exception)))
+        (fail "~a: ~a" file (tutti-error-message exception)))
     thunk
     #:unwind? #t
-    #:unwind-for-type 'tutti-error))
+    #:unwind-for-type &tutti-error))
 
 (define (read-scheme-file file)
   "Return the hosts of FILE, which holds a list of association lists with the keys of hosts.json."
@@ -159,14 +156,3 @@ another one, whose hosts the thunk READ returns; or a procedure, which must be a
     (set-procedure-property! inventory 'parts (append-map inventory-parts inventories))
     inventory))
 
-(define (inventory-command command)
-  "Not built yet."
-  (not-built-yet "inventory-command" "use (inventory-file FILE)"))
-
-(define (inventory-ansible file)
-  "Not built yet."
-  (not-built-yet "inventory-ansible" "use (inventory-file FILE)"))
-
-(define* (inventory-ec2 #:key tag region (labels '()))
-  "Not built yet."
-  (not-built-yet "inventory-ec2" "use (inventory-file FILE)"))

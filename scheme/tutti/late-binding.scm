@@ -9,49 +9,21 @@
 
 (define-module (tutti late-binding)
   #:use-module (ice-9 match)
-  #:use-module (srfi srfi-9)
-  #:use-module (srfi srfi-9 gnu)
   #:use-module (tutti errors)
   #:use-module (tutti private bindings)
   #:use-module (tutti private context)
   #:use-module (tutti private host)
+  #:use-module (tutti private site-view)
+  #:use-module (tutti site)
   #:export (hosts-of
             host-of
             endpoint
             endpoints-of
-            current-site
-
-            make-site-view
-            site-view?
-            site-view-name
-            %current-site
-            %site-view))
-
-;; A site, as a reader of it may see it.
-(define-record-type <site-view>
-  (make-site-view name elaboration service host settle)
-  site-view?
-  (name        site-view-name)
-  (elaboration site-view-elaboration)       ; handle
-  (service     site-view-service)           ; the reader: the name of a service, or ""
-  (host        site-view-host)              ; and of its host, or #f
-  (settle      site-view-settle))           ; called with the names of a service and a host, or #f
-
-(set-record-type-printer! <site-view>
-  (lambda (record port)
-    (display "#<site " port)
-    (display (site-view-name record) port)
-    (display ">" port)))
-
-;; The site in use at the REPL, or #f.
-(define %current-site (make-parameter #f))
-
-;; Procedures that make a site view of other objects than site views.
-(define %site-view (make-parameter (const #f)))
+            current-site))
 
 (define (->view who site)
   (cond ((site-view? site) site)
-        (((%site-view) site))
+        ((site-view-of site))
         (else
          (fail "~a: the first argument is the site, as settings get it or as (current-site) gives it, not ~s"
                who site))))
@@ -105,5 +77,4 @@ exactly one host."
   (match (%context)
     ((? task? task) (execution-site (task-execution task)))
     ((? immediate? now) (immediate-site now))
-    (_ (or (%current-site)
-           (fail "no site is in use: (use-site \"FILE\") first")))))
+    (_ (site-in-use))))

@@ -20,7 +20,7 @@
   #:use-module (tutti private host)
   #:use-module (tutti private syntax)
   #:use-module (tutti records)
-  #:use-module (tutti values)
+  #:use-module (tutti texts)
   #:export (site-configuration site-configuration? site-configuration-name site-configuration-host-classes
             site-configuration-services site-configuration-host-class->hosts site-configuration-platform
             site-configuration-policy site-configuration-store site-configuration-state
@@ -41,7 +41,7 @@
             relation-location
 
             placement placement? image image? platform agent-configuration agent-configuration?
-            built-in-store guix-store nix-store sqlite-state etcd-state))
+            built-in-store sqlite-state))
 
 ;; A requirement or a connection.
 (define-record-type <relation>
@@ -245,19 +245,19 @@
 ;;; What comes later, but for its names and fields.
 ;;;
 
-(define (later what remedy)
+(define (later name)
   (lambda (record)
-    (not-built-yet what remedy #:location (declaration-location record))))
+    (not-built name #:location (declaration-location record))))
 
 (define-declaration (placement <placement> placement?)
-    (later "placement" "list the service in a host class")
+    (later "placement")
   (count placement-count a-count 1)
   (labels placement-labels labels-type '())
   (needs placement-needs any-value '())
   (apart-from placement-apart-from any-value '()))
 
 (define-declaration (image <image> image?)
-    (later "image" "hosts must exist so far")
+    (later "image")
   (name image-name a-name)
   (contents image-contents any-value '())
   (files image-files any-value '())
@@ -266,7 +266,7 @@
   (environment image-environment texts-type '()))
 
 (define-declaration (platform <platform-record> platform-record?)
-    (later "a platform of one's own" "use (local-platform DIR) or (ssh-platform)")
+    (later "platform")
   (name platform-name a-name)
   (lookup platform-lookup a-procedure)
   (provision platform-provision (maybe a-procedure) #f)
@@ -274,25 +274,13 @@
   (transport platform-transport a-symbol 'ssh))
 
 (define-declaration (agent-configuration <agent-configuration> agent-configuration?)
-    (later "agent-configuration" "run 'tutti deploy' instead")
+    (later "agent-configuration")
   (site agent-configuration-site any-value)
   (source agent-configuration-source any-value)
   (poll-every agent-configuration-poll-every a-number 300)
   (jitter agent-configuration-jitter a-number 60)
   (back-off-at-most agent-configuration-back-off-at-most a-number 3600)
   (signed-by agent-configuration-signed-by any-value '()))
-
-(define* (guix-store #:key (channels #f))
-  "Not built yet."
-  (not-built-yet "guix-store" "leave the field 'store' out"))
-
-(define (nix-store)
-  "Not built yet."
-  (not-built-yet "nix-store" "leave the field 'store' out"))
-
-(define (etcd-state . endpoints)
-  "Not built yet."
-  (not-built-yet "etcd-state" "leave the field 'state' out: state is a file"))
 
 
 ;;;

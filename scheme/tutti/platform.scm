@@ -15,9 +15,6 @@
   #:use-module (tutti private syntax)
   #:export (local-platform
             ssh-platform
-            container-platform
-            vm-platform
-            command-platform
             platform-description?
             platform->datum))
 
@@ -48,18 +45,6 @@
 (define-located local-platform %local-platform)
 ;; (ssh-platform #:user #:config): machines that exist, reached by the OpenSSH client.
 (define-located ssh-platform %ssh-platform)
-
-(define* (container-platform uri #:key (certificate #f))
-  "Not built yet."
-  (not-built-yet "container-platform" "use (local-platform DIR) or (ssh-platform)"))
-
-(define* (vm-platform #:key image)
-  "Not built yet."
-  (not-built-yet "vm-platform" "use (local-platform DIR) or (ssh-platform)"))
-
-(define (command-platform command)
-  "Not built yet."
-  (not-built-yet "command-platform" "use (local-platform DIR) or (ssh-platform)"))
 
 (define (platform->datum platform)
   "Return PLATFORM as data for JSON."

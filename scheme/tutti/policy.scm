@@ -25,13 +25,6 @@
             not-before
             %default-policy
 
-            one-group-at-a-time
-            canary
-            waves
-            only-between
-            never-between
-            failure-budget
-
             make-view
             view-hosts
             view-state
@@ -132,25 +125,6 @@ unavailable at once.  OF is 'class, 'site for all hosts, or any label."
 
 (define %default-policy
   (at-most "30%"))
-
-(define* (one-group-at-a-time label)
-  "Not built yet."
-  (not-built-yet "one-group-at-a-time" (format #f "use (at-most N #:of '~a)" label)))
-(define* (canary count #:key (bake 0))
-  "Not built yet."
-  (not-built-yet "canary" "use (at-most N), or a procedure (lambda (view host) ...)"))
-(define* (waves #:rest arguments)
-  "Not built yet."
-  (not-built-yet "waves" "use (at-most N), or a procedure (lambda (view host) ...)"))
-(define* (only-between from to #:key (time-zone 'local) (margin 0))
-  "Not built yet."
-  (not-built-yet "only-between" "use a procedure (lambda (view host) (between-hours? (view-time view) ...))"))
-(define* (never-between from to #:key (time-zone 'local) (margin 0))
-  "Not built yet."
-  (not-built-yet "never-between" "use a procedure with (not (between-hours? (view-time view) ...))"))
-(define* (failure-budget bound #:key (then 'halt) (unreachable 0))
-  "Not built yet."
-  (not-built-yet "failure-budget" "a failed instance is rolled back and halts the run"))
 
 
 ;;;

@@ -142,7 +142,8 @@ the record INHERITED, or if that is #f from the defaults."
   "Check the clauses of FORM, which declares a NAME with the KNOWN fields.  Return three values: the syntax
 of what is inherited or #f, the names of the given fields, and their clauses."
   (define names (map symbol->string known))
-  (define place (syntax-location form))
+  (define (mistake subform format-string . arguments)
+    (apply syntax-mistake (symbol->string name) form subform format-string arguments))
   (define (parse clause)
     (syntax-case clause ()
       ((field value)
@@ -150,14 +151,12 @@ of what is inherited or #f, the names of the given fields, and their clauses."
        (syntax->datum #'field))
       ((field . rest)
        (identifier? #'field)
-       (fail-at (or (syntax-location clause) place)
-                "~a: field '~a' takes one value: (~a VALUE)"
-                name (syntax->datum #'field) (syntax->datum #'field)))
+       (mistake clause "field '~a' takes one value: (~a VALUE)"
+                (syntax->datum #'field) (syntax->datum #'field)))
       (_
-       (fail-at (or (syntax-location clause) place)
-                "~a: a field is written (FIELD VALUE), not ~a" name (short (syntax->datum clause))))))
+       (mistake clause "a field is written (FIELD VALUE), not ~a" (short (syntax->datum clause))))))
   (let loop ((clauses (syntax-case form () ((_ clause ...) #'(clause ...))
-                        (_ (fail-at place "~a: it is written (~a (FIELD VALUE) ...)" name name))))
+                        (_ (mistake #f "it is written (~a (FIELD VALUE) ...)" name))))
              (inherited #f)
              (fields '())
              (kept '()))
@@ -166,21 +165,20 @@ of what is inherited or #f, the names of the given fields, and their clauses."
        (unless inherited
          (match (lset-difference eq? required fields)
            (() #f)
-           (missing (fail-at place "~a: field~p ~{'~a'~^ and ~} ~:[are~;is~] missing"
-                             name (length missing) missing (= 1 (length missing))))))
+           (missing (mistake #f "field~p ~{'~a'~^ and ~} ~:[are~;is~] missing"
+                             (length missing) missing (= 1 (length missing))))))
        (values inherited (reverse fields) (reverse kept)))
       ((clause . rest)
-       (let ((field (parse clause))
-             (location (or (syntax-location clause) place)))
+       (let ((field (parse clause)))
          (when (memq field (if inherited (cons 'inherit fields) fields))
-           (fail-at location "~a: field '~a' is given twice" name field))
+           (mistake clause "field '~a' is given twice" field))
          (cond
           ((eq? field 'inherit)
            (loop rest (syntax-case clause () ((_ value) #'value)) fields kept))
           ((memq field known)
            (loop rest inherited (cons field fields) (cons clause kept)))
           (else
-           (fail-at location "~a: no field '~a'.~a" name field
+           (mistake clause "no field '~a'.~a" field
                     (suggestion (symbol->string field) names)))))))))
 
 (define-syntax define-declaration

@@ -18,9 +18,9 @@
   #:use-module (tutti built-in)
   #:use-module (tutti errors)
   #:use-module (tutti inventory)
-  #:use-module (tutti late-binding)
   #:use-module (tutti model)
   #:use-module (tutti policy)
+  #:use-module (tutti private answers)
   #:use-module (tutti private bindings)
   #:use-module (tutti private context)
   #:use-module (tutti private driver)
@@ -28,6 +28,7 @@
   #:use-module (tutti private printing)
   #:use-module (tutti private program)
   #:use-module (tutti private site-json)
+  #:use-module (tutti private site-view)
   #:use-module (tutti records)
   #:export (open-site
             site?
@@ -113,9 +114,9 @@
 names one of FILES already."
   (with-exception-handler
       (lambda (exception)
-        (let ((text (and (tutti-error? exception) (error-sentence exception))))
+        (let ((text (and (tutti-error? exception) (tutti-error-message exception))))
           (if (and text program
-                   (memq (tutti-error-code exception) '(misuse not-built))
+                   (memq (tutti-error-code exception) '(misuse not-built callback))
                    (not (string-prefix? "/" text))           ; an inventory
                    (not (any (lambda (file) (string-contains text (basename file))) files)))
               (raise-error (tutti-error-code exception) (string-append program ": " text))
@@ -182,13 +183,8 @@ is the name of the file in which its state is kept."
 (define (compute-settings service host view)
   "Return the settings that the procedure of SERVICE gives for HOST, as an association list of strings."
   (define (raise-placed exception)
-    (let ((message (describe exception))
-          (place (declaration-location service)))
-      (throw 'tutti-error #f "~a"
-             (list (format #f "~asettings of '~a' on ~a: ~a"
-                           (if place (string-append (location->string place) ": ") "")
-                           (service-name service) (host-name host) message))
-             (list (if (tutti-error? exception) (tutti-error-code exception) 'misuse)))))
+    (callback-failed exception (declaration-location service) "settings of '~a' on ~a: ~a"
+                     (service-name service) (host-name host) (describe exception)))
   (match (with-exception-handler raise-placed
            (lambda ()
              (parameterize ((%context "the settings of a service"))
@@ -241,8 +237,6 @@ is the name of the file in which its state is kept."
            (let ((view (site-view site (elaborate site))))
              (set-site-site-view! site view)
              view))))
-
-(%site-view site-view-of)
 
 
 ;;;
@@ -301,7 +295,7 @@ name in the site is refused unless ACCEPT-NAMES? is true."
 is true, every effect is taken to succeed, and nothing is touched or recorded.  KEEP is how many runs are kept
 whole, here and on the hosts."
   (let* ((deployment (site-deployment site))
-         (steps (list->vector (%plan-steps plan)))
+         (steps (list->vector (plan-steps plan)))
          (run (%deployment-begin! deployment plan take-over? dry-run? keep))
          (execution (make-execution run plan (site-hosts site) (site-view-of site)
                                     steps (make-vector (vector-length steps) '())))
@@ -348,8 +342,8 @@ whole, here and on the hosts."
   "Return \", generation N\" when SITE has been deployed from here."
   (or (false-if-exception
        (and (file-exists? (site-state-file site))
-            (match (%deployment-history (site-deployment site))
-              ((newest . _) (format #f ", generation ~a" (vector-ref newest 0)))
+            (match (generations (site-deployment site))
+              ((newest . _) (format #f ", generation ~a" (generation-number newest)))
               (() #f))))
       ""))
 

@@ -12,15 +12,14 @@
   #:use-module (ice-9 format)
   #:use-module (ice-9 iconv)
   #:use-module (ice-9 match)
-  #:use-module (rnrs bytevectors)
   #:use-module (srfi srfi-1)
-  #:use-module (srfi srfi-9)
   #:use-module (srfi srfi-9 gnu)
   #:use-module (tutti errors)
+  #:use-module (tutti private answers)
   #:use-module (tutti private bindings)
   #:use-module (tutti private context)
   #:use-module (tutti private host)
-  #:use-module (tutti values)
+  #:use-module (tutti texts)
   #:export (run
             start
             stop
@@ -29,6 +28,7 @@
             put-file
             get-file
             wait-until
+            wait-seconds
             now
 
             hook
@@ -39,52 +39,36 @@
             on-roll-back
             call-with-roll-back
 
-            output?
             output-text
-            output-size
 
             drain
             undrain
-            switch-over
-            checkpoint
-            in-parallel
-            in-parallel-map
 
             check-service)
-  #:re-export (effect-failed?)
-  #:replace (sleep))
+  #:re-export (effect-failed?
+               effect-failed-how
+               effect-failed-status
+               output?
+               output-size))
 
 
 ;;;
 ;;; Outputs.
 ;;;
 
-;; What a program printed.  DATA is the vector that the library gave, and takes as an input.
-(define-record-type <output>
-  (make-output data)
-  output?
-  (data output-data))
-
-(define %no-output (vector (make-bytevector 0) #f 0 "" "" ""))
-
-(define (preview data)
-  (bytevector->string (vector-ref data 0) "UTF-8" 'substitute))
-
-(define (output-size output)
-  "Return the size of OUTPUT in bytes."
-  (vector-ref (output-data output) 2))
+(define (preview output)
+  (bytevector->string (output-bytes output) "UTF-8" 'substitute))
 
 (define (output-text output)
   "Return OUTPUT as a string.  It is an error if there is more of it on the host."
-  (match (output-data output)
-    ((and data #(_ #f _ _ _ _)) (preview data))
-    (#(_ #t size _ host _)
-     (fail "output-text: ~a bytes of output are on host '~a', more than come back; let a program there read it"
-           size host))))
+  (when (output-cut? output)
+    (fail "output-text: ~a bytes of output are on host '~a', more than come back; let a program there read it"
+          (output-size output) (output-host output)))
+  (preview output))
 
 (set-record-type-printer! <output>
   (lambda (record port)
-    (let* ((text (preview (output-data record)))
+    (let* ((text (preview record))
            (line (match (string-index text #\newline)
                    (#f text)
                    (end (string-append (string-take text end) " …")))))
@@ -148,7 +132,7 @@
   (match input
     (#f #f)
     ((? string?) input)
-    ((? output?) (output-data input))
+    ((? output?) (output->vector input))
     (_ (fail "run: #:input must be a string or the output of another 'run', not ~s" input))))
 
 (define (check-seconds who keyword value)
@@ -163,10 +147,9 @@
 (define* (run program #:key (input #f) (environment '()) (limit #f))
   "Run PROGRAM on the host and return its output.  It fails when the program does, or after LIMIT seconds.
 INPUT is a string or an output."
-  (make-output
-   (or (perform 'run (program->command "run" program) (input->data input) (limit-of "run" program limit)
-                (environment->alist "run" environment))
-       %no-output)))
+  (or (perform 'run (program->command "run" program) (input->data input) (limit-of "run" program limit)
+               (environment->alist "run" environment))
+      no-output))
 
 (define* (wait-until program #:key (every 1) (limit 60) (environment '()))
   "Run PROGRAM EVERY so many seconds until it succeeds.  It fails when that takes more than LIMIT seconds."
@@ -230,21 +213,20 @@ hosts.  If the transition fails they are undrained."
     (fail "get-file: a path is wanted, a string, not ~s" path))
   (match (perform 'get-file path #f #f #f)
     (#f "")
-    (data (output-text (make-output data)))))
+    (output (output-text output))))
 
-(define (sleep seconds)
-  "Do nothing for SECONDS.  Others go on meanwhile."
-  (check-seconds "sleep" "the time" seconds)
-  (if (%context)
-      (perform 'sleep seconds #f #f #f)
-      ((@ (guile) sleep) (inexact->exact (round seconds))))
+;; It is not called `sleep': that is Guile's, and would hold up the whole run.
+(define (wait-seconds seconds)
+  "Do nothing here for SECONDS.  Other hosts go on meanwhile."
+  (check-seconds "wait-seconds" "the time" seconds)
+  (perform 'sleep seconds #f #f #f)
   *unspecified*)
 
 (define (now)
   "Return the time in seconds since the epoch; the same when a run is resumed."
   (match (perform 'now #f #f #f #f)
     (#f (misplaced "the time is not known"))
-    (data (string->number (preview data)))))
+    (output (string->number (preview output)))))
 
 
 ;;;
@@ -285,11 +267,11 @@ hosts.  If the transition fails they are undrained."
        (or (%plan-deployed (execution-plan (task-execution task)) host name)
            (fail "deployed: no service '~a' is deployed on host '~a'" name host))))
     ((? immediate? now)
-     (let ((entries (%deployment-read (immediate-deployment now) (immediate-host now))))
-       (match (find (lambda (entry) (string=? name (vector-ref entry 0))) entries)
-         (#(_ _ old new) (or new old))
+     (let ((entries (host-entries (immediate-deployment now) (immediate-host now))))
+       (match (find (lambda (entry) (string=? name (entry-service entry))) entries)
          (#f (fail "deployed: no service '~a' is deployed on host '~a'.~a" name (immediate-host now)
-                   (suggestion name (map (lambda (entry) (vector-ref entry 0)) entries)))))))
+                   (suggestion name (map entry-service entries))))
+         (entry (or (entry-new entry) (entry-old entry))))))
     (_ (misplaced "no current host: this is neither a transition nor (on-host HOST ...)"))))
 
 (define (call-with-roll-back thunk)
@@ -301,21 +283,3 @@ hosts.  If the transition fails they are undrained."
   ;; Evaluate the EXPRESSIONs if the transition fails.
   (call-with-roll-back (lambda () expression ...)))
 
-
-;;;
-;;; What comes later.
-;;;
-
-(define (switch-over service)
-  "Not built yet."
-  (not-built-yet "switch-over" "services have one slot so far"))
-(define (checkpoint text)
-  "Not built yet."
-  (not-built-yet "checkpoint" "leave it out: all effects are undone on failure"))
-(define (in-parallel-map procedure list)
-  "Not built yet."
-  (not-built-yet "in-parallel-map" "use map"))
-(define-syntax-rule (in-parallel expression ...)
-  (begin
-    (lambda () expression ...)
-    (not-built-yet "in-parallel" "write the effects one after another")))

@@ -67,7 +67,7 @@ struct Parts {
   Parts(const Plan& plan, const std::string& file) {
     if (file.empty()) return;
     state = std::make_unique<State>(file);
-    run = state->begin_run(plan.to_json(), "", "", 0);
+    run = state->begin_run(plan.to_json(), "", "", 0, 1);
     journal = state->journal(run);
   }
 };

@@ -79,7 +79,7 @@
 (test-command "no file" 1 "" "the file of a site program is missing: tutti plan FILE" "plan")
 (test-command "two files" 1 "" "one site program is wanted; what is 'b'?" "plan" site "b")
 (test-command "a file that is not there" 1 "" "there is no site program 'nowhere.scm'" "plan" "nowhere.scm")
-(test-command "what comes later" 1 "" "'tutti resume' is not built yet" "resume" site)
+(test-command "what comes later" 1 "" "tutti resume is not built yet: 'tutti abandon' ends" "resume" site)
 
 (test-command "check" 0 "site shop: 2 hosts, 2 instances: no mistake found" "" "check" site)
 (test-assert "check touches no host" (not (file-exists? (string-append folder "/hosts"))))
@@ -106,15 +106,20 @@
 (test-command "of what is no number" 1 "" "'two' is no number of a run" "log" site "two")
 (test-command "of a host where nothing was done" 1 "" "run 1 did nothing on 'w3'. Did you mean 'w" "log" site "1" "w3")
 (test-command "too much of it" 1 "" "what is 'x'?" "log" site "1" "w1" "x")
-(test-command "--bytes that are no number" 1 "" "'--bytes' takes a whole number from 0 on, not 'all'" "log" "--bytes" "all" site)
+(test-command "--bytes that are no number" 1 "" "'--bytes' takes a whole number from 0 on, not 'all'"
+              "log" "--bytes" "all" site)
 (test-command "run" 0 "said\n" "" "run" site "--host" "w1" "--" "sh" "-c" "echo said")
 (test-command "what it prints is all there" 0 "\n20000\n" "" "run" site "--host" "w1" "--" "seq" "1" "20000")
-(test-command "run that fails" 3 "out\n" "tutti: w1: exit status 7" "run" site "--host" "w1" "--" "sh" "-c" "echo out; exit 7")
-(test-command "its standard error" 3 "" "no\ntutti: w1: exit status 1" "run" site "--host" "w1" "--" "sh" "-c" "echo no >&2; exit 1")
+(test-command "run that fails" 3 "out\n" "tutti: w1: exit status 7"
+              "run" site "--host" "w1" "--" "sh" "-c" "echo out; exit 7")
+(test-command "its standard error" 3 "" "no\ntutti: w1: exit status 1"
+              "run" site "--host" "w1" "--" "sh" "-c" "echo no >&2; exit 1")
 (test-command "a program that is not there" 3 "" "nonesuch" "run" site "--host" "w1" "--" "nonesuch")
-(test-command "one that takes too long" 3 "" "did not end within 1 s" "run" site "--host" "w1" "--limit" "1" "sleep" "9")
+(test-command "one that takes too long" 3 "" "did not end within 1 s"
+              "run" site "--host" "w1" "--limit" "1" "sleep" "9")
 (test-command "run on no host" 1 "" "on which host?" "run" site "--" "true")
-(test-command "run on a host that is none" 1 "" "no host 'w9' in site 'shop'. Did you mean" "run" site "--host" "w9" "true")
+(test-command "run on a host that is none" 1 "" "no host 'w9' in site 'shop'. Did you mean"
+              "run" site "--host" "w9" "true")
 (test-command "run nothing" 1 "" "which program?" "run" site "--host" "w1")
 (define here (getcwd))
 (chdir folder)
@@ -148,7 +153,8 @@
 (define several
   (wrong "(define (town n) (site-configuration (name n) (host-classes '()) (host-class->hosts (const '()))))"
          "(map town '(\"lyon\" \"oslo\"))"))
-(test-command "several sites: which?" 1 "" "has 2 sites; say which by --site NAME. They are: lyon, oslo." "plan" several)
+(test-command "several sites: which?" 1 "" "has 2 sites; say which by --site NAME. They are: lyon, oslo."
+              "plan" several)
 (test-command "a site that is not there" 1 "" "there is no site 'oslso'. Did you mean 'oslo'?"
               "plan" "--site" "oslso" several)
 (test-command "check checks all of them" 0 "site oslo: 0 hosts" "" "check" several)
@@ -160,15 +166,18 @@
   (begin
     (setenv "TUTTI_TEST_SLEEP" "2")
     (let* ((port (open-input-pipe
-                  (string-append "exec timeout --foreground -s INT 1 tutti deploy --yes --state " folder "/other.db " site " 2>&1")))
+                  (string-append "exec timeout --foreground -s INT 1 tutti deploy --yes --state "
+                                 folder "/other.db " site " 2>&1")))
            (text (get-string-all port)))
       (close-pipe port)
       (unsetenv "TUTTI_TEST_SLEEP")
       text)))
 (test-assert "Ctrl-C: says that it drains" (string-contains interrupted "interrupted: nothing new starts"))
 (test-assert "and what is half-done" (string-contains interrupted "unknown"))
-(test-command "then the site is locked" 6 "" "was not finished" "deploy" "--yes" "--state" (string-append folder "/other.db") site)
-(test-command "until the run is abandoned" 0 "abandoned run" "" "abandon" "--state" (string-append folder "/other.db") site)
+(test-command "then the site is locked" 6 "" "was not finished"
+              "deploy" "--yes" "--state" (string-append folder "/other.db") site)
+(test-command "until the run is abandoned" 0 "abandoned run" ""
+              "abandon" "--state" (string-append folder "/other.db") site)
 (test-command "and a deploy repairs" 0 "repair" "" "deploy" "--yes" "--state" (string-append folder "/other.db") site)
 
 (remove-scratch)

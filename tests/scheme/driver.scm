@@ -9,6 +9,7 @@
              ((srfi srfi-34) #:prefix s34:)
              ((srfi srfi-43) #:select (vector-for-each))
              (tutti)
+             (tutti private answers)
              (tutti site))
 (eval-when (expand load eval)
   (add-to-load-path (string-append (dirname (current-filename)) "/../support")))
@@ -16,9 +17,8 @@
 
 (define effects '())                        ; what programs ran, newest first
 (define (note-effect event)
-  (match event
-    (#('progress 'effect _ _ text _) (set! effects (cons text effects)))
-    (_ #f)))
+  (when (eq? 'effect (progress-kind event))
+    (set! effects (cons (progress-text event) effects))))
 (define (ran)
   (reverse effects))
 
@@ -91,7 +91,9 @@ outcome and message."
 (test-upgraded "one that is guarded"
   (s34:guard (e (#t #f)) (let deeper ((n 1)) (+ n (deeper n))))
   (echo "after"))
-(test-failed "a wrong argument" "Wrong type argument in position 1 (expecting pair): x" (echo "a") (car (string->symbol "x")))
+(test-failed "a wrong argument"
+  "Wrong type argument in position 1 (expecting pair): x"
+  (echo "a") (car (string->symbol "x")))
 (test-failed "exit" "it called (exit 7)" (echo "a") (exit 7))
 (test-equal "exit does not end the process" 'unchanged (match (outcome-of (lambda () (exit 7))) ((o . _) o)))
 
@@ -202,9 +204,9 @@ outcome and message."
   (unless (string=? "a b\n" (output-text (run (script "echo \"$1\" \"$2\"" "a" "b")))) (error "wrong")))
 (test-failed "a cut output as a string" "more than come back"
   (output-text (run (program "head" "-c" "100000" "/dev/zero"))))
-(test-upgraded "now, sleep and wait-until"
+(test-upgraded "now, wait-seconds and wait-until"
   (let ((before (now)))
-    (sleep 0.01)
+    (wait-seconds 0.01)
     (wait-until (program "true"))
     (unless (<= before (now)) (error "time"))))
 (test-upgraded "current-host and current-site"

@@ -32,11 +32,19 @@
 (test-equal "a place comes first"
   "site.scm:12:3: no" (describe (caught (lambda () (fail-at '("site.scm" 12 3) "no")))))
 (test-eq "its code" 'misuse (tutti-error-code (caught (lambda () (fail "x")))))
+(test-equal "a program can guard on the code" 'was-misuse
+  (guard (e ((and (tutti-error? e) (eq? 'misuse (tutti-error-code e))) 'was-misuse))
+    (fail "x")))
+(test-equal "what is no error of ours is not guarded" 'something-else
+  (guard (e ((tutti-error? e) 'ours) (#t 'something-else))
+    (car (string->symbol "x"))))
+(test-equal "its message" "service 'x': no"
+  (tutti-error-message (caught (lambda () (fail "service '~a': no" "x")))))
 (test-eq "the code of what is not built" 'not-built
-  (tutti-error-code (caught (lambda () (not-built-yet "drain")))))
+  (tutti-error-code (caught (lambda () (not-built "checkpoint")))))
 (test-equal "what is not built says the remedy"
-  "drain is not built yet: leave it out."
-  (describe (caught (lambda () (not-built-yet "drain" "leave it out")))))
+  "site.scm:1:2: service 'x': in-parallel-map is not built yet: use map"
+  (describe (caught (lambda () (not-built "in-parallel-map" #:of "service 'x'" #:location '("site.scm" 1 2))))))
 
 (test-equal "describe: an error with irritants"
   "bad \"x\" 1" (describe (caught (lambda () (error "bad" "x" 1)))))

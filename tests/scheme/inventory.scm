@@ -61,8 +61,6 @@
                                front)))))
 (test-equal "a file is a part that the library reads itself; another one must be asked" `(,listed (,json))
   (inventory-parts (inventory-append listed (inventory-file json))))
-(test-assert "not built yet"
-  (string-contains (sentence (lambda () (inventory-ansible "x"))) "not built yet"))
 
 (for-each (lambda (name) (delete-file (string-append folder "/" name)))
           '("hosts.json" "bad.json" "hosts.scm" "bad.scm"))

@@ -94,12 +94,4 @@
                                                                                   start-before-stop)))))))
                                  (host-class->hosts (const '()))))))
                    "start-before-stop is not built yet"))
-(for-each (lambda (name thunk)
-            (test-assert (string-append name " is refused with a sentence")
-              (string-contains (sentence thunk) "not built yet")))
-          '("placement" "image" "platform" "guix-store" "container-platform")
-          (list (lambda () (placement (count 2))) (lambda () (image (name "x")))
-                (lambda () (platform (name "x") (lookup car))) (lambda () (guix-store))
-                (lambda () (container-platform "ssh://x"))))
-
 (test-end)

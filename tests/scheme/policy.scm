@@ -51,12 +51,4 @@
 (test-assert "an hour that is none"
   (string-contains (sentence (lambda () (between-hours? 0 "25:00" "05:00"))) "'25:00' is no time of the day"))
 
-(for-each (lambda (name thunk)
-            (test-assert (string-append name " is refused with a sentence")
-              (string-contains (sentence thunk) "not built yet")))
-          '("one-group-at-a-time" "canary" "waves" "only-between" "never-between" "failure-budget")
-          (list (lambda () (one-group-at-a-time 'datacenter)) (lambda () (canary 1 #:bake 60))
-                (lambda () (waves 1 "5%" #:bake 30)) (lambda () (only-between "22:00" "05:00"))
-                (lambda () (never-between "22:00" "05:00")) (lambda () (failure-budget 0 #:then 'halt))))
-
 (test-end)

@@ -55,7 +55,8 @@
 (test-equal "an effect at top level is placed and refused"
   "site.scm:2:7: an effect (run) was asked for in a site program that is being loaded, where nothing may act"
   (sentence "(list (run (program \"true\")))"))
-(test-equal "what is not built yet is placed" "site.scm:2:7: (guix-package \"nginx\") is not built yet: name a file that the host has, or use local-file."
+(test-equal "what is not built yet is placed"
+  "site.scm:2:7: guix-package is not built yet: name a file that the host has, or use a local file"
   (sentence "(list (guix-package \"nginx\"))"))
 (test-equal "a module that is not there: a sentence" #t
   (string? (sentence "(use-modules (no such module))")))
@@ -90,7 +91,7 @@
 (test-equal "a local-file is relative to the program" "note.txt"
   (begin
     (write-file "note.txt" "hello")
-    (basename ((@ (tutti values) local-file-path)
+    (basename ((@ (tutti texts) local-file-path)
                (loaded-value (load-program
                               (write-file "local.scm" "(use-modules (tutti))" "(local-file \"note.txt\")")))))))
 

@@ -1,4 +1,6 @@
-(use-modules (srfi srfi-1)
+(use-modules (ice-9 exceptions)
+             (ice-9 match)
+             (srfi srfi-1)
              (srfi srfi-64)
              (tutti errors)
              (tutti records))
@@ -64,5 +66,15 @@
   "thing 'x': 'inherit' must be given a thing, not 5"
   (sentence '(thing (inherit 5) (name "x"))))
 (test-equal "the name alone" "thing: it is written (thing (FIELD VALUE) ...)" (sentence 'thing))
+
+;; For Geiser and guild, which know nothing of us.
+(test-equal "a mistake in a declaration is a syntax error of its form and of the field"
+  '(syntax-error "thing" "no field 'verson'. Did you mean 'version'?" (thing (name "x") (verson "1")) (verson "1"))
+  (with-exception-handler
+      (lambda (exception)
+        (match (exception-args exception)
+          ((who message source form subform) (list (exception-kind exception) who message form subform))))
+    (lambda () (eval '(thing (name "x") (verson "1")) (current-module)))
+    #:unwind? #t))
 
 (test-end)

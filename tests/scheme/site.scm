@@ -1,11 +1,14 @@
 ;;; Sites in use, on directories of this machine: planned, deployed, upgraded, rolled back, looked at.
 
-(use-modules (ice-9 match)
+(use-modules (ice-9 exceptions)
+             (ice-9 match)
              (srfi srfi-1)
              (srfi srfi-64)
              (tutti)
              (tutti errors)
+             (tutti private answers)
              (tutti private bindings)
+             (tutti repl)
              (tutti site))
 (eval-when (expand load eval)
   (add-to-load-path (string-append (dirname (current-filename)) "/../support")))
@@ -29,7 +32,7 @@
     (close-site! site)
     result))
 (define (actions plan)
-  (map (lambda (step) (vector-ref step 0)) (%plan-steps plan)))
+  (map step-action (plan-steps plan)))
 
 (test-begin "site")
 
@@ -64,17 +67,35 @@
 (test-assert "a policy that can never finish says so in the plan"
   (with-site (list (web "5"))
     (lambda (site)
-      (match (%plan-summary (make-plan site))
-        (#(_ _ _ notes _ _ _) (pair? notes))))
+      (pair? (plan-summary-notes (plan-summary (make-plan site)))))
     #:policy (lambda (view host) #f)))
 (test-assert "a policy that fails while planning is an error that names the host"
   (string-prefix? "the policy can't say whether host 'h1' may start: "
                   (sentence (lambda ()
                               (with-site (list (web "5")) make-plan
                                          #:policy (lambda (view host) (car 5)))))))
+(test-equal "its code is that of a procedure of the program" 'callback
+  (guard (e ((tutti-error? e) (tutti-error-code e)))
+    (with-site (list (web "5")) make-plan #:policy (lambda (view host) (car 5)))))
 (test-equal "a policy that fails while deploying halts the run" '(skipped skipped)
   (outcomes (with-site (list (web "5")) deploy-site
                        #:policy (lambda (view host) (or (view-simulated? view) (car 5))))))
+;; A site program may go by what went wrong.
+(test-equal "who deploys while another deploys gets an error with the code locked" 'locked
+  (let* ((folder (fresh-folder))
+         (site (make-local-site (list (web "1")) #:folder folder))
+         (other (make-local-site (list (web "1")) #:folder folder))
+         (plan-of-other (make-plan other))
+         (code #f))
+    (define (try-too event)
+      (unless code
+        (set! code (guard (e ((tutti-error? e) (tutti-error-code e)))
+                     (execute-plan other plan-of-other)
+                     'it-was-executed))))
+    (deploy-site site #:on-progress try-too)
+    (close-site! site)
+    (close-site! other)
+    code))
 (test-equal "a service that is in the site no more is removed" '(upgraded upgraded)
   (outcomes (with-site '() deploy-site)))
 (test-equal "and then there is nothing" '() (with-site '() (lambda (site) (actions (make-plan site)))))
@@ -143,8 +164,8 @@
                         (class "data" (simple "b" '() (lambda (site host) '((port . 9001)))))))
          (plan (check-site site)))
     (find (lambda (step)
-            (string-contains (%definition->json (vector-ref step 4)) "\"X\":\"127.0.1.2:9001\""))
-          (%plan-steps plan))))
+            (string-contains (%definition->json (step-new step)) "\"X\":\"127.0.1.2:9001\""))
+          (plan-steps plan))))
 (test-assert "settings that wait for each other are an error that names them"
   (let ((text (sentence
                (lambda ()
@@ -167,6 +188,10 @@
                           (check-site (site-of (class "front" (simple "a" '() (lambda (site host) (car 5))))
                                                (class "data")))))))
     (string-contains text "settings of 'a' on w1: Wrong type")))
+(test-equal "their code is that of a procedure of the program" 'callback
+  (guard (e ((tutti-error? e) (tutti-error-code e)))
+    (check-site (site-of (class "front" (simple "a" '() (lambda (site host) (car 5))))
+                         (class "data")))))
 (test-assert "settings that are no settings"
   (string-contains (sentence (lambda ()
                                (check-site (site-of (class "front" (simple "a" '() (lambda (site host) 5)))
@@ -207,7 +232,8 @@
 (define state (string-append scratch "/repl.db"))
 (test-equal "use-site" "#<site repl: 1 class, 1 service>" (object->string (use-site program-file #:state state)))
 (define p (plan))
-(test-equal "a plan displays as the command prints it" (%plan-text p) (call-with-output-string (lambda (port) (display p port))))
+(test-equal "a plan displays as the command prints it" (%plan-text p)
+  (call-with-output-string (lambda (port) (display p port))))
 (define output (with-output-to-string (lambda () (execute p))))
 (test-assert "execute tells what happens" (string-contains output "web@h1  upgraded"))
 (test-equal "then there is a generation" "#<site repl: 1 class, 1 service, generation 1>"

@@ -32,11 +32,4 @@
   (string-contains (sentence (lambda () (run (program "cat" (setting 'x))))) "declare it as a hook of the service"))
 (test-assert "a daemon does not end"
   (string-contains (sentence (lambda () (run (daemon "x")))) "a daemon does not end"))
-(for-each (lambda (name thunk)
-            (test-assert (string-append name " is refused with a sentence")
-              (string-contains (sentence thunk) "not built yet")))
-          '("switch-over" "checkpoint" "in-parallel" "in-parallel-map")
-          (list (lambda () (switch-over 5)) (lambda () (checkpoint "x"))
-                (lambda () (in-parallel (error "is not evaluated"))) (lambda () (in-parallel-map car '()))))
-
 (test-end)

@@ -12,7 +12,7 @@
   #:use-module (srfi srfi-1)
   #:use-module (tutti)
   #:use-module (tutti errors)
-  #:use-module (tutti private bindings)
+  #:use-module (tutti private answers)
   #:use-module (tutti site)
   #:export (scratch
             remove-scratch
@@ -62,11 +62,9 @@
 
 (define* (deploy-site site #:key (on-progress #f))
   "Plan for SITE and execute the plan.  Return the outcome and message of each step: ((OUTCOME . MESSAGE) ...)."
-  (let* ((report (execute-plan site (make-plan site) #:on-progress on-progress))
-         (steps (%report-steps report)))
-    (map (match-lambda
-           (#(_ _ _ _ _ outcome message _) (cons outcome message)))
-         steps)))
+  (let ((report (execute-plan site (make-plan site) #:on-progress on-progress)))
+    (map (lambda (step) (cons (step-report-outcome step) (step-report-message step)))
+         (report-steps report))))
 
 (define (sentence thunk)
   "Return what THUNK raises, as a sentence."

@@ -1,14 +1,16 @@
 #pragma once
 // All of it. To read it in order: site, service, program, platform, policy (what is declared);
 // elaborate, definition (what that means); plan; executor, rollout, report, transition (what happens);
-// transport, state, world (through what); log; deployment (all together).
+// transport, journal, state, world (through what); log; deployment (all together).
 
 #include <tutti/definition.hpp>
 #include <tutti/deployment.hpp>
 #include <tutti/elaborate.hpp>
 #include <tutti/error.hpp>
 #include <tutti/executor.hpp>
+#include <tutti/journal.hpp>
 #include <tutti/log.hpp>
+#include <tutti/not_built.hpp>
 #include <tutti/on_host.hpp>
 #include <tutti/plan.hpp>
 #include <tutti/platform.hpp>

@@ -19,16 +19,18 @@
   #:use-module (system vm frame)
   #:use-module (tutti config)
   #:use-module (tutti errors)
+  #:use-module (tutti private answers)
   #:use-module (tutti private bindings)
   #:use-module ((tutti private context) #:select (effect-failed? effect-failed-how effect-failed-status))
-  #:use-module (tutti late-binding)
+  #:use-module (tutti on-host)
   #:use-module (tutti private options)
   #:use-module (tutti private progress)
   #:use-module (tutti private repl)
+  #:use-module (tutti private site-view)
+  #:use-module (tutti repl)
   #:use-module (tutti site)
   #:use-module ((tutti transitions) #:select (run))
-  #:use-module ((tutti values) #:select (program))
-  #:use-module (tutti words)
+  #:use-module ((tutti texts) #:select (program))
   #:export (main))
 
 (define %done 0)
@@ -59,11 +61,10 @@
              #:state (option-ref options "state")))
 
 (define (unreachable-hosts plan)
-  (match (%plan-summary plan)
-    (#(_ _ _ _ unreachable _ _) unreachable)))
+  (plan-summary-unreachable (plan-summary plan)))
 
 (define (unchanged? plan)
-  (null? (%plan-steps plan)))
+  (null? (plan-steps plan)))
 
 (define %lost-output #f)                    ; why what was printed could not be written, or #f
 
@@ -129,9 +130,7 @@ the programs that it runs display goes to standard error."
   "Say that PLAN has no step, and what it took to know that."
   (let ((hosts (site-host-count site))
         (frames (frames-sent site)))
-    (match (%plan-summary plan)
-      (#(_ _ _ notes _ _ _)
-       (for-each (lambda (note) (format #t "~a~%" note)) notes)))
+    (for-each (lambda (note) (format #t "~a~%" note)) (plan-summary-notes (plan-summary plan)))
     (match (unreachable-hosts plan)
       (() #f)
       (unreachable (format #t "unreachable:~{ ~a~}~%" unreachable)))
@@ -144,16 +143,12 @@ the programs that it runs display goes to standard error."
        (let* ((site (open-site file
                                #:name name
                                #:inventory (option-ref options "inventory")))
-              (plan (check-site site)))
-         (format #t "~a~%"
-                 (match (%plan-summary plan)
-                   (#(name _ _ notes _ _ hosts)
-                    (string-append
-                     (format #f "site ~a: ~a host~:p, ~a instance~:p: no mistake found" name hosts
-                             (count (lambda (step) (not (eq? (vector-ref step 0) 'join)))
-                                    (%plan-steps plan)))
-                     (string-concatenate
-                      (map (lambda (note) (string-append "\n  " note)) notes))))))))
+              (plan (check-site site))
+              (summary (plan-summary plan)))
+         (format #t "site ~a: ~a host~:p, ~a instance~:p: no mistake found~%~{  ~a~%~}"
+                 (plan-summary-site summary) (plan-summary-hosts summary)
+                 (count (lambda (step) (not (eq? (step-action step) 'join))) (plan-steps plan))
+                 (plan-summary-notes summary))))
      (match (option-ref options "site")
        (#f (site-names file))
        (name (list name))))
@@ -188,23 +183,28 @@ the programs that it runs display goes to standard error."
 (define (print-dry-run report)
   "Print what REPORT, of a dry run, says that would be done."
   (for-each
-   (match-lambda
-     (#(action service host old new outcome message effects)
-      (format #t "~a@~a  ~a~@[ ~a~]~a~@[ ~a~]~%" service host action
-              (and (not (string-null? old)) old)
-              (if (or (string-null? old) (string-null? new)) "" " →")
-              (and (not (string-null? new)) new))
-      (for-each (lambda (effect) (format #t "  ~a~%" (escape-controls effect))) effects)
-      (unless (eq? outcome 'upgraded)
-        (format #t "  here it stops: ~a~%" (escape-controls (if (string-null? message) (symbol->string outcome) message))))))
-   (%report-steps report))
+   (lambda (step)
+     (let ((old (step-report-old step))
+           (new (step-report-new step))
+           (message (step-report-message step))
+           (outcome (step-report-outcome step)))
+       (format #t "~a@~a  ~a~@[ ~a~]~a~@[ ~a~]~%"
+               (step-report-service step) (step-report-host step) (step-report-action step)
+               (and (not (string-null? old)) old)
+               (if (or (string-null? old) (string-null? new)) "" " →")
+               (and (not (string-null? new)) new))
+       (for-each (lambda (effect) (format #t "  ~a~%" (escape-controls effect))) (step-report-effects step))
+       (unless (eq? outcome 'upgraded)
+         (format #t "  here it stops: ~a~%"
+                 (escape-controls (if (string-null? message) (symbol->string outcome) message))))))
+   (report-steps report))
   (format #t "a dry run: every effect was taken to succeed and to print nothing; nothing was done~%"))
 
 (define (host-count plan)
   "Return how many hosts the steps of PLAN are on."
   (length (delete-duplicates
            (filter (lambda (host) (not (string-null? host)))
-                   (map (lambda (step) (vector-ref step 2)) (%plan-steps plan))))))
+                   (map step-host (plan-steps plan))))))
 
 ;; What a shell takes as it stands.
 (define char-set:plain
@@ -233,34 +233,35 @@ the programs that it runs display goes to standard error."
 
 (define (advice report options arguments)
   "Return what to type after the run that REPORT is of, as a line, or #f when all of it succeeded."
-  (define steps (%report-steps report))
+  (define steps (report-steps report))
   (define (host-of . outcomes)              ; of the first step with one of OUTCOMES, or #f
-    (any (match-lambda
-           (#(_ _ host _ _ outcome _ _) (and (memq outcome outcomes) host)))
+    (any (lambda (step)
+           (and (memq (step-report-outcome step) outcomes) (step-report-host step)))
          steps))
-  (match (%report-summary report)
-    (#(_ run _ _ _ _ unreachable)
-     (let ((log (lambda (host) (again "log" options arguments run host)))
-           (deploy (again "deploy" options arguments)))
-       (cond
-        ((zero? (%report-exit-status report)) #f)
-        ((host-of 'unknown 'none)
-         => (lambda (host)
-              (format #f "next: `~a` tells how far it came; `~a` ends the run, then `~a` repairs"
-                      (log host) (again "abandon" options arguments) deploy)))
-        ((host-of 'failed 'roll-back-failed)
-         => (lambda (host)
-              (format #f "next: `~a` tells what failed and what its programs printed; `~a` repairs" (log host) deploy)))
-        ((host-of 'rolled-back 'unchanged)
-         => (lambda (host)
-              (format #f "next: `~a` tells what its programs printed; mend what failed, then `~a`"
-                      (log host) deploy)))
-        ((= (%report-exit-status report) %left-open)
-         (format #f "next: `~a` ends the run, then `~a`" (again "abandon" options arguments) deploy))
-        ((pair? unreachable)
-         (format #f "next: when ~a answer~a, `~a`" (string-join unreachable ", ")
-                 (if (null? (cdr unreachable)) "s" "") deploy))
-        (else (format #f "next: `~a` does the rest" deploy)))))))
+  (define summary (report-summary report))
+  (define unreachable (report-summary-unreachable summary))
+  (define deploy (again "deploy" options arguments))
+  (define (log host)
+    (again "log" options arguments (report-summary-run summary) host))
+  (cond
+   ((zero? (%report-exit-status report)) #f)
+   ((host-of 'unknown 'none)
+    => (lambda (host)
+         (format #f "next: `~a` tells how far it came; `~a` ends the run, then `~a` repairs"
+                 (log host) (again "abandon" options arguments) deploy)))
+   ((host-of 'failed 'roll-back-failed)
+    => (lambda (host)
+         (format #f "next: `~a` tells what failed and what its programs printed; `~a` repairs" (log host) deploy)))
+   ((host-of 'rolled-back 'unchanged)
+    => (lambda (host)
+         (format #f "next: `~a` tells what its programs printed; mend what failed, then `~a`"
+                 (log host) deploy)))
+   ((= (%report-exit-status report) %left-open)
+    (format #f "next: `~a` ends the run, then `~a`" (again "abandon" options arguments) deploy))
+   ((pair? unreachable)
+    (format #f "next: when ~a answer~a, `~a`" (string-join unreachable ", ")
+            (if (= 1 (length unreachable)) "s" "") deploy))
+   (else (format #f "next: `~a` does the rest" deploy))))
 
 (define (print-advice report options arguments)
   (match (advice report options arguments)
@@ -359,7 +360,7 @@ the programs that it runs display goes to standard error."
       (when (= EACCES (system-error-errno arguments))
         (fail "the state file ~a can't be read: ~a" (site-state-file site) (strerror EACCES)))))
   (if (and (file-exists? (site-state-file site))
-           (pair? (%deployment-history (site-deployment site))))
+           (pair? (generations (site-deployment site))))
       (thunk)
       (format #t "nothing was deployed with the state file ~a~%" (site-state-file site))))
 
@@ -486,8 +487,9 @@ escaped if PORT is a terminal."
           (make-command "repl" "[FILE]" "Look at a site and deploy it from a Guile REPL."
                         common repl-command))))
 
-(define %later
-  '("build" "resume" "roll-back" "requisites" "graph" "explain" "agent"))
+(define (not-built-command? name)
+  "Return true if NAME is a command of the vocabulary that is not built yet."
+  (member (string-append "tutti " name) (%not-built-names)))
 
 (define (status-when-printed status)
   "Return STATUS if all that was printed was written.  Else say so, and return 1 if STATUS claims success.  A
@@ -556,8 +558,8 @@ reader who left, such as `head', has seen what he wanted."
     (("help" name)
      (print-command-help (find-command name %commands) (current-output-port))
      %done)
-    (((? (lambda (name) (member name %later)) name) . _)
-     (not-built-yet (format #f "'tutti ~a'" name)))
+    (((? not-built-command? name) . _)
+     (not-built (string-append "tutti " name)))
     ((name . rest)
      (let ((command (find-command name %commands)))
        (call-with-values (lambda () (parse-options command rest))

@@ -16,6 +16,7 @@
   #:use-module (ice-9 match)
   #:use-module ((ice-9 threads) #:select (current-thread))
   #:use-module (srfi srfi-9)
+  #:use-module (tutti private answers)
   #:use-module (tutti private bindings)
   #:export (%context
             %host
@@ -29,14 +30,6 @@
             execution-site
             execution-steps
             execution-compensations
-
-            step-action
-            step-service
-            step-host
-            step-old
-            step-new
-            step-transition
-            step-transition-from
 
             make-task
             task?
@@ -83,17 +76,8 @@
   (plan          execution-plan)            ; handle
   (hosts         execution-hosts)           ; hash table from names to hosts
   (site          execution-site)            ; what (current-site) is
-  (steps         execution-steps)           ; vector of vectors, as %plan-steps gives them
+  (steps         execution-steps)           ; vector of steps
   (compensations execution-compensations))  ; vector, by step: alist from serials to thunks
-
-;; Steps are vectors, as %plan-steps gives them.
-(define (step-action step) (vector-ref step 0))   ; symbol
-(define (step-service step) (vector-ref step 1))
-(define (step-host step) (vector-ref step 2))
-(define (step-old step) (vector-ref step 3))      ; definition or #f
-(define (step-new step) (vector-ref step 4))      ; definition or #f
-(define (step-transition step) (vector-ref step 5))      ; its name, for people
-(define (step-transition-from step) (vector-ref step 6)) ; built-in or site
 
 ;; One running body: a transition or a compensation.
 (define-record-type <task>
@@ -136,30 +120,32 @@
      (make-exception (make-misplaced-effect)
                      (make-exception-with-message message)))))
 
-(define (answer event operation subject a b c host)
-  "Return the output in EVENT, or raise that the effect has failed."
-  (match event
-    (#('resume _ #t _ _ output _) output)
-    (#('resume _ #f status how output error)
-     (raise-exception
-      (make-exception
-       (make-effect-failed status how)
-       (make-exception-with-message
-        (%failure-message (%describe-request operation subject a b c host) status how error)))))))
+(define (answer result operation subject a b c host)
+  "Return the output or #f that RESULT has, or raise that the effect has failed."
+  (if (result-succeeded? result)
+      (result-output result)
+      (raise-exception
+       (make-exception
+        (make-effect-failed (result-status result) (result-how result))
+        (make-exception-with-message
+         (%failure-message (%describe-request operation subject a b c host)
+                           (result-status result) (result-how result) (result-error result)))))))
 
 (define (suspend task operation subject a b c host)
   (when (task-misuse task)
     (misplaced "~a" (task-misuse task)))
   (unless (eq? (task-state task) 'running)
-    (misplaced "an effect was asked for by a guard of 'dynamic-wind' while the transition is being ~a; guards run at every effect: use 'on-roll-back' or 'guard' instead"
+    (misplaced "an effect was asked for by a guard of 'dynamic-wind' while the transition is being ~a; \
+guards run at every effect: use 'on-roll-back' or 'guard' instead"
                (task-state task)))
   (unless (suspendable-continuation? %tag)
-    (misplaced "an effect was asked for inside a procedure implemented in C (sort, filter, hash-for-each, force, ...) or on another thread: collect the values first, then use 'map' or 'for-each'"))
+    (misplaced "an effect was asked for inside a procedure implemented in C (sort, filter, hash-for-each, force, \
+...) or on another thread: collect the values first, then use 'map' or 'for-each'"))
   (set-task-state! task 'suspended)
   ;; The driver gives the effect to the executor once this has got out: a guard of dynamic-wind may yet raise.
-  (let ((event (abort-to-prompt %tag operation subject a b c host)))
+  (let ((result (abort-to-prompt %tag operation subject a b c host)))
     (set-task-state! task 'running)
-    (answer event operation subject a b c host)))
+    (answer result operation subject a b c host)))
 
 (define (perform operation subject a b c)
   "Perform the effect OPERATION on SUBJECT with the arguments A, B and C, and return its output or #f."
@@ -168,8 +154,8 @@
      ((task? context)
       (suspend context operation subject a b c (%host)))
      ((immediate? context)
-      (answer (%immediate-perform! (immediate-deployment context) (immediate-host context)
-                                   operation subject a b c)
+      (answer (perform-at-once (immediate-deployment context) (immediate-host context)
+                               operation subject a b c)
               operation subject a b c #f))
      ((string? context)
       (misplaced "an effect (~a) was asked for in ~a, where nothing may act"

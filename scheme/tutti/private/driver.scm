@@ -10,11 +10,13 @@
 (define-module (tutti private driver)
   #:use-module (ice-9 control)
   #:use-module (ice-9 exceptions)
+  #:use-module (ice-9 format)
   #:use-module (ice-9 match)
   #:use-module ((ice-9 threads) #:select (current-thread))
   #:use-module ((system vm vm) #:select (call-with-stack-overflow-handler))
   #:use-module (tutti errors)
   #:use-module (tutti policy)
+  #:use-module (tutti private answers)
   #:use-module (tutti private bindings)
   #:use-module (tutti private context)
   #:use-module (tutti private program)
@@ -150,18 +152,21 @@ Errors are placed in FILES, those of the site program."
           ((#f) (hashv-remove! tasks id))   ; it was dropped
           (else (%perform! run id operation subject a b c host))))))
 
-  (define (start! id step kind serial)
-    (let* ((task (make-task execution run id step kind 'running #f #f (current-thread)))
-           (thunk (lambda () ((task-thunk task serial transition-of)))))
+  (define (start! event)
+    (let* ((id (start-task event))
+           (task (make-task execution run id (start-step event) (start-kind event)
+                            'running #f #f (current-thread)))
+           (thunk (lambda () ((task-thunk task (start-serial event) transition-of)))))
       (hashv-set! tasks id task)
       (step! id task (body task thunk))))
 
-  (define (resume! id event)
-    (let* ((task (hashv-ref tasks id))
+  (define (resume! result)
+    (let* ((id (result-task result))
+           (task (hashv-ref tasks id))
            (continuation (task-continuation task)))
       (set-task-continuation! task #f)
       (set-task-state! task 'resumed)
-      (step! id task (lambda () (continuation event)))))
+      (step! id task (lambda () (continuation result)))))
 
   (define (ask! name number)
     (match (ask-policy (vector-ref predicates number) view (hash-ref (execution-hosts execution) name) files)
@@ -169,23 +174,23 @@ Errors are placed in FILES, those of the site program."
       ((kind . time) (%answer! run kind time))))
 
   (define (handle! event)
-    (match event
-      (#('resume id _ _ _ _ _) (resume! id event))
-      (#('start id step kind serial) (start! id step kind serial))
-      (#('progress _ _ _ _ _) (on-progress event))
-      (#('drop id _) (hashv-remove! tasks id))
-      (#('ask host number) (ask! host number))))
+    (cond
+     ((result? event) (resume! event))
+     ((start? event) (start! event))
+     ((progress? event) (on-progress event))
+     ((drop? event) (hashv-remove! tasks (drop-task event)))
+     ((ask? event) (ask! (ask-host event) (ask-number event)))))
 
   (define (pull)
     (match queue
       (()
-       (set! queue (%next-events run %batch (->bool on-progress)))
+       (set! queue (next-events run %batch (->bool on-progress)))
        (pull))
       ((event . rest)
        (set! queue rest)
-       (match event
-         (#('finished interrupted?) interrupted?)
-         (_ (handle! event) (pull))))))
+       (cond
+        ((finished? event) (finished-interrupted? event))
+        (else (handle! event) (pull))))))
 
   (define (pull-on)
     (match (call-with-overflow files pull)
@@ -218,7 +223,8 @@ PREDICATES is what of it is decided in Scheme; errors are placed in FILES."
                               "the policy gives no waves in advance: it is decided while the plan is executed")
              (match (ask-policy (vector-ref predicates number) view (hash-ref hosts name) files)
                (('failed . message)
-                (fail "the policy can't say whether host '~a' may start: ~a" name message))
+                (raise-error 'callback
+                             (format #f "the policy can't say whether host '~a' may start: ~a" name message)))
                ((kind . time)
                 (%answer! preview kind time)
                 (loop (+ questions 1))))))))))

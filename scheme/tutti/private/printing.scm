@@ -11,6 +11,7 @@
   #:use-module (ice-9 match)
   #:use-module (oop goops)
   #:use-module (srfi srfi-1)
+  #:use-module (tutti private answers)
   #:use-module (tutti private bindings)
   #:export (count-phrase
             generation-time))
@@ -33,17 +34,18 @@
    ", "))
 
 (define (plan-phrase plan)
-  (match (%plan-summary plan)
-    (#(site generation waves _ unreachable _ _)
-     (let ((actions (map (lambda (step) (vector-ref step 0)) (%plan-steps plan))))
-       (string-append
-        site
-        (if (null? actions)
-            ": nothing to do"
-            (format #f " ~a→~a: ~a"
-                    (if (zero? generation) "" generation) (+ generation 1) (count-phrase actions)))
-        (plural waves ", ~a wave" ", ~a waves")
-        (plural (length unreachable) ", ~a host unreachable" ", ~a hosts unreachable"))))))
+  (let* ((summary (plan-summary plan))
+         (generation (plan-summary-generation summary))
+         (actions (map step-action (plan-steps plan))))
+    (string-append
+     (plan-summary-site summary)
+     (if (null? actions)
+         ": nothing to do"
+         (format #f " ~a→~a: ~a"
+                 (if (zero? generation) "" generation) (+ generation 1) (count-phrase actions)))
+     (plural (plan-summary-waves summary) ", ~a wave" ", ~a waves")
+     (plural (length (plan-summary-unreachable summary))
+             ", ~a host unreachable" ", ~a hosts unreachable"))))
 
 (define (plural number one many)
   "Return the format ONE or MANY with NUMBER, or nothing for 0."
@@ -53,19 +55,19 @@
     (else (format #f many number))))
 
 (define (report-phrase report)
-  (match (%report-summary report)
-    (#(site _ generation _ _ _ _)
-     (let ((outcomes (map (lambda (step) (vector-ref step 5)) (%report-steps report))))
-       (format #f "~a generation ~a: ~a" site generation
-               (if (null? outcomes)
-                   "nothing to do"
-                   (string-join
-                    (map (lambda (outcome)
-                           (format #f "~a ~a"
-                                   (count (lambda (candidate) (eq? candidate outcome)) outcomes)
-                                   outcome))
-                         (delete-duplicates outcomes))
-                    ", ")))))))
+  (let ((summary (report-summary report))
+        (outcomes (map step-report-outcome (report-steps report))))
+    (format #f "~a generation ~a: ~a"
+            (report-summary-site summary) (report-summary-generation summary)
+            (if (null? outcomes)
+                "nothing to do"
+                (string-join
+                 (map (lambda (outcome)
+                        (format #f "~a ~a"
+                                (count (lambda (candidate) (eq? candidate outcome)) outcomes)
+                                outcome))
+                      (delete-duplicates outcomes))
+                 ", ")))))
 
 (define-method (write (plan <plan>) port)
   (format port "#<plan ~a>" (plan-phrase plan)))

@@ -12,6 +12,7 @@
   #:use-module (ice-9 match)
   #:use-module (srfi srfi-1)
   #:use-module (tutti errors)
+  #:use-module (tutti private answers)
   #:use-module (tutti private bindings)
   #:export (make-progress
             terminal?
@@ -43,25 +44,29 @@
   "Return TEXT without controls, in one line.  The report has all of them."
   (escape-controls (%one-line text)))
 
-(define (event-line kind service text outcome)
-  "Return what an event says about its host."
-  (let ((text (one-line text)))
-    (match kind
+(define (event-line event)
+  "Return what EVENT says about its host."
+  (let ((text (one-line (progress-text event)))
+        (service (progress-service event)))
+    (match (progress-kind event)
       ('outcome
-       (string-append service " " (symbol->string outcome)
+       (string-append service " " (symbol->string (progress-outcome event))
                       (if (string-null? text) "" (string-append ": " text))))
       (_ (if (string-null? service)
              text
              (string-append service ": " text))))))
 
+(define (host-line event)
+  "Return what EVENT says, after the name of its host."
+  (match (progress-host event)
+    ("" (event-line event))
+    (host (string-append host "  " (event-line event)))))
+
 (define (make-log)
   "Return a procedure that prints each event as a line."
-  (match-lambda
-    (#('progress kind host service text outcome)
-     (format #t "~a~a~%"
-             (if (string-null? host) "" (string-append host "  "))
-             (event-line kind service text outcome))
-     (force-output))))
+  (lambda (event)
+    (format #t "~a~%" (host-line event))
+    (force-output)))
 
 (define (fit text width)
   (if (<= (string-length text) width)
@@ -99,24 +104,25 @@
     (newline))
 
   (lambda (event)
-    (match event
-      (#('progress kind host service text outcome)
-       (erase!)
-       (match kind
-         ('effect
-          (let ((line (event-line kind service text outcome)))
-            (if (assoc host lines)
-                (set! lines (map (match-lambda
-                                   ((name . old) (cons name (if (string=? name host) line old))))
-                                 lines))
-                (set! lines (append lines (list (cons host line)))))))
-         ('outcome
-          (set! lines (remove (match-lambda ((name . _) (string=? name host))) lines))
-          (keep! (string-append (paint (format #f "~a@~a  ~a" service host outcome) outcome)
-                                (if (string-null? text) "" (string-append "  " (one-line text))))))
-         (_ (keep! (string-append (if (string-null? host) "" (string-append host "  "))
-                                  (event-line kind service text outcome)))))
-       (draw!)))))
+    (let ((host (progress-host event))
+          (text (progress-text event))
+          (outcome (progress-outcome event)))
+      (erase!)
+      (match (progress-kind event)
+        ('effect
+         (let ((line (event-line event)))
+           (if (assoc host lines)
+               (set! lines (map (match-lambda
+                                  ((name . old) (cons name (if (string=? name host) line old))))
+                                lines))
+               (set! lines (append lines (list (cons host line)))))))
+        ('outcome
+         (set! lines (remove (match-lambda ((name . _) (string=? name host))) lines))
+         (keep! (string-append (paint (format #f "~a@~a  ~a" (progress-service event) host outcome)
+                                      outcome)
+                               (if (string-null? text) "" (string-append "  " (one-line text))))))
+        (_ (keep! (host-line event))))
+      (draw!))))
 
 (define (make-progress)
   "Return a procedure that tells about each event of progress that it is called with."

@@ -2,11 +2,13 @@
 ;;;
 ;;; Commentary:
 ;;;
-;;; Guile's own REPL in a module that uses (tutti).  Errors are told in one line, without a debugger.
+;;; Guile's own REPL in a module that uses (tutti) and (tutti repl).  Errors are told in one line, without a debugger.
 ;;;
 ;;; Code:
 
 (define-module (tutti private repl)
+  #:use-module (ice-9 exceptions)
+  #:use-module (ice-9 format)
   #:use-module (ice-9 match)
   #:use-module (system repl common)
   #:use-module (system repl repl)
@@ -21,20 +23,22 @@
 
 (define (make-repl-module)
   (let ((module (make-fresh-user-module)))
-    (module-use! module (resolve-interface '(tutti)))
     (for-each (lambda (name) (module-use! module (resolve-interface name)))
-              '((ice-9 match) (srfi srfi-1)))
+              '((ice-9 match) (srfi srfi-1) (tutti) (tutti repl)))
     module))
+
+(define (print-sentence port kind arguments default)
+  "Print the exception of KIND with ARGUMENTS, as Guile's REPL has it, as one sentence."
+  (format port "error: ~a"
+          (describe (match arguments
+                      (((? exception? exception)) exception)
+                      (_ (make-exception-from-throw kind arguments))))))
 
 (define (run-repl begin)
   "Call BEGIN, a thunk or #f, print what it returns, and read, evaluate and print until the end of input."
-  (set-exception-printer! 'tutti-error
-    (lambda (port key arguments default)
-      (match arguments
-        ((_ "~a" ((? string? message)) . _)
-         (display "error: " port)
-         (display message port))
-        (_ (default)))))
+  (for-each (lambda (kind)
+              (set-exception-printer! kind print-sentence))
+            '(%exception syntax-error))
   (repl-default-option-set! 'on-error 'report)
   (repl-default-option-set! 'prompt "tutti> ")
   (activate-line-editing)

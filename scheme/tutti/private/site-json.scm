@@ -15,6 +15,7 @@
   #:use-module (tutti built-in)
   #:use-module (tutti errors)
   #:use-module ((tutti inventory) #:select (call-with-one-answer inventory-parts))
+  #:use-module (tutti later)
   #:use-module (tutti model)
   #:use-module (tutti platform)
   #:use-module (tutti policy)
@@ -22,7 +23,7 @@
   #:use-module (tutti private json)
   #:use-module (tutti private syntax)
   #:use-module (tutti records)
-  #:use-module (tutti values)
+  #:use-module (tutti texts)
   #:export (site->json
             site->datum))
 
@@ -97,10 +98,9 @@
   "Return a procedure from a transition of SERVICE to its name."
   (lambda (procedure)
     (when (later-transition? procedure)
-      (not-built-yet (format #f "service '~a': the transition ~a" (service-name service)
-                             (procedure-name procedure))
-                     "use replace-service, or a procedure of your own"
-                     #:location (declaration-location service)))
+      (not-built (symbol->string (procedure-name procedure))
+                 #:of (format #f "service '~a'" (service-name service))
+                 #:location (declaration-location service)))
     (match procedure
       ((? symbol?) (symbol->string procedure))
       (_ (match (procedure-name procedure)
@@ -194,8 +194,9 @@
         (lambda (exception)
           (if (tutti-error? exception)
               (raise-exception exception)
-              (fail-at (declaration-location site) "site '~a': host-class->hosts, asked for class '~a': ~a"
-                       (site-configuration-name site) (host-class-name class) (describe exception))))
+              (callback-failed exception (declaration-location site)
+                               "site '~a': host-class->hosts, asked for class '~a': ~a"
+                               (site-configuration-name site) (host-class-name class) (describe exception))))
       (lambda () (procedure class))
       #:unwind? #t))
   (define (hosts-of class)

@@ -19,11 +19,17 @@ namespace {
 
 using Lines = std::vector<std::string>;
 
+/// The same bytes again and again.
+class FixedEntropy final : public Entropy {
+ public:
+  [[nodiscard]] std::string bytes(std::size_t count) override { return std::string(count, '\x2a'); }
+};
+
 struct Played {
   Played() {
     char name[] = "/tmp/tutti-world.XXXXXX";
     path = ::mkdtemp(name);
-    state = std::make_unique<State>(path / "state.db");
+    state = std::make_unique<State>(path / "state.db", clock, entropy);
   }
   ~Played() {
     state.reset();
@@ -37,6 +43,7 @@ struct Played {
   }
   fs::path path;
   FakeClock clock;
+  FixedEntropy entropy;
   FakeJournal nothing;  // the state's own is used
   FakeTransport transport{clock, nothing};
   std::unique_ptr<State> state;
@@ -72,6 +79,9 @@ TEST_CASE("world: a site is deployed through the state, the transport and the cl
   REQUIRE(history.size() == 2);
   CHECK(history[0].status == "incomplete");
   CHECK(history[1].status == "complete");
+  CHECK(history[1].started >= 1000);  // of the clock that is played
+  CHECK(history[1].ended < 1100);
+  CHECK(world.state->lineage() == "2a2a2a2a2a2a2a2a");
 }
 
 TEST_CASE("world: the time is the one that is played") {

@@ -72,28 +72,28 @@ TEST_CASE("site as data: what is not built yet is refused with a sentence that s
   struct Case {
     std::string json, what;
   };
-  for (const Case& one : std::vector<Case>{
-           {with_service(R"("placement": {})"), "placement"},
-           {with_service(R"("before_rollout": "f")"), "before-rollout"},
-           {with_service(R"("after_rollout": "f")"), "after-rollout"},
-           {with_service(R"("requirements": [{"service": "web", "label": "dc"}])"), "#:label"},
-           {with_service(R"("environment": {"P": {"secret": "p"}})"), "(secret …)"},
-           {with_service(R"("environment": {"P": {"by_slot": ["a", "b"]}})"), "(by-slot …)"},
-           {with_service(R"("environment": {"P": {"guix_package": "hello"}})"), "(guix-package …)"},
-           {with_service(R"("environment": {"P": {"nix_package": "hello"}})"), "(nix-package …)"},
-           {with_service(R"("start": {"systemd_unit": "nginx"})"), "(systemd-unit …)"},
-           {with_service(R"("start": {"guix_service": "nginx"})"), "(guix-service …)"},
-           {with_class(R"("size": 3)"), "size"},
-           {with_class(R"("platform": {})"), "platform"},
-           {with_class(R"("image": {})"), "image"},
-           {with_class(R"("operating_system": "os.scm")"), "operating-system"},
-           {with_class(R"("capacity": {})"), "capacity"},
-           {with_class(R"("change": "blue-green")"), "change"},
-           {with_site(R"("services": [{"name": "web", "version": "1"}])"),
-            "a service that is listed in no class (placement)"},
-           {with_site(R"("store": "nix")"), "store"},
-           {with_site(R"("state": "etcd")"), "state"},
-           {with_site(R"("platform": {"kind": "vm"})"), "the kind 'vm'"}}) {
+  for (const Case& one :
+       std::vector<Case>{{with_service(R"("placement": {})"), "placement"},
+                         {with_service(R"("before_rollout": "f")"), "before-rollout"},
+                         {with_service(R"("after_rollout": "f")"), "after-rollout"},
+                         {with_service(R"("requirements": [{"service": "web", "label": "dc"}])"), "#:label"},
+                         {with_service(R"("environment": {"P": {"secret": "p"}})"), "secret"},
+                         {with_service(R"("environment": {"P": {"by_slot": ["a", "b"]}})"), "by-slot"},
+                         {with_service(R"("environment": {"P": {"guix_package": "hello"}})"), "guix-package"},
+                         {with_service(R"("environment": {"P": {"nix_package": "hello"}})"), "nix-package"},
+                         {with_service(R"("start": {"systemd_unit": "nginx"})"), "systemd-unit"},
+                         {with_service(R"("start": {"guix_service": "nginx"})"), "guix-service"},
+                         {with_class(R"("size": 3)"), "size"},
+                         {with_class(R"("platform": {})"), "platform"},
+                         {with_class(R"("image": {})"), "image"},
+                         {with_class(R"("operating_system": "os.scm")"), "operating-system"},
+                         {with_class(R"("capacity": {})"), "capacity"},
+                         {with_class(R"("change": "blue-green")"), "change"},
+                         {with_site(R"("services": [{"name": "web", "version": "1"}])"),
+                          "a service that is listed in no class (placement)"},
+                         {with_site(R"("store": "nix")"), "store"},
+                         {with_site(R"("state": "etcd")"), "state"},
+                         {with_site(R"("platform": {"kind": "vm"})"), "the kind 'vm'"}}) {
     const auto parse = [&] { (void)site_from_json(one.json); };
     CHECK_MESSAGE(code_of(parse) == ErrorCode::not_built, one.json);
     CHECK_MESSAGE(has(error_of(parse), one.what), error_of(parse));

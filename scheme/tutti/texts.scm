@@ -1,4 +1,4 @@
-;;; (tutti values) --- programs, texts, files and items.
+;;; (tutti texts) --- programs, texts, files and items.
 ;;;
 ;;; Commentary:
 ;;;
@@ -7,7 +7,7 @@
 ;;;
 ;;; Code:
 
-(define-module (tutti values)
+(define-module (tutti texts)
   #:use-module (ice-9 format)
   #:use-module (ice-9 match)
   #:use-module (srfi srfi-1)
@@ -53,16 +53,8 @@
             check-mode
             file-owner
 
-            systemd-unit
-            guix-service
-            guix-package
-            nix-package
-            git-source
-            by-slot
-            secret
             in-place
-            in-place?
-            blue-green))
+            in-place?))
 
 (define-record-type <setting>
   (make-setting key)
@@ -200,8 +192,7 @@
   (unless (string? path)
     (fail-at location "local-file: the name of a file is wanted, not ~s" path))
   (when recursive?
-    (not-built-yet "local-file with #:recursive?" "give each file by its own local-file"
-                   #:location location))
+    (not-built "an item that is a folder" #:of (format #f "local-file '~a'" path) #:location location))
   (let ((file (resolve-file path location)))
     (unless (file-exists? file)
       (fail-at location "local-file: there is no file '~a'~a" path
@@ -256,47 +247,6 @@ starts."
     (unless (or (not owner) (string? owner))
       (fail "file '~a': #:owner must be the name of a user or #f, not ~s" title owner)))
   (make-file path content mode owner))
-
-
-;;;
-;;; What comes later.
-;;;
-
-(define (systemd-unit name)
-  "Not built yet."
-  (not-built-yet (format #f "(systemd-unit ~s)" name)
-                 "use (program \"systemctl\" \"start\" NAME), with a stop program"))
-
-(define* (guix-service name)
-  "Not built yet."
-  (not-built-yet (format #f "(guix-service ~s)" name) "use (service ...) with programs"))
-
-(define (guix-package specification)
-  "Not built yet."
-  (not-built-yet (format #f "(guix-package ~s)" specification)
-                 "name a file that the host has, or use local-file"))
-
-(define (nix-package specification)
-  "Not built yet."
-  (not-built-yet (format #f "(nix-package ~s)" specification)
-                 "name a file that the host has, or use local-file"))
-
-(define* (git-source location #:key branch file)
-  "Not built yet."
-  (not-built-yet (format #f "(git-source ~s)" location)))
-
-(define (by-slot first second)
-  "Not built yet."
-  (not-built-yet "by-slot" "services have one slot so far"))
-
-(define* (secret name #:key (from 'file))
-  "Not built yet."
-  (not-built-yet (format #f "(secret ~s)" name)
-                 "let the program read the secret from a file that is already on the host"))
-
-(define* (blue-green #:key (keep-old 0))
-  "Not built yet."
-  (not-built-yet "(blue-green)" "hosts are changed in place so far"))
 
 
 ;;;

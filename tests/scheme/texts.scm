@@ -1,6 +1,6 @@
 (use-modules (srfi srfi-64)
              (tutti errors)
-             (tutti values))
+             (tutti texts))
 
 (define (sentence thunk)
   (with-exception-handler describe (lambda () (thunk) 'no-error) #:unwind? #t))
@@ -46,14 +46,5 @@
   (string-prefix? "file 'x': the content must be" (sentence (lambda () (file "x" 'y)))))
 (test-assert "file-append is the item's path and a suffix"
   (text? (file-append (plain-file "a" "b") "/bin")))
-
-(for-each (lambda (name thunk)
-            (test-assert (string-append name " is refused with a sentence")
-              (string-contains (sentence thunk) "not built yet")))
-          '("secret" "by-slot" "guix-package" "nix-package" "systemd-unit" "guix-service" "blue-green")
-          (list (lambda () (secret "x" #:from 'file)) (lambda () (by-slot 1 2))
-                (lambda () (guix-package "nginx")) (lambda () (nix-package "nginx"))
-                (lambda () (systemd-unit "x")) (lambda () (guix-service "x"))
-                (lambda () (blue-green #:keep-old 5))))
 
 (test-end)

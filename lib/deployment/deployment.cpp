@@ -110,7 +110,8 @@ struct Deployment::Impl {
             .seen = is_foreign ? 0 : state().seen(host.name),
             .displace = is_foreign && options.take_over ? std::optional(fence) : std::nullopt,
             .name = host.name,
-            .was = reading.name};
+            .was = reading.name,
+            .nonce = reading.nonce};
   }
 
   /// Hosts that have another name in this site than the plan says get that one.

@@ -346,13 +346,4 @@ Compiled compile(const std::string& token, const std::string& host, const Layout
   } catch (const Error& e) { return {.answer = failed(e.what())}; }
 }
 
-std::string encode(Compiled::Frame frame, const std::string& id) {
-  return std::visit(
-      [&](auto& one) {
-        one.id = id;
-        return frames::encode(one);
-      },
-      frame);
-}
-
 }  // namespace tutti

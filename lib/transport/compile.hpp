@@ -20,8 +20,7 @@ inline constexpr std::size_t error_bytes = 2048;  ///< of the end of what a prog
 
 /// What an effect comes to on the wire.
 struct Compiled {
-  using Frame = std::variant<frames::Run, frames::Start, frames::Files, frames::Stop, frames::Put,
-                             frames::Unput, frames::Entry, frames::Get>;
+  using Frame = frames::Frame;
 
   std::optional<Result> answer = {};  ///< known without the host: no frame
   std::optional<double> pause = {};   ///< seconds until `answer` is true
@@ -35,9 +34,6 @@ struct Compiled {
 /// with how = error.
 [[nodiscard]] Compiled compile(const std::string& token, const std::string& host, const Layout& layout,
                                const Request& request, CanonicalForms& forms);
-/// The frame's bytes; `id` comes back in the reply. Throws std::invalid_argument for what can't be sent:
-/// a NUL in an argument, a name that is none.
-[[nodiscard]] std::string encode(Compiled::Frame frame, const std::string& id);
 
 /// Where a program that failed says why: on standard error, or on standard output if it wrote nothing to the
 /// other.

@@ -99,39 +99,40 @@ std::string mode_text(unsigned mode) {
 }
 
 /// A frame in the making: the header's words, then lines, then bytes.
-class Frame {
+class Encoder {
  public:
-  Frame(std::string_view operation, const std::string& id) : header_(operation) { plain(word(id, "id")); }
-  Frame(std::string_view operation, const std::string& id, const std::string& token) : Frame(operation, id) {
+  Encoder(std::string_view operation, const std::string& id) : header_(operation) { plain(word(id, "id")); }
+  Encoder(std::string_view operation, const std::string& id, const std::string& token)
+      : Encoder(operation, id) {
     plain(word(token, "token"));
   }
 
-  Frame& plain(const std::string& text) {
+  Encoder& plain(const std::string& text) {
     header_ += ' ' + text;
     return *this;
   }
-  Frame& option(std::string_view key, const std::string& value) {
+  Encoder& option(std::string_view key, const std::string& value) {
     header_ += ' ';
     header_ += key;
     return header_ += '=' + value, *this;
   }
-  Frame& flag(std::string_view key, bool value) { return option(key, value ? "1" : "0"); }
-  Frame& number(std::string_view key, std::uint64_t value) {
+  Encoder& flag(std::string_view key, bool value) { return option(key, value ? "1" : "0"); }
+  Encoder& number(std::string_view key, std::uint64_t value) {
     if (value >= 1'000'000'000'000'000'000U) refuse(std::string(key) + " out of range");
     return option(key, std::to_string(value));
   }
-  Frame& seconds(std::string_view key, Seconds value) { return option(key, seconds_text(value, key)); }
+  Encoder& seconds(std::string_view key, Seconds value) { return option(key, seconds_text(value, key)); }
 
-  Frame& line(std::string_view text, std::string_view what) {
+  Encoder& line(std::string_view text, std::string_view what) {
     no_nul(text, what);
     lines_ += escape(text) + '\n';
     return *this;
   }
-  Frame& argument_lines(std::string_view key, const std::vector<std::string>& arguments) {
+  Encoder& argument_lines(std::string_view key, const std::vector<std::string>& arguments) {
     for (const auto& argument : arguments) line(argument, "an argument");
     return number(key, arguments.size());
   }
-  Frame& environment_lines(const Environment& environment) {
+  Encoder& environment_lines(const Environment& environment) {
     for (const auto& [name, value] : environment) {
       const bool good = !name.empty() && !(name[0] >= '0' && name[0] <= '9') &&
                         std::all_of(name.begin(), name.end(),
@@ -141,15 +142,15 @@ class Frame {
     }
     return number("env", environment.size());
   }
-  Frame& user(const std::string& user) { return user.empty() ? *this : option("user", word(user, "user")); }
-  Frame& file_lines(std::string_view key, const std::vector<InstalledFile>& files) {
+  Encoder& user(const std::string& user) { return user.empty() ? *this : option("user", word(user, "user")); }
+  Encoder& file_lines(std::string_view key, const std::vector<InstalledFile>& files) {
     for (const auto& file : files)
       line(mode_text(file.mode) + ' ' + word_or_none(file.owner, "owner") + ' ' +
                word(file.item, "item", max_item_name) + ' ' + file.path,
            "a file");
     return number(key, files.size());
   }
-  Frame& program(const Program& program) {
+  Encoder& program(const Program& program) {
     option("user", word_or_none(program.user, "user"));
     option("cwd", program.cwd.empty() ? "-" : absolute(program.cwd, "cwd"));
     environment_lines(program.env);
@@ -224,7 +225,7 @@ std::string encode(const Hello& hello) {
 }
 
 std::string encode(const Read& read) {
-  Frame frame("READ", read.id);
+  Encoder frame("READ", read.id);
   if (read.paths.empty()) return frame.end();
   for (const auto& [service, path] : read.paths) frame.line(word(service, "service") + ' ' + path, "a path");
   return frame.number("paths", read.paths.size()).end();
@@ -233,7 +234,7 @@ std::string encode(const Read& read) {
 std::string encode(const Lock& lock) {
   std::string expect = "-";
   if (lock.expect) expect = word(lock.expect->lineage, "lineage") + ':' + epoch_text(lock.expect->epoch);
-  Frame frame("LOCK", lock.id);
+  Encoder frame("LOCK", lock.id);
   frame.option("lineage", word(lock.lineage, "lineage"))
       .option("epoch", epoch_text(lock.epoch))
       .option("seen", epoch_text(lock.seen))
@@ -248,7 +249,7 @@ std::string encode(const Lock& lock) {
 }
 
 std::string encode(const Run& run) {
-  Frame frame("RUN", run.id, run.token);
+  Encoder frame("RUN", run.id, run.token);
   frame.seconds("limit", run.limit).seconds("every", run.every).seconds("grace", run.grace);
   frame.option("service", word_or_none(run.service, "service")).program(run.program);
   if (const auto* bytes = std::get_if<std::string>(&run.input))
@@ -259,7 +260,7 @@ std::string encode(const Run& run) {
 }
 
 std::string encode(const Start& start) {
-  Frame frame("START", start.id, start.token);
+  Encoder frame("START", start.id, start.token);
   frame.seconds("limit", start.limit).seconds("grace", start.grace);
   if (!start.check.empty()) frame.seconds("check_limit", start.check_limit);
   frame.option("service", word(start.service, "service"))
@@ -274,7 +275,7 @@ std::string encode(const Start& start) {
 }
 
 std::string encode(const Files& files) {
-  return Frame("FILES", files.id, files.token)
+  return Encoder("FILES", files.id, files.token)
       .option("service", word(files.service, "service"))
       .option("user", word_or_none(files.user, "user"))
       .file_lines("files", files.files)
@@ -284,7 +285,7 @@ std::string encode(const Files& files) {
 }
 
 std::string encode(const Stop& stop) {
-  Frame frame("STOP", stop.id, stop.token);
+  Encoder frame("STOP", stop.id, stop.token);
   frame.seconds("limit", stop.limit).seconds("grace", stop.grace);
   if (!stop.check.empty()) frame.seconds("check_limit", stop.check_limit);
   frame.option("service", word(stop.service, "service")).flag("daemon", stop.daemon).flag("gone", stop.gone);
@@ -292,7 +293,7 @@ std::string encode(const Stop& stop) {
 }
 
 std::string encode(const Put& put) {
-  return Frame("PUT", put.id, put.token)
+  return Encoder("PUT", put.id, put.token)
       .user(put.user)
       .option("mode", mode_text(put.mode))
       .option("owner", word_or_none(put.owner, "owner"))
@@ -303,7 +304,7 @@ std::string encode(const Put& put) {
 }
 
 std::string encode(const Unput& unput) {
-  return Frame("UNPUT", unput.id, unput.token)
+  return Encoder("UNPUT", unput.id, unput.token)
       .user(unput.user)
       .option("of", word(unput.of, "token"))
       .line(unput.path, "a path")
@@ -312,7 +313,7 @@ std::string encode(const Unput& unput) {
 
 std::string encode(const Entry& entry) {
   if (!(entry.limit > 0)) refuse("a probe without a limit");
-  return Frame("ENTRY", entry.id, entry.token)
+  return Encoder("ENTRY", entry.id, entry.token)
       .option("service", word(entry.service, "service"))
       .option("probe", std::string(probe_name(entry.probe)))
       .seconds("limit", entry.limit)
@@ -322,19 +323,19 @@ std::string encode(const Entry& entry) {
 }
 
 std::string encode(const Ask& ask) {
-  return Frame("ASK", ask.id, ask.token).number("wait", ask.wait_milliseconds).end();
+  return Encoder("ASK", ask.id, ask.token).number("wait", ask.wait_milliseconds).end();
 }
 
-std::string encode(const End& end) { return Frame("END", end.id, end.token).end(); }
+std::string encode(const End& end) { return Encoder("END", end.id, end.token).end(); }
 
-std::string encode(const Forget& forget) { return Frame("FORGET", forget.id, forget.token).end(); }
+std::string encode(const Forget& forget) { return Encoder("FORGET", forget.id, forget.token).end(); }
 
 std::string encode(const Get& get) {
-  return Frame("GET", get.id).user(get.user).number("max", get.max).line(get.path, "a path").end();
+  return Encoder("GET", get.id).user(get.user).number("max", get.max).line(get.path, "a path").end();
 }
 
 std::string encode(const Out& out) {
-  return Frame("OUT", out.id, out.token)
+  return Encoder("OUT", out.id, out.token)
       .option("stream", out.stream == Stream::out ? "out" : "err")
       .number("offset", out.offset)
       .number("max", out.max)
@@ -342,25 +343,29 @@ std::string encode(const Out& out) {
 }
 
 std::string encode(const Log& log) {
-  return Frame("LOG", log.id).option("service", word(log.service, "service")).number("max", log.max).end();
+  return Encoder("LOG", log.id).option("service", word(log.service, "service")).number("max", log.max).end();
 }
 
 std::string encode(const Items& items) {
-  Frame frame("ITEMS", items.id);
+  Encoder frame("ITEMS", items.id);
   for (const auto& name : items.names) frame.line(word(name, "item", max_item_name), "an item");
   return frame.number("n", items.names.size()).end();
 }
 
 std::string encode(const Item& item) {
-  return Frame("ITEM", item.id)
+  return Encoder("ITEM", item.id)
       .option("name", word(item.name, "item", max_item_name))
       .option("mode", mode_text(item.mode))
-      .number("len", item.bytes.size())
+      .number("len", item.bytes.view().size())
       .option("sha", digest(item.sha256, "sha"))
-      .end(item.bytes);
+      .end(item.bytes.view());
 }
 
-std::string encode(const Bye& bye) { return Frame("BYE", bye.id).end(); }
+std::string encode(const Bye& bye) { return Encoder("BYE", bye.id).end(); }
+
+std::string encode(const Frame& frame) {
+  return std::visit([](const auto& one) { return encode(one); }, frame);
+}
 
 std::string bootstrap(std::string_view state_dir, std::string_view runner_sha256, std::size_t runner_size) {
   // It stands between double quotes, in a text that stands between single quotes.

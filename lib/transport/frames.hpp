@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -54,6 +55,22 @@ struct Program {
   std::string user = {};
   std::string cwd = {};
   bool operator==(const Program&) const = default;
+};
+
+/// What may be large: one content that all who have it share.
+class Bytes {
+ public:
+  Bytes() = default;
+  Bytes(std::string bytes)  // NOLINT(google-explicit-constructor): it is that content
+      : shared_(std::make_shared<const std::string>(std::move(bytes))) {}
+  Bytes(std::shared_ptr<const std::string> bytes)  // NOLINT(google-explicit-constructor)
+      : shared_(std::move(bytes)) {}
+  [[nodiscard]] std::string_view view() const noexcept {
+    return shared_ ? std::string_view(*shared_) : std::string_view();
+  }
+
+ private:
+  std::shared_ptr<const std::string> shared_;
 };
 
 /// The standard output of an effect on the same host.
@@ -220,7 +237,7 @@ struct Items {
 struct Item {
   std::string id = {};
   std::string name;
-  std::string bytes;
+  Bytes bytes;
   std::string sha256;
   unsigned mode = 0444;
 };
@@ -248,9 +265,14 @@ struct Bye {
 [[nodiscard]] std::string encode(const Item&);
 [[nodiscard]] std::string encode(const Bye&);
 
+/// A frame of a connection that was greeted.
+using Frame = std::variant<Read, Lock, Run, Start, Files, Stop, Put, Unput, Entry, Ask, End, Forget, Get, Out,
+                           Log, Items, Item, Bye>;
+[[nodiscard]] std::string encode(const Frame&);
+
 /// The remote command that brings the runner to a host, once, and becomes it: POSIX shell, one line
-/// without a quote ('), to be given to `sh -c` or ssh as it is. `state_dir` is absolute and of
-/// absolute and without any of `'"$\`\\!` (else std::invalid_argument), `runner_sha256` in hexadecimal.
+/// without a quote ('), to be given to `sh -c` or ssh as it is. `state_dir` is absolute and has none of
+/// `'"$\`\\!` (else std::invalid_argument), `runner_sha256` in hexadecimal.
 [[nodiscard]] std::string bootstrap(std::string_view state_dir, std::string_view runner_sha256,
                                     std::size_t runner_size);
 

@@ -22,9 +22,9 @@ bool same_way(const Host& a, const Host& b) {
 
 }  // namespace
 
-const ItemContent* Offer::find(const std::string& name) const {
+std::shared_ptr<const ItemContent> Offer::find(const std::string& name) const {
   const auto found = all_.find(name);
-  return found == all_.end() ? nullptr : found->second.get();
+  return found == all_.end() ? nullptr : found->second;
 }
 
 const std::string& Offer::sha256_of(const std::string& name) {
@@ -52,45 +52,40 @@ void Link::read(const std::vector<WantedPath>& paths, std::function<void(HostRea
   for (const auto& [service, path] : paths)
     if (path.find('\0') == std::string::npos) asked.push_back({.service = service, .path = path});
   queue_.emplace_back(Question{
-      .frame =
-          [asked](const std::string& id) { return frames::encode(frames::Read{.id = id, .paths = asked}); },
+      .frame = frames::Read{.paths = asked},
       .seconds = read_seconds,
-      .then =
-          [this, asked, then = std::move(then)](const frames::Answer* answer, const std::string& why) {
-            if (const auto* manifest = answer ? std::get_if<frames::Manifest>(answer) : nullptr)
-              return then(to_reading(host_.name, *manifest, asked));
-            const auto* failed = answer ? std::get_if<frames::Failed>(answer) : nullptr;
-            then({.host = host_.name,
-                  .why = !answer ? why
-                         : failed
-                             ? whereabouts(host_) + ": its manifest can't be read: " + escaped(failed->why)
-                             : out_of_turn()});
-          }});
+      .then = [this, asked, then = std::move(then)](const frames::Answer* answer, const std::string& why) {
+        if (const auto* manifest = answer ? std::get_if<frames::Manifest>(answer) : nullptr)
+          return then(to_reading(host_.name, *manifest, asked));
+        const auto* failed = answer ? std::get_if<frames::Failed>(answer) : nullptr;
+        then({.host = host_.name,
+              .why = !answer  ? why
+                     : failed ? whereabouts(host_) + ": its manifest can't be read: " + escaped(failed->why)
+                              : out_of_turn()});
+      }});
   pump();
 }
 
 void Link::fetch(const Kept& what, std::uint64_t offset, std::uint64_t most,
                  std::function<void(Piece)> then) {
-  queue_.emplace_back(Question{
-      .frame =
-          [what, offset, most](const std::string& id) {
-            if (what.kind == Kept::Kind::log)
-              return frames::encode(frames::Log{.id = id, .service = what.of, .max = most});
-            const auto stream = what.kind == Kept::Kind::output ? frames::Stream::out : frames::Stream::err;
-            return frames::encode(
-                frames::Out{.id = id, .token = what.of, .stream = stream, .offset = offset, .max = most});
-          },
-      .seconds = fetch_seconds,
-      .then =
-          [this, then = std::move(then)](const frames::Answer* answer, const std::string& why) {
-            if (!answer) return then({.why = why});
-            if (const auto* part = std::get_if<frames::OutputPart>(answer))
-              return then({.found = true, .size = part->size, .bytes = part->bytes});
-            if (const auto* tail = std::get_if<frames::LogTail>(answer))
-              return then({.found = true, .size = tail->bytes.size(), .bytes = tail->bytes});
-            const auto* failed = std::get_if<frames::Failed>(answer);
-            then({.why = failed ? whereabouts(host_) + ": " + escaped(failed->why) : out_of_turn()});
-          }});
+  frames::Frame frame = frames::Log{.service = what.of, .max = most};
+  if (what.kind != Kept::Kind::log)
+    frame = frames::Out{.token = what.of,
+                        .stream = what.kind == Kept::Kind::output ? frames::Stream::out : frames::Stream::err,
+                        .offset = offset,
+                        .max = most};
+  queue_.emplace_back(
+      Question{.frame = std::move(frame),
+               .seconds = fetch_seconds,
+               .then = [this, then = std::move(then)](const frames::Answer* answer, const std::string& why) {
+                 if (!answer) return then({.why = why});
+                 if (const auto* part = std::get_if<frames::OutputPart>(answer))
+                   return then({.found = true, .size = part->size, .bytes = part->bytes});
+                 if (const auto* tail = std::get_if<frames::LogTail>(answer))
+                   return then({.found = true, .size = tail->bytes.size(), .bytes = tail->bytes});
+                 const auto* failed = std::get_if<frames::Failed>(answer);
+                 then({.why = failed ? whereabouts(host_) + ": " + escaped(failed->why) : out_of_turn()});
+               }});
   pump();
 }
 
@@ -118,8 +113,7 @@ void Link::pump() {
         connect();
     } else if (!effect) {
       const auto& question = std::get<Question>(queue_.front());
-      const std::string id = next_id();
-      ask(Stage::question, id, question.frame(id), question.seconds);
+      ask(Stage::question, question.frame, question.seconds);
     } else {
       ask_next(*effect);
     }
@@ -127,10 +121,10 @@ void Link::pump() {
 }
 
 bool Link::is_connected() {
-  if (!session_) return false;
-  if (!moved_ && session_->up()) return true;
-  session_->hang_up();
-  session_.reset();
+  if (!channel_) return false;
+  if (!moved_ && channel_->up()) return true;
+  channel_->hang_up();
+  channel_.reset();
   locked_ = false;
   may_connect_ = true;
   return false;
@@ -141,8 +135,8 @@ void Link::connect() {
   shared_.opening.enter(1, [this](Gate::Pass pass) {
     pass_ = std::move(pass);
     moved_ = false;
-    session_ = std::make_shared<Session>(shared_.io, host_, shared_.platform, shared_.site);
-    session_->open([this](const std::string& why) { opened(why); });
+    channel_ = shared_.network->channel(host_);
+    channel_->open([this](const std::string& why) { opened(why); });
   });
 }
 
@@ -153,7 +147,7 @@ void Link::opened(const std::string& why) {
   if (why.empty()) {
     fresh_ = true;
   } else {
-    session_.reset();
+    channel_.reset();
     may_connect_ = false;
     why_not_ = why;
     give_up(why);
@@ -163,13 +157,12 @@ void Link::opened(const std::string& why) {
 }
 
 void Link::ask_next(Effect& effect) {
-  const std::string id = next_id();
   try {
     if (!locked_) {
-      frames::Lock lock{.id = id,
-                        .lineage = authority_->lineage,
+      frames::Lock lock{.lineage = authority_->lineage,
                         .epoch = authority_->epoch,
                         .seen = authority_->seen,
+                        .nonce = authority_->nonce,
                         .holder = authority_->holder};
       lock.end_others = authority_->ends_others;
       lock.forget_before = authority_->ends_others ? authority_->forget_before : 0;
@@ -177,26 +170,24 @@ void Link::ask_next(Effect& effect) {
       lock.was = authority_->was;
       if (authority_->displace && !authority_->displace->lineage.empty())
         lock.expect = frames::Fence{authority_->displace->lineage, authority_->displace->epoch};
-      return ask(Stage::lock, id, frames::encode(lock), lock_seconds);
+      return ask(Stage::lock, std::move(lock), lock_seconds);
     }
     if (!effect.missing) {
       std::vector<std::string> unsure;
       for (const std::string& item : effect.compiled.items)
         if (!present_.contains(item)) unsure.push_back(item);
-      if (!unsure.empty())
-        return ask(Stage::items, id, frames::encode(frames::Items{.id = id, .names = unsure}), items_seconds);
+      if (!unsure.empty()) return ask(Stage::items, frames::Items{.names = std::move(unsure)}, items_seconds);
       effect.missing.emplace();
     }
     if (!effect.missing->empty()) return upload(effect.missing->back());
-    const double patience = effect.compiled.patience;
-    ask(Stage::effect, id, encode(std::move(effect.compiled.frame), id), patience);
+    ask(Stage::effect, std::move(effect.compiled.frame), effect.compiled.patience);
   } catch (const std::invalid_argument& e) {  // of the codec: what can't be sent
     complete(failed(e.what()));
   }
 }
 
 void Link::upload(const std::string& item) {
-  const ItemContent* content = shared_.offer.find(item);
+  const auto content = shared_.offer.find(item);
   if (!content)
     return complete(failed(fmt::format(
         "item {} is not in the store of {}, and this program does not have it either", item, host_.name)));
@@ -204,39 +195,37 @@ void Link::upload(const std::string& item) {
   shared_.uploading.enter(content->bytes.size(), [this, item, content](Gate::Pass pass) {
     pass_ = std::move(pass);
     busy_ = false;
-    if (is_connected()) send_item(item, *content);
+    if (is_connected()) send_item(item, content);
     if (busy_) return;
     pass_.drop();
     pump();
   });
 }
 
-void Link::send_item(const std::string& item, const ItemContent& content) {
-  const std::string id = next_id();
+void Link::send_item(const std::string& item, const std::shared_ptr<const ItemContent>& content) {
   try {
-    ask(Stage::item, id,
-        frames::encode(frames::Item{.id = id,
-                                    .name = item,
-                                    .bytes = content.bytes,
-                                    .sha256 = shared_.offer.sha256_of(item),
-                                    .mode = content.executable ? 0555U : 0444U}),
+    ask(Stage::item,
+        frames::Item{.name = item,
+                     .bytes = std::shared_ptr<const std::string>(content, &content->bytes),
+                     .sha256 = shared_.offer.sha256_of(item),
+                     .mode = content->executable ? 0555U : 0444U},
         items_seconds);
   } catch (const std::invalid_argument& e) { complete(failed(e.what())); }
 }
 
-void Link::ask(Stage stage, const std::string& id, std::string frame, double seconds) {
+void Link::ask(Stage stage, frames::Frame frame, double seconds) {
+  channel_->ask(std::move(frame), seconds,
+                [this, stage](Channel::Reply reply) { answered(stage, std::move(reply)); });
   busy_ = true;
   ++shared_.frames;
-  session_->ask(id, std::move(frame), seconds,
-                [this, stage](Session::Reply reply) { answered(stage, std::move(reply)); });
 }
 
 // ------------------------------------------------------------------ what came of it
 
-void Link::answered(Stage stage, Session::Reply reply) {
+void Link::answered(Stage stage, Channel::Reply reply) {
   busy_ = false;
   pass_.drop();
-  if (const auto* gone = std::get_if<Session::Lost>(&reply)) {
+  if (const auto* gone = std::get_if<Channel::Lost>(&reply)) {
     lost(stage, gone->why);
   } else {
     const frames::Answer& answer = std::get<frames::Answer>(reply);
@@ -254,7 +243,7 @@ void Link::answered(Stage stage, Session::Reply reply) {
 }
 
 void Link::lost(Stage stage, const std::string& why) {
-  session_.reset();
+  channel_.reset();
   locked_ = false;
   may_connect_ = true;
   if (auto* question = std::get_if<Question>(&queue_.front())) {
@@ -278,8 +267,9 @@ void Link::take_question(const frames::Answer* answer, const std::string& why) {
 }
 
 void Link::take_lock(const frames::Answer& answer) {
-  if (std::holds_alternative<frames::Locked>(answer)) {
+  if (const auto* locked = std::get_if<frames::Locked>(&answer)) {
     locked_ = true;
+    authority_->nonce = locked->nonce;  // what it must still have when it is locked again
     return;
   }
   const auto* refused = std::get_if<frames::Refused>(&answer);
@@ -322,11 +312,9 @@ void Link::take_effect(const frames::Answer& answer) {
     if (done->succeeded() || !is_cut || !is_connected())
       return complete(to_result(first.request, first.token, host_.name, *done));
     first.done = *done;  // why it failed is at the end of what it said
-    const std::string id = next_id();
     const std::uint64_t offset = said.size - std::min<std::uint64_t>(said.size, error_bytes);
-    return ask(Stage::error_tail, id,
-               frames::encode(frames::Out{
-                   .id = id, .token = first.token, .stream = stream, .offset = offset, .max = error_bytes}),
+    return ask(Stage::error_tail,
+               frames::Out{.token = first.token, .stream = stream, .offset = offset, .max = error_bytes},
                items_seconds);
   }
   if (const auto* got = std::get_if<frames::Got>(&answer)) {
@@ -362,8 +350,11 @@ void Link::complete(Completion::Kind kind, std::string why) {
 }
 
 void Link::complete(Result result) {
-  shared_.completed.push_back(
-      {.token = effect().token, .kind = Completion::Kind::answered, .result = std::move(result), .why = {}});
+  shared_.completed.push_back({.token = effect().token,
+                               .kind = Completion::Kind::answered,
+                               .result = std::move(result),
+                               .why = {},
+                               .nonce = locked_ ? authority_->nonce : std::string()});
   queue_.pop_front();
 }
 
@@ -374,10 +365,10 @@ void Link::give_up(const std::string& why) {
 
 std::string Link::out_of_turn() const { return whereabouts(host_) + ": the runner answered out of turn"; }
 
-bool Link::hang_up() noexcept { return session_ && session_->hang_up(); }
+bool Link::hang_up() noexcept { return channel_ && channel_->hang_up(); }
 
 void Link::reap(double seconds) noexcept {
-  if (session_) session_->reap(seconds);
+  if (channel_) channel_->reap(seconds);
 }
 
 }  // namespace tutti

@@ -1,7 +1,8 @@
 #pragma once
 // All that goes on with one host: what waits for it, with which authority, over which connection.
-// Threads: all on the thread that runs the io_context.
+// Threads: all on the thread that runs the network.
 
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
@@ -11,12 +12,9 @@
 #include <variant>
 #include <vector>
 
-#include <boost/asio/io_context.hpp>
-
+#include "transport/channel.hpp"
 #include "transport/compile.hpp"
 #include "transport/gate.hpp"
-#include "transport/session.hpp"
-#include <tutti/site.hpp>
 #include <tutti/transport.hpp>
 
 namespace tutti {
@@ -26,7 +24,7 @@ class Offer {
  public:
   void add(const Items& items) { all_.insert(items.begin(), items.end()); }
   /// nullptr when nobody offered it.
-  [[nodiscard]] const ItemContent* find(const std::string& name) const;
+  [[nodiscard]] std::shared_ptr<const ItemContent> find(const std::string& name) const;
   /// Of an item that is offered; computed once.
   [[nodiscard]] const std::string& sha256_of(const std::string& name);
 
@@ -44,15 +42,13 @@ struct Shared {
   /// Of items on their way, each encoded for its host.
   static constexpr std::size_t most_uploading_bytes = std::size_t{64} << 20;
 
-  std::string site;
-  Platform platform;
+  std::unique_ptr<Network> network;
   Gate opening{most_opening};
   Gate uploading{most_uploading_bytes};
   Offer offer = {};
   CanonicalForms forms = {};
   std::vector<Completion> completed = {};
   std::uint64_t frames = 0;  ///< asked so far
-  boost::asio::io_context io{1};
 };
 
 class Link {
@@ -69,13 +65,13 @@ class Link {
   void fetch(const Kept& what, std::uint64_t offset, std::uint64_t most, std::function<void(Piece)> then);
   void send(std::string token, Request request, Compiled compiled);
 
-  bool hang_up() noexcept;  ///< see Session
+  bool hang_up() noexcept;  ///< see Channel
   void reap(double seconds) noexcept;
 
  private:
   /// What needs no lock.
   struct Question {
-    std::function<std::string(const std::string& id)> frame;
+    frames::Frame frame;
     double seconds;
     std::function<void(const frames::Answer*, const std::string& why)> then;  ///< nullptr: no answer, why
     bool again = false;  ///< tried over a connection that turned out to be dead
@@ -91,14 +87,14 @@ class Link {
   enum class Stage { question, lock, items, item, effect, error_tail };
 
   void pump();          ///< does the next thing for the first job, if nothing is under way
-  bool is_connected();  ///< finds out about a session that ended while idle
+  bool is_connected();  ///< finds out about a channel that ended while idle
   void connect();
   void opened(const std::string& why);
   void ask_next(Effect& effect);
   void upload(const std::string& item);
-  void send_item(const std::string& item, const ItemContent& content);
-  void ask(Stage stage, const std::string& id, std::string frame, double seconds);
-  void answered(Stage stage, Session::Reply reply);
+  void send_item(const std::string& item, const std::shared_ptr<const ItemContent>& content);
+  void ask(Stage stage, frames::Frame frame, double seconds);
+  void answered(Stage stage, Channel::Reply reply);
   void lost(Stage stage, const std::string& why);
   void take_question(const frames::Answer* answer, const std::string& why);
   void take_lock(const frames::Answer& answer);
@@ -110,24 +106,22 @@ class Link {
   void complete(Result result);
   void give_up(const std::string& why);  ///< the first job, for want of a connection
   [[nodiscard]] Effect& effect() { return std::get<Effect>(queue_.front()); }
-  [[nodiscard]] std::string next_id() { return std::to_string(++last_id_); }
   [[nodiscard]] std::string out_of_turn() const;
 
   Shared& shared_;
   Host host_;
   std::deque<Job> queue_;
   bool busy_ = false;  ///< something is under way for the first job
-  std::shared_ptr<Session> session_;
+  std::shared_ptr<Channel> channel_;
   Gate::Pass pass_;          ///< while it opens, or an item is uploaded
-  bool fresh_ = false;       ///< the session was opened for the first job
-  bool moved_ = false;       ///< the session is with where the host was before
+  bool fresh_ = false;       ///< the channel was opened for the first job
+  bool moved_ = false;       ///< the channel is with where the host was before
   bool may_connect_ = true;  ///< no attempt has failed since the last loss
   std::string why_not_;      ///< the last attempt failed
   std::optional<Authority> authority_;
   bool locked_ = false;
   std::string refused_;            ///< with this authority
   std::set<std::string> present_;  ///< items known to be there
-  std::uint64_t last_id_ = 0;
 };
 
 /// What READ answered. An entry that can't be read becomes one in state failed: it is never lost.

@@ -157,8 +157,10 @@ std::string why_refused(const Host& host, const frames::Refused& refused) {
         "new name, else correct its address",
         whereabouts(host), escaped(refused.detail));
   if (why == "nonce")
-    return fmt::format("{}: its records are not those that this run wrote: they were lost or replaced",
-                       host.name);
+    return fmt::format(
+        "{}: its records were lost or replaced since it was last read, so what was done there is not known: "
+        "look at what runs there, then plan again",
+        whereabouts(host));
   if (why == "baseline")
     return fmt::format("{} lacks '{}', which the runner needs", host.name, escaped(refused.detail));
   if (why == "state")

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 #include <stdexcept>
+#include <variant>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
@@ -155,13 +156,16 @@ void Session::take(frames::Reply reply) {
   std::exchange(answered_, nullptr)(std::move(reply.answer));
 }
 
-void Session::ask(std::string id, std::string frame, double seconds, std::function<void(Reply)> answered) {
+void Session::ask(frames::Frame frame, double seconds, std::function<void(Reply)> answered) {
   if (state_ != State::up || answered_)
     throw std::logic_error("a connection that is not up, or busy, was asked");
+  std::string id = std::to_string(++last_id_);
+  std::visit([&](auto& one) { one.id = id; }, frame);
+  std::string bytes = frames::encode(frame);  // throws, while nothing has changed
   asked_ = std::move(id);
   answered_ = std::move(answered);
   arm(seconds);
-  write(std::move(frame));
+  write(std::move(bytes));
 }
 
 void Session::write(std::string bytes) {

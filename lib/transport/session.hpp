@@ -1,22 +1,23 @@
 #pragma once
-// A session with the runner on one host: a child process whose streams are the runner's, frames out and
-// replies in.
-// Threads: all on the thread that runs the io_context; callbacks come from there, never from within a call.
+// A session with the runner on one host: a channel over a child process whose streams are the runner's.
+// Frames are encoded here, and replies parsed. Threads: all on the thread that runs the io_context; callbacks
+// come from there, never from within a call.
 
 #include <array>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <utility>
-#include <variant>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "transport/channel.hpp"
 #include "transport/frames.hpp"
 #include "transport/process.hpp"
 #include <tutti/site.hpp>
@@ -24,28 +25,15 @@
 namespace tutti {
 
 /// Shared: the handlers of operations that were cancelled still come, and hold it until then.
-class Session : public std::enable_shared_from_this<Session> {
+class Session final : public Channel, public std::enable_shared_from_this<Session> {
  public:
-  /// The connection ended before a reply came.
-  struct Lost {
-    std::string why;
-  };
-  using Reply = std::variant<frames::Answer, Lost>;
-
   Session(boost::asio::io_context& io, Host host, Platform platform, std::string site);
 
-  /// Starts the child and shakes hands; then calls `opened`, once, with "" or with why it failed.
-  void open(std::function<void(std::string why)> opened);
-  /// Sends a frame; then calls `answered`, once. `seconds`: how long after the last byte was
-  /// taken the answer may be, before the connection is given up. One at a time, only while it is up().
-  void ask(std::string id, std::string frame, double seconds, std::function<void(Reply)> answered);
-  /// Whether a frame may be sent now. Looks: an end that was not handled yet counts.
-  [[nodiscard]] bool up() noexcept;
-  /// Leaves: says BYE where that is possible, hangs up, and calls nobody any more. Whether the child
-  /// may now be expected to end by itself; see `reap`.
-  bool hang_up() noexcept;
-  /// Waits at most `seconds` for the child's end, then kills it.
-  void reap(double seconds) noexcept;
+  void open(std::function<void(std::string why)> opened) override;
+  void ask(frames::Frame frame, double seconds, std::function<void(Reply)> answered) override;
+  [[nodiscard]] bool up() noexcept override;
+  bool hang_up() noexcept override;
+  void reap(double seconds) noexcept override;
 
  private:
   enum class State { idle, opening, up, ended };
@@ -80,6 +68,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::size_t written_ = 0;  ///< of the first of them
   double patience_ = 0;      ///< seconds, of what is under way
   std::function<void(std::string)> opened_;
+  std::uint64_t last_id_ = 0;
   std::string asked_;  ///< the id of the frame under way
   std::function<void(Reply)> answered_;
   std::string why_;  ///< it ended

@@ -1,53 +1,30 @@
-// The transport to real hosts (and directories of this machine): a link for each, one thread for all.
-#include <tutti/transport.hpp>
+// The transport to hosts: a link for each, over a network.
+#include "transport/transport.hpp"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
-#include <array>
-#include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <iterator>
-#include <list>
 #include <stdexcept>
-
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include <utility>
 
 #include "transport/link.hpp"
-#include <tutti/error.hpp>
+#include "transport/sockets.hpp"
 
 namespace tutti {
 namespace {
 
-namespace asio = boost::asio;
-using boost::system::error_code;
 using Clock = std::chrono::steady_clock;
 
-constexpr double farewell_seconds = 1;  ///< for all children together to end by themselves
-
-Clock::duration duration(double seconds) {
-  return std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
-}
+constexpr double farewell_seconds = 1;  ///< for all runners together to end by themselves
 
 class HostTransport final : public Transport {
  public:
-  HostTransport(std::string site, Platform platform)
-      : shared_{.site = std::move(site), .platform = std::move(platform)},
-        wake_(shared_.io),
-        timeout_(shared_.io) {
-    wake_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (wake_fd_ < 0) throw Error(ErrorCode::system, std::string("no eventfd: ") + std::strerror(errno));
-    wake_.assign(wake_fd_);
-    await_wake();
-  }
+  explicit HostTransport(std::unique_ptr<Network> network) : shared_{.network = std::move(network)} {}
 
   ~HostTransport() override {
     shared_.opening.close();
     shared_.uploading.close();
-    const auto end = Clock::now() + duration(farewell_seconds);
+    const auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                        std::chrono::duration<double>(farewell_seconds));
     std::vector<Link*> leaving;
     for (auto& [name, link] : links_)
       if (link.hang_up()) leaving.push_back(&link);
@@ -73,16 +50,14 @@ class HostTransport final : public Transport {
         --pending->open;
       });
     }
-    shared_.io.restart();
-    while (pending->open > 0) shared_.io.run_one();
+    network().run_until([&] { return pending->open == 0; }, std::nullopt);
     return std::move(pending->readings);
   }
 
   Piece fetch(const Host& host, const Kept& what, std::uint64_t offset, std::uint64_t most) override {
     const auto piece = std::make_shared<std::optional<Piece>>();  // shared: an exception may leave before
     link(host).fetch(what, offset, most, [piece](Piece came) { *piece = std::move(came); });
-    shared_.io.restart();
-    while (!*piece) shared_.io.run_one();
+    network().run_until([&] { return piece->has_value(); }, std::nullopt);
     return std::move(**piece);
   }
 
@@ -97,7 +72,7 @@ class HostTransport final : public Transport {
     if (found == links_.end())
       throw std::logic_error("an effect was sent to '" + host + "', which was never read nor authorised");
     Link& link = found->second;
-    Compiled compiled = compile(token, host, shared_.platform.layout(link.host()), request, shared_.forms);
+    Compiled compiled = compile(token, host, network().layout(link.host()), request, shared_.forms);
     if (compiled.pause)
       sleep(token, *compiled.pause);
     else if (compiled.answer)
@@ -110,30 +85,19 @@ class HostTransport final : public Transport {
   }
 
   void wait(std::vector<Completion>& into, std::optional<double> seconds) override {
-    shared_.io.restart();
-    shared_.io.poll();
-    if (shared_.completed.empty() && !woken_ && (!seconds || *seconds > 0)) {
-      over_ = false;
-      if (seconds) {
-        timeout_.expires_after(duration(*seconds));
-        timeout_.async_wait([this](error_code error) { over_ = over_ || !error; });
-      }
-      while (shared_.completed.empty() && !woken_ && !over_) shared_.io.run_one();
-      timeout_.cancel();
-      shared_.io.poll();  // what else is ready
-    }
-    woken_ = false;
+    bool woken = false;
+    network().run_until(
+        [&] {
+          woken = woken || network().was_woken();
+          return woken || !shared_.completed.empty();
+        },
+        seconds);
     into.insert(into.end(), std::make_move_iterator(shared_.completed.begin()),
                 std::make_move_iterator(shared_.completed.end()));
     shared_.completed.clear();
   }
 
-  void wake() noexcept override {
-    const int saved = errno;  // may be a signal handler's
-    const std::uint64_t one = 1;
-    (void)!::write(wake_fd_, &one, sizeof one);
-    errno = saved;
-  }
+  void wake() noexcept override { network().wake(); }
 
   [[nodiscard]] std::uint64_t frames_sent() const noexcept override { return shared_.frames; }
 
@@ -144,39 +108,27 @@ class HostTransport final : public Transport {
     return found->second;
   }
 
-  void await_wake() {
-    wake_.async_read_some(asio::buffer(wake_count_), [this](error_code error, std::size_t) {
-      if (error == asio::error::operation_aborted) return;
-      woken_ = true;
-      await_wake();
+  void sleep(const std::string& token, double seconds) {
+    network().after(seconds, [this, token] {
+      shared_.completed.push_back(
+          {.token = token, .kind = Completion::Kind::answered, .result = {}, .why = {}});
     });
   }
 
-  void sleep(const std::string& token, double seconds) {
-    auto& timer = sleeping_.emplace_back(shared_.io, duration(seconds));
-    timer.async_wait([this, token, self = std::prev(sleeping_.end())](error_code error) {
-      if (error) return;
-      shared_.completed.push_back(
-          {.token = token, .kind = Completion::Kind::answered, .result = {}, .why = {}});
-      sleeping_.erase(self);
-    });
-  }
+  [[nodiscard]] Network& network() const noexcept { return *shared_.network; }
 
   Shared shared_;
   std::map<std::string, Link> links_;
-  std::list<asio::steady_timer> sleeping_;
-  asio::posix::stream_descriptor wake_;
-  int wake_fd_ = -1;  ///< owned by wake_
-  std::array<std::uint64_t, 1> wake_count_{};
-  bool woken_ = false;
-  asio::steady_timer timeout_;
-  bool over_ = false;  ///< the time that wait() was given
 };
 
 }  // namespace
 
 std::unique_ptr<Transport> make_transport(std::string site, Platform platform) {
-  return std::make_unique<HostTransport>(std::move(site), std::move(platform));
+  return make_transport(make_network(std::move(site), std::move(platform)));
+}
+
+std::unique_ptr<Transport> make_transport(std::unique_ptr<Network> network) {
+  return std::make_unique<HostTransport>(std::move(network));
 }
 
 }  // namespace tutti

@@ -149,11 +149,11 @@ Runner::Runner(const std::vector<std::string>& command, const std::vector<std::s
 }
 
 Runner::Runner(Runner&& other) noexcept
-    : pid_(std::exchange(other.pid_, -1)),
+    : Line(std::move(other)),
+      pid_(std::exchange(other.pid_, -1)),
       input_(std::exchange(other.input_, -1)),
       output_(std::exchange(other.output_, -1)),
       status_(other.status_),
-      frames_(other.frames_),
       parser_(std::move(other.parser_)) {}
 
 Runner::~Runner() {
@@ -204,27 +204,6 @@ int Runner::wait() {
 }
 
 bool Runner::living() { return pid_ > 0 && waitpid(pid_, &status_, WNOHANG) == 0; }
-
-std::optional<TokenState> Runner::state(const std::string& token, std::uint32_t wait_milliseconds) {
-  const auto id = post(Ask{.token = token, .wait_milliseconds = wait_milliseconds});
-  const auto reply = next();
-  if (!reply || reply->id != id) throw std::runtime_error("no reply to ASK");
-  if (const auto* state = std::get_if<TokenState>(&reply->answer)) return *state;
-  if (std::holds_alternative<Done>(reply->answer)) return std::nullopt;
-  throw std::runtime_error("another reply to ASK: " + describe(*reply));
-}
-
-std::string Runner::describe(const Reply& reply) {
-  if (const auto* refused = std::get_if<Refused>(&reply.answer))
-    return "refused " + refused->why + ' ' + refused->detail;
-  if (const auto* failed = std::get_if<Failed>(&reply.answer)) return "error " + failed->why;
-  if (const auto* ended = std::get_if<Ended>(&reply.answer))
-    return "REFUSED " + ended->why + ' ' + ended->detail;
-  if (const auto* done = std::get_if<Done>(&reply.answer))
-    return std::string(to_string(done->how)) + ' ' + std::to_string(done->status) + ' ' + done->error.preview;
-  if (const auto* state = std::get_if<TokenState>(&reply.answer)) return std::string(name(*state));
-  return "answer " + std::to_string(reply.answer.index());
-}
 
 // ------------------------------------------------------------------ hosts
 

@@ -12,6 +12,7 @@
 
 #include <sys/types.h>
 
+#include "runner/line.hpp"
 #include "support/text.hpp"
 #include "transport/frames.hpp"
 
@@ -29,59 +30,30 @@ struct Shell {
 [[nodiscard]] const std::vector<Shell>& shells();
 
 /// A runner, and our end of its standard input and output. Ends, at the latest, with this object.
-class Runner {
+class Runner final : public Line {
  public:
   Runner(const std::vector<std::string>& command, const std::vector<std::string>& environment);
   Runner(Runner&& other) noexcept;
   Runner& operator=(Runner&&) = delete;
-  ~Runner();
+  ~Runner() override;
 
   void send(std::string_view bytes);
   /// The next reply; none at the end of its output. Throws when nothing comes for half a minute.
-  std::optional<Reply> next();
+  std::optional<Reply> next() override;
   /// Closes our ends, as a coordinator does that dies.
-  void hang_up();
-  void kill();
+  void hang_up() override;
+  void kill() override;
   /// Waits for its end; its status as of waitpid().
   int wait();
   [[nodiscard]] bool living();
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
 
-  /// Sends a frame and waits for its reply, which must be an A.
-  template <typename A, typename Frame> A call(Frame frame) { return expect<A>(post(std::move(frame))); }
-  /// Sends a frame; its id.
-  template <typename Frame> std::string post(Frame frame) {
-    if (frame.id.empty()) frame.id = "i" + std::to_string(++frames_);
-    send(encode(frame));
-    return frame.id;
-  }
-  template <typename A> A expect(const std::string& id) {
-    auto reply = next();
-    if (!reply) throw std::runtime_error("the runner ended instead of answering " + id);
-    if (reply->id != id)
-      throw std::runtime_error("the reply to " + reply->id + " (" + describe(*reply) +
-                               ") came, not that to " + id);
-    auto* answer = std::get_if<A>(&reply->answer);
-    if (answer == nullptr) throw std::runtime_error("another reply to " + id + ": " + describe(*reply));
-    return std::move(*answer);
-  }
-  Done run(std::string token, std::vector<std::string> argv) {
-    return call<Done>(Run{.token = std::move(token), .program = {.argv = std::move(argv)}, .limit = 30});
-  }
-  Done run_script(std::string token, std::string script) {
-    return run(std::move(token), {"sh", "-c", std::move(script)});
-  }
-  /// What became of a token: a state, or nothing when it is done.
-  std::optional<TokenState> state(const std::string& token, std::uint32_t wait_milliseconds = 0);
-
-  [[nodiscard]] static std::string describe(const Reply& reply);
-
  private:
+  void deliver(Frame frame) override { send(encode(frame)); }
   pid_t pid_ = -1;
   int input_ = -1;
   int output_ = -1;
   int status_ = 0;
-  unsigned frames_ = 0;
   ReplyParser parser_;
 };
 

@@ -78,6 +78,9 @@ struct Authority {
   int forget_before = 0;               ///< with ends_others: records and outputs of runs before this one go
   std::string name = {};               ///< what the host is to be called in this site; empty: as it is
   std::string was = {};                ///< another name that it may have there, and that is replaced
+  /// What the host is known to have. Empty: not known. A host that has another one, or none any more, lost
+  /// its records and refuses; what it answers to the first lock holds from then on.
+  std::string nonce = {};
 };
 
 /// What stays on a host.
@@ -107,6 +110,7 @@ struct Completion {
   Kind kind = Kind::answered;
   Result result = {};
   std::string why = {};
+  std::string nonce = {};  ///< answered: the host's; empty where the host was not asked
 };
 
 class TUTTI_EXPORT Transport {

@@ -352,6 +352,50 @@ TEST_CASE("transport: a connection that died while nothing was under way is open
   CHECK(transport->read({h1})[0].reached);
 }
 
+TEST_CASE("transport: a host that lost its records between two effects is refused, until it is read anew") {
+  const Hosts hosts;
+  const auto transport = hosts.transport();
+  transport->authorise(h1, authority());
+  const Completion first = perform(*transport, "t0", run({"true"}));
+  CHECK(first.result.succeeded);
+  CHECK(first.nonce == transport->read({h1})[0].nonce);
+  CHECK_FALSE(first.nonce.empty());
+  // What it still has is what it is asked for when the same authority locks it again.
+  kill_runner(hosts.directory);
+  CHECK(perform(*transport, "t1", run({"true"})).nonce == first.nonce);
+  kill_runner(hosts.directory);
+  fs::remove_all(hosts.path("h1/.tutti"));
+  const Completion refused = perform(*transport, "t2", run({"touch", "refused"}));
+  CHECK(refused.kind == Completion::Kind::refused);
+  CHECK(refused.why == "h1: its records were lost or replaced since it was last read, so what was done there "
+                       "is not known: look "
+                       "at what runs there, then plan again");
+  CHECK_FALSE(fs::exists(hosts.path("h1/refused")));
+  // An authority that knows what was read before the loss is refused too; one that knows of the loss is not.
+  Authority informed = authority(2);
+  informed.nonce = first.nonce;
+  transport->authorise(h1, informed);
+  CHECK(perform(*transport, "t3", run({"true"})).kind == Completion::Kind::refused);
+  informed.nonce = transport->read({h1})[0].nonce;
+  CHECK(informed.nonce.empty());
+  transport->authorise(h1, informed);
+  const Completion anew = perform(*transport, "t4", run({"true"}));
+  CHECK(anew.result.succeeded);
+  CHECK_FALSE(anew.nonce.empty());
+  CHECK(anew.nonce != first.nonce);
+}
+
+TEST_CASE("transport: what no frame can carry fails the effect with what it is, and nothing of it is sent") {
+  const Hosts hosts;
+  const auto transport = hosts.transport();
+  transport->authorise(h1, authority());
+  const Result failed = result(*transport, "t0", run({"echo", std::string("a\0b", 3)}));
+  CHECK_FALSE(failed.succeeded);
+  CHECK(failed.how == How::error);
+  CHECK(failed.error.find("NUL") != std::string::npos);
+  CHECK(result(*transport, "t1", run({"true"})).succeeded);
+}
+
 TEST_CASE("transport: a host that a foreign lineage holds refuses until it is displaced") {
   const Hosts hosts;
   {

@@ -68,4 +68,9 @@ TEST_CASE("reasons: who holds a host is said, and how to displace them") {
   CHECK(why_refused(host, {.why = "went-back", .detail = "4"}).find("restored from an old image") !=
         std::string::npos);
   CHECK(why_refused(host, {.why = "busy", .detail = "4711"}).find("4711") != std::string::npos);
+  for (const char* there : {"absent", "0d6e-another"})
+    CHECK(why_refused(host, {.why = "nonce", .detail = there}) ==
+          whereabouts(host) + ": its records were lost or replaced since it was last read, so what was done "
+                              "there is not known: "
+                              "look at what runs there, then plan again");
 }

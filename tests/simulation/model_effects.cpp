@@ -1,0 +1,209 @@
+// The effects that run programs and services on a model host.
+#include <algorithm>
+#include <memory>
+
+#include <fmt/format.h>
+
+#include "simulation/model_site.hpp"
+
+namespace tutti::simulation {
+namespace {
+
+constexpr double first_pause = 0.05;  ///< between tries
+constexpr double check_pause = 0.1;   ///< between looks whether a service is gone
+constexpr std::size_t log_tail = 2048;
+constexpr int by_term = 143;
+
+std::string tail(const std::string& text) {
+  return text.size() > log_tail ? text.substr(text.size() - log_tail) : text;
+}
+
+}  // namespace
+
+std::string ModelSite::trouble(const frames::Program& program) const {
+  if (!program.user.empty() && !host_.knows_users)
+    return "there is no user " + program.user + " on this host";
+  if (!program.cwd.empty() && !host_.is_folder(program.cwd)) return "there is no directory " + program.cwd;
+  return {};
+}
+
+void ModelSite::run_program(const RecordPtr& record, const frames::Program& program, std::string input,
+                            double limit, std::function<void(Ran)> then) {
+  if (const std::string why = trouble(program); !why.empty()) return oops(record, why);
+  const auto how = std::make_shared<frames::How>(frames::How::exit);
+  const auto process = host_.start(program, std::move(input));
+  process->then = [record, how, then, raw = process.get()] {
+    record->kill = nullptr;
+    then({*how, raw->status, raw->out, raw->err});
+  };
+  const auto end = [this, process, how](frames::How why) {
+    if (!process->living) return;
+    *how = why;
+    host_.end(process, by_term);
+  };
+  record->kill = [end] { end(frames::How::killed); };
+  host_.agenda().after(limit, [end] { end(frames::How::timeout); });
+}
+
+void ModelSite::judge(const std::vector<std::string>& argv, const frames::Program& as, double limit,
+                      std::function<void(Verdict)> then) {
+  frames::Program program = as;
+  program.argv = argv;
+  if (!trouble(program).empty()) return then(Verdict::unclear);
+  const auto late = std::make_shared<bool>(false);
+  const auto process = host_.start(program, {});
+  process->then = [then = std::move(then), late, raw = process.get()] {
+    then(*late || raw->status >= 126 ? Verdict::unclear : raw->status == 0 ? Verdict::yes : Verdict::no);
+  };
+  host_.agenda().after(limit, [this, process, late] {
+    *late = process->living;
+    host_.end(process, by_term);
+  });
+}
+
+std::string ModelSite::unclear(const std::string& service, double limit) {
+  return fmt::format("whether {} lives is not known: its alive? (or validate) did not end within {:.2f} s",
+                     service, limit);
+}
+
+// ------------------------------------------------------------------ RUN
+
+void ModelSite::perform(const RecordPtr& record, const frames::Run& frame) {
+  if (const auto* blob = std::get_if<frames::Blob>(&frame.input); blob && !records_.contains(blob->token))
+    return oops(record, "there is no output of effect " + blob->token + " on this host");
+  try_again(record, frame, host_.agenda().now() + frame.limit, first_pause);
+}
+
+void ModelSite::try_again(const RecordPtr& record, const frames::Run& frame, double end, double pause) {
+  std::string input;
+  if (const auto* blob = std::get_if<frames::Blob>(&frame.input)) input = records_.at(blob->token)->out;
+  if (const auto* bytes = std::get_if<std::string>(&frame.input)) input = *bytes;
+  run_program(record, frame.program, std::move(input), end - host_.agenda().now(),
+              [this, record, frame, end, pause](Ran ran) {
+                if (ran.how != frames::How::exit || ran.status == 0 || frame.every <= 0) {
+                  if (ran.how != frames::How::exit || ran.status != 0 || frame.service.empty() ||
+                      !daemons_.contains(frame.service) || daemon_lives(frame.service))
+                    return settle(record, ran);
+                }
+                if (!frame.service.empty() && daemons_.contains(frame.service) &&
+                    !daemon_lives(frame.service)) {
+                  ran.how = frames::How::died;
+                  ran.err += tail(logs_[frame.service]);
+                  return settle(record, ran);
+                }
+                const double now = host_.agenda().now();
+                const double next = std::min(pause, frame.every);
+                if (now + next >= end) {
+                  ran.how = frames::How::timeout;
+                  return settle(record, ran);
+                }
+                record->kill = [this, record, ran]() mutable {
+                  ran.how = frames::How::killed;
+                  settle(record, ran);
+                };
+                host_.agenda().after(next, [this, record, frame, end, pause] {
+                  if (!record->done) try_again(record, frame, end, pause * 2);
+                });
+              });
+}
+
+// ------------------------------------------------------------------ START
+
+bool ModelSite::daemon_lives(const std::string& service) const {
+  const auto daemon = daemons_.find(service);
+  return daemon != daemons_.end() && daemon->second.process->living;
+}
+
+ProcessPtr ModelSite::run_daemon(const std::string& service, const std::string& definition,
+                                 const frames::Program& program) {
+  frames::Program what = program;
+  if (what.argv.empty()) what.argv = {"sleep", "1e9"};
+  const auto process = host_.start(what, {}, true);
+  process->then = [this, service, raw = process.get()] {
+    logs_[service] += raw->out + raw->err;
+    logging_.erase(service);
+  };
+  logging_[service] = process;
+  daemons_[service] = {process, definition};
+  return process;
+}
+
+void ModelSite::end_daemon(const std::string& service) {
+  if (const auto daemon = daemons_.find(service); daemon != daemons_.end())
+    host_.end(ProcessPtr(daemon->second.process), by_term);
+}
+
+void ModelSite::perform(const RecordPtr& record, const frames::Start& frame) {
+  if (frame.daemon && daemon_lives(frame.service) &&
+      (!frame.already || daemons_.at(frame.service).definition != frame.definition))
+    return settle(record, frames::How::busy, 125, {},
+                  "a daemon of " + frame.service + " is running already\n");
+  for (const auto& directory : frame.directories) host_.make_folder(directory.path);
+  std::string notes;
+  const frames::Files files{
+      .token = {}, .service = frame.service, .files = frame.files, .adopt = frame.adopt};
+  if (const std::string why = set_files(files, frame.release, notes); !why.empty()) return oops(record, why);
+  if (frame.daemon) {
+    if (daemon_lives(frame.service)) return settle(record, frames::How::already, 0, {}, notes);
+    return start_daemon(record, frame);
+  }
+  const auto start = [this, record, frame, notes] {
+    if (frame.program.argv.empty()) return settle(record, frames::How::exit, 0, {}, notes);
+    run_program(record, frame.program, {}, frame.limit, [this, record, notes](Ran ran) {
+      ran.err += notes;
+      settle(record, ran);
+    });
+  };
+  if (!frame.already || frame.check.empty()) return start();
+  judge(frame.check, frame.program, frame.check_limit, [this, record, frame, notes, start](Verdict verdict) {
+    switch (verdict) {
+      case Verdict::yes: return settle(record, frames::How::already, 0, {}, notes);
+      case Verdict::no: return start();
+      case Verdict::unclear: return oops(record, unclear(frame.service, frame.check_limit));
+    }
+  });
+}
+
+void ModelSite::start_daemon(const RecordPtr& record, const frames::Start& frame) {
+  if (const std::string why = trouble(frame.program); !why.empty()) return oops(record, why);
+  const std::size_t before = logs_[frame.service].size();
+  const auto process = run_daemon(frame.service, frame.definition, frame.program);
+  host_.agenda().after(host_.daemon_seconds, [this, record, process, before, service = frame.service] {
+    if (process->living) return settle(record, frames::How::exit, 0);
+    settle(record, frames::How::died, process->status, {}, tail(logs_[service].substr(before)));
+  });
+}
+
+// ------------------------------------------------------------------ STOP
+
+void ModelSite::perform(const RecordPtr& record, const frames::Stop& frame) {
+  if (frame.daemon) {
+    const bool lives = daemon_lives(frame.service);
+    end_daemon(frame.service);
+    daemons_.erase(frame.service);
+    return settle(record, lives ? frames::How::exit : frames::How::absent, 0);
+  }
+  const double end = host_.agenda().now() + frame.limit;
+  if (frame.program.argv.empty()) return see_gone(record, frame, {}, end);
+  run_program(record, frame.program, {}, frame.limit, [this, record, frame, end](Ran ran) {
+    if (ran.how == frames::How::exit && ran.status == 0) return see_gone(record, frame, ran, end);
+    if (frame.check.empty() || ran.how == frames::How::killed) return settle(record, ran);
+    judge(frame.check, frame.program, frame.check_limit, [this, record, frame, ran](Verdict verdict) mutable {
+      if (verdict == Verdict::no) ran = {frames::How::absent, 0, ran.out, ran.err};
+      if (verdict == Verdict::unclear) ran.err += unclear(frame.service, frame.check_limit) + "\n";
+      settle(record, ran);
+    });
+  });
+}
+
+void ModelSite::see_gone(const RecordPtr& record, const frames::Stop& frame, Ran ran, double end) {
+  if (!frame.gone || frame.check.empty()) return settle(record, ran);
+  judge(frame.check, frame.program, frame.check_limit, [this, record, frame, ran, end](Verdict verdict) {
+    if (verdict == Verdict::no) return settle(record, ran);
+    if (verdict == Verdict::unclear) return oops(record, unclear(frame.service, frame.check_limit));
+    if (host_.agenda().now() >= end) return settle(record, frames::How::lingers, 1, ran.out, ran.err);
+    host_.agenda().after(check_pause, [this, record, frame, ran, end] { see_gone(record, frame, ran, end); });
+  });
+}
+
+}  // namespace tutti::simulation

@@ -14,11 +14,6 @@
 
 namespace tutti::guile {
 
-struct SiteBox {
-  Site site;
-  Fleet fleet;
-};
-
 struct PlanBox {
   Plan plan;
 };
@@ -30,26 +25,26 @@ struct RunBox {
   [[nodiscard]] Executor& get() const;
 };
 
+/// A site in use: the one owner of it and of its fleet. Its state is opened when something needs it.
 struct DeploymentBox {
-  DeploymentBox(Site site, const std::string& state_file) : deployment(std::move(site), state_file) {}
+  DeploymentBox(Site site, const std::string& state_file)
+      : deployment(Deployment::open_late(std::move(site), state_file)) {}
   Deployment deployment;
-  std::shared_ptr<RunBox> run;                 // shared with its handle; the one under way
-  std::map<std::string, std::int64_t> epochs;  // of the hosts that are acted on outside of a run
-  int immediate = 0;                           // how many `on-host` are under way
-  std::uint64_t next_token = 0;
-  std::string last_token = {};  // of an effect outside of a run
+  std::shared_ptr<RunBox> run;    // shared with its handle; the one under way
+  std::optional<OnHost> on_host;  // while an `on-host` is under way
+  int immediate = 0;              // how many are, one in the other
+  std::string last_token = {};    // of an effect outside of a run
 };
 
 struct ElaborationBox {
-  std::shared_ptr<const void> owner;  // shared: whose site and fleet are borrowed
-  const Site* site;
+  explicit ElaborationBox(std::shared_ptr<DeploymentBox> the_owner)
+      : owner(std::move(the_owner)), elaboration(owner->deployment.site(), owner->deployment.fleet()) {}
+  std::shared_ptr<DeploymentBox> owner;  // shared: its site and fleet are borrowed
   Elaboration elaboration;
-  ElaborationBox(std::shared_ptr<const void> the_owner, const Site& the_site, const Fleet& fleet)
-      : owner(std::move(the_owner)), site(&the_site), elaboration(the_site, fleet) {}
 };
 
 struct DesiredBox {
-  std::shared_ptr<const void> owner;  // shared: it borrows the site
+  std::shared_ptr<ElaborationBox> owner;  // shared: it borrows the site
   Desired desired;
 };
 

@@ -14,25 +14,23 @@ namespace {
 
 SCM text(const std::string& value) { return from_string(value); }
 
-SCM open(SCM site, SCM state_file) {
-  return gate("%open-deployment", [&] {
-    const Site copy = unwrap<SiteBox>(site, 1)->site;
-    const std::string file = to_string(state_file, 2);
-    std::shared_ptr<DeploymentBox> box;
-    without_guile([&] { box = std::make_shared<DeploymentBox>(copy, file); });
-    return wrap(std::move(box));
-  });
-}
-
 SCM close_deployment(SCM handle) {
   return gate("%close-deployment!", [&] {
     const bool is_open = is<DeploymentBox>(handle) && scm_foreign_object_ref(handle, 0);
     if (is_open) {
       DeploymentBox& box = *unwrap<DeploymentBox>(handle, 1);
       if (box.run) throw Error(ErrorCode::misuse, "a run of this deployment is under way");
-      box.deployment.state().close();  // other handles may keep the box, and its fleet
+      box.deployment.close();  // other handles may keep the box, and its fleet
     }
     close<DeploymentBox>(handle, 1);
+  });
+}
+
+SCM check(SCM handle, SCM desired) {
+  return gate("%deployment-check", [&] {
+    const Deployment& deployment = unwrap<DeploymentBox>(handle, 1)->deployment;
+    return wrap(
+        std::make_shared<PlanBox>(PlanBox{deployment.check(unwrap<DesiredBox>(desired, 2)->desired)}));
   });
 }
 
@@ -77,7 +75,6 @@ SCM begin(SCM handle, SCM plan, SCM take_over, SCM dry_run, SCM keep) {
     ExecuteOptions options{.take_over = scm_is_true(take_over), .dry_run = scm_is_true(dry_run)};
     if (scm_is_true(keep)) options.keep = static_cast<int>(std::min(to_unsigned(keep, 5), 1'000'000'000U));
     if (box->run) throw Error(ErrorCode::misuse, "a run of this deployment is under way");
-    if (box->immediate > 0) throw Error(ErrorCode::misuse, "a plan can't be executed inside of on-host");
     without_guile([&] { run->executor = &box->deployment.begin(run->plan->plan, options); });
     box->run = run;
     return wrap(std::move(run));
@@ -102,16 +99,23 @@ SCM abandon(SCM handle) {
               [&] { return list(unwrap<DeploymentBox>(handle, 1)->deployment.abandon(), text); });
 }
 
+/// A pair: what `write` makes of the status, and the hosts that do not answer.
+SCM status_as(SCM handle, std::string (Status::*write)() const) {
+  const auto box = unwrap<DeploymentBox>(handle, 1);
+  Status status;
+  without_guile([&] { status = box->deployment.status(); });
+  std::vector<std::string> unreached;
+  for (const HostReading& reading : status.hosts)
+    if (!reading.reached) unreached.push_back(reading.host);
+  return scm_cons(text((status.*write)()), list(unreached, text));
+}
+
 SCM status(SCM handle) {
-  return gate("%deployment-status", [&] {
-    const auto box = unwrap<DeploymentBox>(handle, 1);
-    Status status;
-    without_guile([&] { status = box->deployment.status(); });
-    std::vector<std::string> unreached;
-    for (const HostReading& reading : status.hosts)
-      if (!reading.reached) unreached.push_back(reading.host);
-    return scm_cons(text(status.to_text()), list(unreached, text));
-  });
+  return gate("%deployment-status", [&] { return status_as(handle, &Status::to_text); });
+}
+
+SCM status_json(SCM handle) {
+  return gate("%deployment-status-json", [&] { return status_as(handle, &Status::to_json); });
 }
 
 SCM from_generation(const Generation& g) {
@@ -219,8 +223,8 @@ SCM interrupt(SCM handle) {
 }
 
 const Primitive table[] = {
-    {"%open-deployment", 2, subr(open), "Open the deployment of SITE, a site handle, with STATE-FILE."},
     {"%close-deployment!", 1, subr(close_deployment), "Close DEPLOYMENT: its connections and its state."},
+    {"%deployment-check", 2, subr(check), "Return a plan of DESIRED as though nothing were deployed yet."},
     {"%deployment-plan", 3, subr(plan),
      "Read the hosts' manifests and return the plan for DESIRED, hosts getting other names than they have in "
      "the "
@@ -242,6 +246,8 @@ const Primitive table[] = {
     {"%deployment-abandon!", 1, subr(abandon), "End an unfinished run; return what it left open."},
     {"%deployment-status", 1, subr(status),
      "Return a pair: what runs where, as people read it, and the hosts that do not answer."},
+    {"%deployment-status-json", 1, subr(status_json),
+     "Return the same pair, with JSON in place of the text."},
     {"%deployment-history", 1, subr(history),
      "Return the generations, newest first: #(NUMBER STARTED ENDED BY STATUS SUMMARY SOURCE-HASH)."},
     {"%deployment-unfinished", 1, subr(unfinished),

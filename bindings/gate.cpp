@@ -49,6 +49,17 @@ bool collects_at_gates() noexcept {
   return asked;
 }
 
+/// What a person at the command types for it, in brackets after the library's sentence.
+const char* as_typed(Remedy remedy) noexcept {
+  switch (remedy) {
+    case Remedy::none: return "";
+    case Remedy::abandon: return " (tutti abandon)";
+    case Remedy::take_over: return " (deploy --take-over)";
+    case Remedy::accept_names: return " (deploy --accept-name)";
+  }
+  return "";
+}
+
 }  // namespace
 
 Failure current_failure() noexcept {
@@ -56,9 +67,17 @@ Failure current_failure() noexcept {
     throw;
   } catch (const WrongType& wrong) {
     return {Failure::Kind::wrong_type, nullptr, nullptr, wrong.position, wrong.value, wrong.wanted};
-  } catch (const Error& e) { return error(code_name(e.code()), e.what()); } catch (const std::exception& e) {
-    return error("system", e.what());
-  } catch (...) { return error("system", "a C++ exception of an unknown type"); }
+  } catch (const Error& e) {
+    Failure failure = error(code_name(e.code()), e.what());
+    const char* typed = as_typed(e.remedy());
+    if (!failure.message || !*typed) return failure;
+    if (char* longer = static_cast<char*>(
+            std::realloc(failure.message, std::strlen(failure.message) + std::strlen(typed) + 1)))
+      failure.message = std::strcat(longer, typed);
+    return failure;
+  } catch (const std::exception& e) { return error("system", e.what()); } catch (...) {
+    return error("system", "a C++ exception of an unknown type");
+  }
 }
 
 void raise(const char* who, const Failure& failure) {

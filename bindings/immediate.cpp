@@ -1,5 +1,4 @@
-// Effects outside of a run, at the REPL: they take the host's lock and a token as in a run, and are never
-// resumed.
+// Effects outside of a run, at the REPL.
 
 #include <tutti/deployment.hpp>
 
@@ -8,21 +7,11 @@
 namespace tutti::guile {
 namespace {
 
-void authorise(DeploymentBox& box, const Host& host) {
-  if (box.epochs.contains(host.name)) return;
-  State& state = box.deployment.state();
-  const std::int64_t epoch = state.next_epoch();
-  box.deployment.transport().authorise(
-      host, {.lineage = state.lineage(), .epoch = epoch, .holder = "on-host", .seen = state.seen(host.name)});
-  box.epochs[host.name] = epoch;
-}
-
 SCM open(SCM handle, SCM host) {
   return gate("%immediate-open!", [&] {
     const auto box = unwrap<DeploymentBox>(handle, 1);
     (void)box->deployment.fleet().at(to_string(host, 2));
-    if (box->run) throw Error(ErrorCode::misuse, "a run is under way: on-host in it belongs in a transition");
-    if (box->immediate == 0) box->deployment.state().hold("on-host");
+    if (!box->on_host) box->on_host.emplace(box->deployment.on_host());
     ++box->immediate;
   });
 }
@@ -30,45 +19,20 @@ SCM open(SCM handle, SCM host) {
 SCM close_immediate(SCM handle) {
   return gate("%immediate-close!", [&] {
     const auto box = unwrap<DeploymentBox>(handle, 1);
-    if (box->immediate > 0 && --box->immediate == 0) {
-      box->epochs.clear();
-      box->deployment.state().release();
-    }
+    if (box->immediate > 0 && --box->immediate == 0) box->on_host.reset();
   });
 }
 
 SCM perform(SCM handle, SCM host_name, SCM operation, SCM subject, SCM a, SCM b, SCM c) {
   return gate("%immediate-perform!", [&] {
     const auto box = unwrap<DeploymentBox>(handle, 1);
-    if (box->immediate == 0) throw Error(ErrorCode::misuse, "no host: use (on-host HOST ...)");
-    const Host& host = box->deployment.fleet().at(to_string(host_name, 2));
+    if (!box->on_host) throw Error(ErrorCode::misuse, "no host: use (on-host HOST ...)");
+    const std::string host = to_string(host_name, 2);
     const Request request = to_request(operation, subject, a, b, c, SCM_BOOL_F, 3);
-    authorise(*box, host);
-    const std::string token = "i." + box->deployment.state().lineage().substr(0, 12) + "." +
-                              std::to_string(box->epochs.at(host.name)) + "-" +
-                              std::to_string(++box->next_token);
-    box->last_token = token;
-    std::vector<Completion> completions;
-    without_guile([&] {
-      Transport& transport = box->deployment.transport();
-      transport.send(token, host.name, request);
-      while (completions.empty()) {
-        transport.wait(completions, std::nullopt);
-        std::erase_if(completions, [&](const Completion& c) { return c.token != token; });
-      }
-    });
-    const Completion& completion = completions.front();
-    switch (completion.kind) {
-      case Completion::Kind::answered: break;
-      case Completion::Kind::lost:
-        throw Error(ErrorCode::lost, "host '" + host.name + "' was lost during `" + request.describe() +
-                                         "`: nobody knows what became of it. " + completion.why);
-      case Completion::Kind::unreachable:
-        throw Error(ErrorCode::unreachable, "host '" + host.name + "' does not answer: " + completion.why);
-      case Completion::Kind::refused:
-        throw Error(ErrorCode::locked, "host '" + host.name + "' refused: " + completion.why);
-    }
-    return from_result(SCM_BOOL_F, completion.result);
+    std::optional<Result> result;
+    without_guile([&] { result = box->on_host->perform(host, request); });
+    box->last_token = box->on_host->last_token();
+    return from_result(SCM_BOOL_F, *result);
   });
 }
 

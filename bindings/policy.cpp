@@ -84,9 +84,7 @@ SCM title(SCM json) {
 
 SCM make_preview(SCM deployment, SCM plan) {
   return gate("%make-preview", [&] {
-    const Policy policy = is<SiteBox>(deployment)
-                              ? unwrap<SiteBox>(deployment, 1)->site.policy
-                              : unwrap<DeploymentBox>(deployment, 1)->deployment.site().policy;
+    const Policy& policy = unwrap<DeploymentBox>(deployment, 1)->deployment.site().policy;
     return wrap(std::make_shared<PreviewBox>(unwrap<PlanBox>(plan, 2), policy));
   });
 }
@@ -118,7 +116,8 @@ const Primitive table[] = {
     {"%rollout-simulated?", 1, subr(simulated), "Return true in a preview."},
     {"%answer!", 3, subr(answer),
      "Answer OWNER, a run or a preview, for the policy: KIND is yes, no, wait or not-before TIME."},
-    {"%make-preview", 2, subr(make_preview), "Begin to find the waves of PLAN with the policy of OWNER."},
+    {"%make-preview", 2, subr(make_preview),
+     "Begin to find the waves of PLAN with the policy of DEPLOYMENT."},
     {"%preview-next", 1, subr(preview_next),
      "Return what must be asked: a pair of a host and the number of the term; #f at the end."},
     {"%preview-finish!", 1, subr(preview_finish),

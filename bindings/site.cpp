@@ -8,12 +8,10 @@
 namespace tutti::guile {
 namespace {
 
-SCM make_site(SCM json) {
-  return gate("%make-site", [&] {
-    auto box = std::make_shared<SiteBox>();
-    box->site = site_from_json(to_string(json, 1));
-    box->fleet = look_up(box->site);
-    return wrap(std::move(box));
+SCM open_site(SCM json, SCM state_file) {
+  return gate("%open-site", [&] {
+    return wrap(
+        std::make_shared<DeploymentBox>(site_from_json(to_string(json, 1)), to_string(state_file, 2)));
   });
 }
 
@@ -21,36 +19,15 @@ SCM inventory(SCM file) {
   return gate("%inventory-file", [&] { return list(hosts_in_file(to_string(file, 1)), from_host); });
 }
 
-SCM notes_on_classes(SCM file, SCM hosts, SCM classes) {
-  return gate("%notes-on-classes", [&] {
-    std::vector<Host> all;
-    each(hosts, 2, [&](SCM pair) {
-      if (!scm_is_pair(pair)) throw WrongType{2, hosts, "association list of strings"};
-      all.push_back({.name = to_string(SCM_CAR(pair), 2), .host_class = to_string(SCM_CDR(pair), 2)});
-    });
-    std::vector<std::string> names;
-    each(classes, 3, [&](SCM name) { names.push_back(to_string(name, 3)); });
-    return list(tutti::notes_on_classes(to_string(file, 1), all, names),
-                [](const std::string& text) { return from_string(text); });
-  });
-}
-
-SCM fleet(SCM owner) {
+SCM fleet(SCM deployment) {
   return gate("%fleet", [&] {
-    if (is<SiteBox>(owner)) return list(unwrap<SiteBox>(owner, 1)->fleet.hosts, from_host);
-    return list(unwrap<DeploymentBox>(owner, 1)->deployment.fleet().hosts, from_host);
+    return list(unwrap<DeploymentBox>(deployment, 1)->deployment.fleet().hosts, from_host);
   });
 }
 
-SCM elaborate(SCM owner) {
-  return gate("%elaborate", [&] {
-    if (is<SiteBox>(owner)) {
-      const auto& box = unwrap<SiteBox>(owner, 1);
-      return wrap(std::make_shared<ElaborationBox>(box, box->site, box->fleet));
-    }
-    const auto& box = unwrap<DeploymentBox>(owner, 1);
-    return wrap(std::make_shared<ElaborationBox>(box, box->deployment.site(), box->deployment.fleet()));
-  });
+SCM elaborate(SCM deployment) {
+  return gate("%elaborate",
+              [&] { return wrap(std::make_shared<ElaborationBox>(unwrap<DeploymentBox>(deployment, 1))); });
 }
 
 Elaboration& elaboration(SCM handle) { return unwrap<ElaborationBox>(handle, 1)->elaboration; }
@@ -125,32 +102,20 @@ SCM desired_definition(SCM handle, SCM service, SCM host) {
   });
 }
 
-SCM check_plan(SCM site, SCM desired) {
-  return gate("%check-plan", [&] {
-    const auto& box = unwrap<SiteBox>(site, 1);
-    std::vector<HostReading> readings;
-    for (const Host& host : box->fleet.hosts) readings.push_back({.host = host.name, .reached = true});
-    Plan plan = make_plan(box->site, unwrap<DesiredBox>(desired, 2)->desired, std::move(readings));
-    (void)expect_waves(plan, box->site.policy, real_clock());
-    return wrap(std::make_shared<PlanBox>(PlanBox{std::move(plan)}));
-  });
-}
-
 SCM decimal_mode(SCM mode) {
   return gate("%decimal-mode?", [&] { return scm_from_bool(is_decimal_mode(to_unsigned(mode, 1))); });
 }
 
 const Primitive table[] = {
-    {"%make-site", 1, subr(make_site),
-     "Return a handle on the site that is written in JSON, and its fleet: the site's checks are made."},
+    {"%open-site", 2, subr(open_site),
+     "Return the deployment of the site that is written in JSON: its fleet is looked up, its state in "
+     "STATE-FILE "
+     "is opened when something needs it."},
     {"%decimal-mode?", 1, subr(decimal_mode),
      "Was MODE, a number, meant in octal but written in decimal, as 644 for #o644?"},
     {"%inventory-file", 1, subr(inventory), "Return the hosts in FILE, a hosts.json, as vectors."},
-    {"%notes-on-classes", 3, subr(notes_on_classes),
-     "Return a sentence for each class in HOSTS, pairs of names and classes that FILE holds, that is none of "
-     "CLASSES."},
-    {"%fleet", 1, subr(fleet), "Return the hosts of OWNER, a site or a deployment, as vectors."},
-    {"%elaborate", 1, subr(elaborate), "Begin the elaboration of OWNER, a site or a deployment."},
+    {"%fleet", 1, subr(fleet), "Return the hosts of DEPLOYMENT as vectors."},
+    {"%elaborate", 1, subr(elaborate), "Begin the elaboration of the site of DEPLOYMENT."},
     {"%elaboration-elsewhere", 1, subr(elsewhere),
      "Return the instances, pairs of service and host, whose settings Scheme computes."},
     {"%elaboration-unsettled", 4, subr(unsettled),
@@ -166,17 +131,14 @@ const Primitive table[] = {
     {"%elaboration-finish!", 1, subr(finish), "Return a handle on what is desired: every definition."},
     {"%desired-definition", 3, subr(desired_definition),
      "Return the definition of SERVICE on HOST in DESIRED, or #f."},
-    {"%check-plan", 2, subr(check_plan), "Return a plan of DESIRED as though nothing were deployed yet."},
 };
 
 }  // namespace
 
-template <> HandleType Handle<SiteBox>::type{"site"};
 template <> HandleType Handle<ElaborationBox>::type{"elaboration"};
 template <> HandleType Handle<DesiredBox>::type{"desired"};
 
 void define_site() {
-  define_handle<SiteBox>("<site-handle>");
   define_handle<ElaborationBox>("<elaboration>");
   define_handle<DesiredBox>("<desired>");
   define_primitives(table);

@@ -106,7 +106,8 @@ int main(int argc, char** argv) try {
     std::cerr << "usage: embed VERSION APP.PY [FLEET]\n";
     return 1;
   }
-  Deployment deployment(hello(argv[1], argv[2], argc > 3 ? argv[3] : ""), "hello/state.db");
+  Deployment deployment =
+      Deployment::open(hello(argv[1], argv[2], argc > 3 ? argv[3] : ""), "hello/state.db");
   running = &deployment;
   std::signal(SIGINT, [](int) { running->interrupt(); });
   const Plan plan = deployment.plan();

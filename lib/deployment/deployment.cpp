@@ -8,6 +8,7 @@
 
 #include "deployment/generation.hpp"
 #include "deployment/names.hpp"
+#include "deployment/on_host.hpp"
 #include "support/text.hpp"
 #include <tutti/error.hpp>
 
@@ -34,9 +35,12 @@ std::string summary(const Plan& plan) {
 struct Deployment::Impl {
   Site site;
   Fleet fleet;
-  State state;
-  std::unique_ptr<Transport> transport;
-  const Clock& clock = real_clock();
+  std::filesystem::path file;  // of our own state
+  std::unique_ptr<State> own_state;
+  std::unique_ptr<Transport> own_transport;
+  State* given_state = nullptr;
+  Transport* transport;
+  const Clock& clock;
 
   // of the run that is under way
   std::optional<Plan> plan;
@@ -46,12 +50,27 @@ struct Deployment::Impl {
   ExecuteOptions options;
   std::unique_ptr<Transport> dry;
   std::atomic<int> interrupts{0};  // since the last run ended
+  int on_hosts = 0;                // how many OnHost there are
 
-  Impl(Site s, std::filesystem::path file)
+  Impl(Site s, Fleet f, const World& world)
+      : site(std::move(s)),
+        fleet(std::move(f)),
+        given_state(&world.state),
+        transport(&world.transport),
+        clock(world.clock) {}
+  Impl(Site s, std::filesystem::path state_file)
       : site(std::move(s)),
         fleet(look_up(site)),
-        state(std::move(file)),
-        transport(make_transport(site.name, site.platform)) {}
+        file(std::move(state_file)),
+        own_transport(make_transport(site.name, site.platform)),
+        transport(own_transport.get()),
+        clock(real_clock()) {}
+
+  State& state() {
+    if (given_state) return *given_state;
+    if (!own_state) own_state = std::make_unique<State>(file);
+    return *own_state;
+  }
 
   /// The body of the transition that the plan says; throws Error.
   std::function<Transition(Context, Change)> transition_of(const Step& step) const {
@@ -74,21 +93,21 @@ struct Deployment::Impl {
   /// Keeps what a host said: its manifest, and the last epoch of ours that it has. Nothing else may
   /// say the latter: a host that never took our lock would be taken for one restored from an old image.
   void take_note(const HostReading& reading) {
-    state.remember(reading);
-    if (reading.reached && reading.fence.lineage == state.lineage())
-      state.saw(reading.host, reading.fence.epoch);
+    state().remember(reading);
+    if (reading.reached && reading.fence.lineage == state().lineage())
+      state().saw(reading.host, reading.fence.epoch);
   }
 
   /// With what authority the run with this epoch acts on a host.
-  Authority authority(const Host& host, const HostReading& reading, std::int64_t epoch) const {
+  Authority authority(const Host& host, const HostReading& reading, std::int64_t epoch) {
     const Fence& fence = reading.fence;
-    const std::string lineage = state.lineage();
+    const std::string lineage = state().lineage();
     const bool is_foreign = !fence.lineage.empty() && fence.lineage != lineage;
     // Whom we displace by intent, we may know to have had a later epoch of ours.
     return {.lineage = lineage,
             .epoch = epoch,
             .holder = whoami(),
-            .seen = is_foreign ? 0 : state.seen(host.name),
+            .seen = is_foreign ? 0 : state().seen(host.name),
             .displace = is_foreign && options.take_over ? std::optional(fence) : std::nullopt,
             .name = host.name,
             .was = reading.name,
@@ -100,15 +119,15 @@ struct Deployment::Impl {
     for (const Host& host : wanted.fleet.hosts) {
       const HostReading& reading = wanted.readings.at(host.name);
       if (!has_other_name(reading)) continue;
-      const std::int64_t epoch = state.next_epoch();
+      const std::int64_t epoch = state().next_epoch();
       transport->authorise(host, authority(host, reading, epoch));
       // The name is kept when the lock is taken, and that is taken with the first effect.
-      transport->send(fmt::format("i.{}.{}-1", state.lineage().substr(0, 12), epoch), host.name,
+      transport->send(fmt::format("i.{}.{}-1", state().lineage().substr(0, 12), epoch), host.name,
                       {.effect = effect::Run{command("true")}});
       std::vector<Completion> came;
       while (came.empty()) transport->wait(came, std::nullopt);
       if (came.front().kind != Completion::Kind::answered) throw Error(ErrorCode::locked, came.front().why);
-      if (!fleet.find(reading.name)) state.forget_host(reading.name);
+      if (!fleet.find(reading.name)) state().forget_host(reading.name);
     }
   }
 
@@ -147,14 +166,41 @@ struct Deployment::Impl {
   }
 };
 
-Deployment::Deployment(Site site, std::filesystem::path state_file)
-    : impl_(std::make_unique<Impl>(std::move(site), std::move(state_file))) {}
+Deployment::Deployment(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Deployment::Deployment(Site site, Fleet fleet, World world)
+    : impl_(std::make_unique<Impl>(std::move(site), std::move(fleet), world)) {}
 Deployment::~Deployment() = default;
+Deployment::Deployment(Deployment&&) noexcept = default;
+Deployment& Deployment::operator=(Deployment&&) noexcept = default;
+
+Deployment Deployment::open_late(Site site, std::filesystem::path state_file) {
+  return Deployment(std::make_unique<Impl>(std::move(site), std::move(state_file)));
+}
+
+Deployment Deployment::open(Site site, std::filesystem::path state_file) {
+  Deployment deployment = open_late(std::move(site), std::move(state_file));
+  (void)deployment.state();
+  return deployment;
+}
 
 const Site& Deployment::site() const noexcept { return impl_->site; }
 const Fleet& Deployment::fleet() const noexcept { return impl_->fleet; }
-State& Deployment::state() noexcept { return impl_->state; }
+State& Deployment::state() { return impl_->state(); }
 Transport& Deployment::transport() noexcept { return *impl_->transport; }
+
+void Deployment::close() noexcept {
+  if (impl_->own_state) impl_->own_state->close();
+}
+
+Plan Deployment::check() const { return check(elaborate(impl_->site, impl_->fleet)); }
+
+Plan Deployment::check(const Desired& desired) const {
+  std::vector<HostReading> readings;
+  for (const Host& host : impl_->fleet.hosts) readings.push_back({.host = host.name, .reached = true});
+  Plan plan = make_plan(impl_->site, desired, std::move(readings));
+  (void)expect_waves(plan, impl_->site.policy, impl_->clock);
+  return plan;
+}
 
 Plan Deployment::plan(const PlanOptions& options) {
   return plan(elaborate(impl_->site, impl_->fleet), options);
@@ -173,19 +219,19 @@ WantedPaths wanted_paths(const Desired& desired) {
 }  // namespace
 
 Plan Deployment::plan(const Desired& desired, const PlanOptions& options) {
-  const auto last_known = impl_->state.last_known();
+  const auto last_known = impl_->state().last_known();
   std::vector<HostReading> readings = impl_->transport->read(impl_->fleet.hosts, wanted_paths(desired));
   check_names(impl_->site, impl_->fleet, readings, options.accept_names);
   for (const HostReading& reading : readings) impl_->take_note(reading);
   Plan plan = make_plan(impl_->site, desired, std::move(readings), last_known);
-  if (const std::string& why = impl_->state.why_read_only(); !why.empty())
+  if (const std::string& why = impl_->state().why_read_only(); !why.empty())
     plan.notes.push_back(why + ", to deploy; what the hosts say is not kept");
   (void)expect_waves(plan, impl_->site.policy, impl_->clock);
   return plan;
 }
 
 std::vector<std::string> Deployment::foreign(const Plan& plan) const {
-  const std::string mine = impl_->state.lineage();
+  const std::string mine = impl_->state().lineage();
   std::vector<std::string> lines;
   for (const auto& [host, reading] : plan.readings) {
     const Fence& fence = reading.fence;
@@ -201,42 +247,44 @@ void Deployment::take_names(const Plan& plan, const ExecuteOptions& options) {
                    [](const auto& one) { return has_other_name(one.second); }))
     return;
   impl_->options = options;
-  impl_->state.hold("renaming hosts");
+  impl_->state().hold("renaming hosts");
   try {
     impl_->rename(plan);
   } catch (...) {
-    impl_->state.release();
+    impl_->state().release();
     throw;
   }
-  impl_->state.release();
+  impl_->state().release();
 }
 
 Executor& Deployment::begin(const Plan& plan, const ExecuteOptions& options) {
   Impl& d = *impl_;
-  check(plan);
+  tutti::check(plan);
   d.refuse_if_of_another(plan);
   if (d.executor) throw Error(ErrorCode::misuse, "this deployment executes a plan already");
+  if (d.on_hosts > 0)
+    throw Error(ErrorCode::misuse, "a plan can't be executed while one acts on a host outside of a run");
   d.options = options;
-  if (!options.dry_run) d.state.hold("deploying " + d.site.name);
+  if (!options.dry_run) d.state().hold("deploying " + d.site.name);
   try {
-    if (const auto open = d.state.unfinished())
-      throw Error(
-          ErrorCode::locked,
-          fmt::format(
-              "run {} of {} was not finished: `tutti abandon` ends it without touching hosts, the next "
-              "deploy repairs what it left",
-              open->number, open->by));
+    if (const auto open = d.state().unfinished())
+      throw Error(ErrorCode::locked,
+                  fmt::format("run {} of {} was not finished: abandon it, which touches no host; the next "
+                              "plan repairs what it "
+                              "left",
+                              open->number, open->by),
+                  Remedy::abandon);
     // A dry run touches nobody, and who can't read the state file can't know what is his.
-    const bool knows_lineage = !options.dry_run || d.state.why_read_only().empty();
+    const bool knows_lineage = !options.dry_run || d.state().why_read_only().empty();
     const std::vector<std::string> others = foreign(plan);
     if (!others.empty() && !options.take_over && knows_lineage)
-      throw Error(
-          ErrorCode::locked,
-          fmt::format(
-              "another state file deployed here:\n  {}\nUse that one; if it is lost, `deploy --take-over` "
-              "displaces it",
-              fmt::join(others, "\n  ")));
-    const std::string lineage = d.state.lineage();
+      throw Error(ErrorCode::locked,
+                  fmt::format("another state file deployed here:\n  {}\nUse that one; if it is lost, take "
+                              "over, which displaces "
+                              "it",
+                              fmt::join(others, "\n  ")),
+                  Remedy::take_over);
+    const std::string lineage = d.state().lineage();
     d.plan = plan;
     if (options.dry_run) {
       d.dry = make_dry_transport(d.clock);
@@ -246,10 +294,10 @@ Executor& Deployment::begin(const Plan& plan, const ExecuteOptions& options) {
     }
     d.refuse_if_moved(plan);
     d.rename(plan);
-    const std::int64_t epoch = d.state.next_epoch();
+    const std::int64_t epoch = d.state().next_epoch();
     d.run =
-        d.state.begin_run(plan.to_json(), source_hash(plan.source), summary(plan), plan.generation, epoch);
-    const int first_kept = d.state.first_kept(options.keep);
+        d.state().begin_run(plan.to_json(), source_hash(plan.source), summary(plan), plan.generation, epoch);
+    const int first_kept = d.state().first_kept(options.keep);
     for (const Host& host : plan.fleet.hosts) {
       Authority authority = d.authority(host, plan.readings.at(host.name), epoch);
       authority.ends_others = true;
@@ -257,13 +305,13 @@ Executor& Deployment::begin(const Plan& plan, const ExecuteOptions& options) {
       d.transport->authorise(host, std::move(authority));
     }
     d.transport->offer(d.plan->items);
-    d.journal = d.state.journal(d.run);
+    d.journal = d.state().journal(d.run);
     d.executor = std::make_unique<Executor>(*d.plan, d.site.policy, d.run, lineage, d.journal.get(),
                                             *d.transport, d.clock, &d.interrupts);
   } catch (...) {
     d.journal.reset();
     d.plan.reset();
-    d.state.release();
+    d.state().release();
     throw;
   }
   return *d.executor;
@@ -285,27 +333,27 @@ Report Deployment::finish() {
   try {
     d.journal->commit();
     d.journal.reset();
-    for (const HostReading& reading : readings) d.state.remember(reading);
-    d.state.keep_generation(d.run, instances_after(*d.plan, readings, d.state.last_known(), report),
-                            d.plan->source);
+    for (const HostReading& reading : readings) d.state().remember(reading);
+    d.state().keep_generation(d.run, instances_after(*d.plan, readings, d.state().last_known(), report),
+                              d.plan->source);
     bool is_open = false;
     for (const StepReport& step : report.steps)
       is_open = is_open || step.outcome == Outcome::unknown || step.outcome == Outcome::none;
     const bool is_complete = report.exit_status() == 0;
     if (!is_open)
-      d.state.end_run(d.run, is_complete ? "complete" : "incomplete", is_complete ? "" : report.sums(),
-                      report.to_json());
+      d.state().end_run(d.run, is_complete ? "complete" : "incomplete", is_complete ? "" : report.sums(),
+                        report.to_json());
   } catch (const Error& error) {
     report.not_recorded = error.what();  // what happened on the hosts happened all the same
   }
   try {
-    d.state.forget_before(d.state.first_kept(d.options.keep));
-    d.state.forget_generations(generations_for_each_run * std::max(d.options.keep, 1));
+    d.state().forget_before(d.state().first_kept(d.options.keep));
+    d.state().forget_generations(generations_for_each_run * std::max(d.options.keep, 1));
   } catch (const Error&) {  // that is for the next run, then
   }
   d.journal.reset();
   d.plan.reset();
-  d.state.release();
+  d.state().release();
   return report;
 }
 
@@ -331,14 +379,14 @@ Report Deployment::execute(const Plan& plan, const std::function<void(const Prog
     impl_->executor.reset();
     impl_->journal.reset();
     impl_->plan.reset();
-    impl_->state.release();
+    impl_->state().release();
     throw;
   }
   return finish();
 }
 
 std::vector<std::string> Deployment::abandon() {
-  State& state = impl_->state;
+  State& state = impl_->state();
   state.hold("abandoning a run");
   std::vector<std::string> open;
   if (const auto run = state.unfinished()) {
@@ -352,12 +400,14 @@ std::vector<std::string> Deployment::abandon() {
 
 Status Deployment::status() {
   Status status{.hosts = impl_->transport->read(impl_->fleet.hosts),
-                .unfinished = impl_->state.unfinished(),
-                .fleet = impl_->fleet};
+                .unfinished = impl_->state().unfinished(),
+                .fleet = impl_->fleet,
+                .time = impl_->clock.now(),
+                .site = impl_->site.name};
   for (const HostReading& reading : status.hosts) impl_->take_note(reading);
-  if (status.unfinished) status.holder = impl_->state.holder();
+  if (status.unfinished) status.holder = impl_->state().holder();
   status.notes = notes_on_names(impl_->fleet, status.hosts);
-  if (const std::string& why = impl_->state.why_read_only(); !why.empty())
+  if (const std::string& why = impl_->state().why_read_only(); !why.empty())
     status.notes.push_back(why + ", to deploy; what the hosts say is not kept");
   return status;
 }
@@ -372,7 +422,7 @@ std::vector<std::string> Deployment::forget(const std::string& host) {
                     host, there->host_class));
   std::set<std::string> known;
   std::vector<std::string> held;
-  for (const auto& [instance, entry] : d.state.last_known()) {
+  for (const auto& [instance, entry] : d.state().last_known()) {
     if (!d.fleet.find(instance.host)) known.insert(instance.host);
     if (instance.host != host) continue;
     const DefinitionPtr& any = entry.new_definition ? entry.new_definition : entry.old_definition;
@@ -382,16 +432,23 @@ std::vector<std::string> Deployment::forget(const std::string& host) {
     throw Error(ErrorCode::misuse,
                 fmt::format("nothing is known of a host '{}' that has left.{}", escaped(host),
                             suggestion(host, {known.begin(), known.end()})));
-  d.state.hold("forgetting a host");
-  d.state.forget_host(host);
-  d.state.release();
+  d.state().hold("forgetting a host");
+  d.state().forget_host(host);
+  d.state().release();
   return held;
 }
 
 RunLog Deployment::log(int run, LogOptions options) {
   if (run == 0)
-    if (const std::vector<Generation> all = impl_->state.history(); !all.empty()) run = all.front().number;
-  return {impl_->state, *impl_->transport, impl_->fleet, run, std::move(options)};
+    if (const std::vector<Generation> all = impl_->state().history(); !all.empty()) run = all.front().number;
+  return {impl_->state(), *impl_->transport, impl_->fleet, run, std::move(options)};
+}
+
+OnHost Deployment::on_host() {
+  Impl& d = *impl_;
+  if (d.executor)
+    throw Error(ErrorCode::misuse, "a run is under way: what acts on a host in it belongs in a transition");
+  return OnHost(std::make_unique<OnHost::Impl>(d.state(), *d.transport, d.fleet, d.on_hosts));
 }
 
 void Deployment::interrupt() noexcept {

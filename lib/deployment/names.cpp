@@ -43,11 +43,11 @@ void check_names(const Site& site, const Fleet& fleet, const std::vector<HostRea
   if (accept_names) return;
   for (const HostReading& reading : readings)
     if (has_other_name(reading))
-      throw Error(
-          ErrorCode::misuse,
-          fmt::format("{}: if it is that machine under a new name, deploy with --accept-name; else correct "
-                      "its address",
-                      other_name(fleet, reading)));
+      throw Error(ErrorCode::misuse,
+                  fmt::format("{}: if it is that machine under a new name, accept the name; else correct its "
+                              "address",
+                              other_name(fleet, reading)),
+                  Remedy::accept_names);
 }
 
 std::vector<std::string> notes_on_names(const Fleet& fleet, const std::vector<HostReading>& readings) {

@@ -1,6 +1,3 @@
-#include <chrono>
-
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include "support/table.hpp"
@@ -10,8 +7,8 @@
 namespace tutti {
 namespace {
 
-std::string ago(double time) {
-  const double seconds = real_clock().now() - time;
+std::string ago(double time, double now) {
+  const double seconds = now - time;
   if (time <= 0) return "";
   if (seconds < -60) return "the future: which clock is wrong?";  // ours now, or that of who deployed
   if (seconds < 120) return fmt::format("{:.0f} s", std::max(0.0, seconds));
@@ -45,7 +42,7 @@ std::string Status::to_text() const {
     for (const HostReading::Entry& one : reading.entries) {
       const DefinitionPtr d = one.entry.new_definition ? one.entry.new_definition : one.entry.old_definition;
       table.row({host_class, reading.host, one.entry.service, d ? d->version : "?", state(one),
-                 ago(one.entry.time)});
+                 ago(one.entry.time, time)});
     }
   }
   std::string text = table.to_text();
@@ -58,7 +55,7 @@ std::string Status::to_text() const {
   if (unfinished && !holder.empty())
     text += fmt::format("run {} is under way: {}\n", unfinished->number, holder);
   else if (unfinished)
-    text += fmt::format("run {} of {} was not finished: `tutti abandon` ends it without touching hosts\n",
+    text += fmt::format("run {} of {} was not finished: abandon it, which touches no host\n",
                         unfinished->number, escaped(unfinished->by));
   return text;
 }

@@ -111,11 +111,9 @@ Inventory::Answer ask(const Site& site, const std::vector<std::string>& classes)
 
 Fleet look_up(const Site& site) {
   if (!site.host_class_to_hosts)
-    throw Error(
-        ErrorCode::misuse,
-        fmt::format(
-            "site '{}' has no inventory: give host-class->hosts, e.g. (inventory-file \"hosts.json\")",
-            escaped(site.name)));
+    throw Error(ErrorCode::misuse,
+                fmt::format("site '{}' has no inventory: give it one, such as a list of hosts or a file",
+                            escaped(site.name)));
   std::vector<std::string> classes;
   for (const HostClass& host_class : site.host_classes) classes.push_back(host_class.name);
   Inventory::Answer answer = ask(site, classes);

@@ -1,6 +1,7 @@
 #include "model/site_json.hpp"
 
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -246,11 +247,54 @@ Host host_from_json(const Json& json, const std::string& where) {
   return host;
 }
 
+namespace {
+
+/// Hosts that are written in `file`, which somebody else has read.
+Inventory inventory_of(std::string file, std::vector<Host> hosts) {
+  return Inventory(
+      [file = std::move(file), hosts = std::move(hosts)](const std::vector<std::string>& classes) {
+        return Inventory::Answer{.hosts = hosts, .notes = notes_on_classes(file, hosts, classes)};
+      });
+}
+
+/// Each element is a host, or a file that has hosts: {"file": …}, a hosts.json, which is read when the
+/// inventory is asked; {"file": …, "hosts": […]}, another one.
+Inventory inventory_from_json(const Json& array) {
+  std::vector<Inventory> parts;
+  std::vector<Host> given;
+  const auto end_of_given = [&] {
+    if (given.empty()) return;
+    parts.emplace_back([hosts = std::exchange(given, {})](const std::vector<std::string>&) {
+      return Inventory::Answer{.hosts = hosts};
+    });
+  };
+  for (const Json& one : array) {
+    if (!one.is_object() || !one.contains("file")) {
+      given.push_back(host_from_json(one, "the inventory"));
+      continue;
+    }
+    end_of_given();
+    const Reader reader(one, "the inventory", {"file", "hosts"});
+    std::string file = reader.text("file");
+    if (!reader.has("hosts")) {
+      parts.push_back(inventory_file(std::move(file)));
+      continue;
+    }
+    std::vector<Host> hosts;
+    for (const Json& host : reader.array("hosts")) hosts.push_back(host_from_json(host, file));
+    parts.push_back(inventory_of(std::move(file), std::move(hosts)));
+  }
+  end_of_given();
+  return inventory_append(std::move(parts));
+}
+
+}  // namespace
+
 Site site_from_json(std::string_view text) {
   const Json json = parse_json(text, "site");
-  const Reader reader(json, "site",
-                      {"name", "host_classes", "services", "hosts", "inventory_notes", "platform", "policy",
-                       "source", "store", "state"});
+  const Reader reader(
+      json, "site",
+      {"name", "host_classes", "services", "hosts", "platform", "policy", "source", "store", "state"});
   Site site{.name = reader.text("name")};
   const std::string where = fmt::format("site '{}'", escaped(site.name));
   if (!reader.array("services").empty())
@@ -260,11 +304,7 @@ Site site_from_json(std::string_view text) {
   try {
     for (const Json& host_class : reader.array("host_classes"))
       site.host_classes.push_back(host_class_from_json(host_class));
-    Inventory::Answer answer;
-    for (const Json& one : reader.array("hosts"))
-      answer.hosts.push_back(host_from_json(one, "the inventory"));
-    for (const Json& note : reader.array("inventory_notes")) answer.notes.push_back(note.get<std::string>());
-    site.host_class_to_hosts = Inventory([answer = std::move(answer)](const auto&) { return answer; });
+    site.host_class_to_hosts = inventory_from_json(reader.array("hosts"));
     if (reader.has("platform")) site.platform = platform_from_json(reader.at("platform"));
     if (reader.has("policy")) site.policy = policy_from_json(reader.array("policy"));
   } catch (Error& error) { throw error.in(where); }

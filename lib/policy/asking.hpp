@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "support/describe.hpp"
+#include <tutti/error.hpp>
 #include <tutti/policy.hpp>
 #include <tutti/rollout.hpp>
 
@@ -12,9 +14,9 @@ namespace tutti {
 
 class Asking {
  public:
-  /// Borrows the policy. Throws what a predicate throws.
+  /// Borrows the policy. Throws Error: callback, when a predicate threw.
   Asking(const Policy& policy, const Rollout& rollout, const Host& host)
-      : host_(host.name), answer_(policy(rollout, host)) {
+      : host_(host.name), answer_(asked(policy, rollout, host)) {
     if (answer_.kind == Answer::Kind::yes) asks_ = policy.driver_asks(host);
   }
   [[nodiscard]] const std::string& host() const noexcept { return host_; }
@@ -27,6 +29,17 @@ class Asking {
   [[nodiscard]] const Answer& answer() const noexcept { return answer_; }
 
  private:
+  static Answer asked(const Policy& policy, const Rollout& rollout, const Host& host) {
+    try {
+      return policy(rollout, host);
+    } catch (const Error&) {
+      throw;  // it says what and where
+    } catch (...) {
+      throw Error(ErrorCode::callback,
+                  "asked about host '" + host.name + "': " + describe(std::current_exception()));
+    }
+  }
+
   std::string host_;
   Answer answer_;
   std::vector<const Policy::Ask*> asks_;

@@ -27,7 +27,8 @@ std::size_t distance(const std::string& a, const std::string& b) {
 
 }  // namespace
 
-Error::Error(ErrorCode code, std::string message) : code_(code), message_(std::move(message)) {}
+Error::Error(ErrorCode code, std::string message, Remedy remedy)
+    : code_(code), remedy_(remedy), message_(std::move(message)) {}
 
 Error& Error::in(const std::string& context) {
   message_ = context + ": " + message_;

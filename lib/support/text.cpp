@@ -11,7 +11,6 @@
 #include <memory>
 
 #include <tutti/error.hpp>
-#include <tutti/world.hpp>
 
 namespace tutti {
 namespace {
@@ -99,10 +98,6 @@ std::string to_hex(std::string_view bytes) {
     text[2 * i + 1] = digits[static_cast<unsigned char>(bytes[i]) & 15];
   }
   return text;
-}
-
-std::string random_hex(std::size_t bytes) {
-  return real_entropy().hex(bytes);
 }
 
 bool is_plain(std::string_view s) noexcept {

@@ -27,8 +27,6 @@ namespace tutti {
 [[nodiscard]] std::string to_hex(std::string_view bytes);
 /// The bytes that to_hex() made it of; what follows the last whole pair of digits is left out.
 [[nodiscard]] std::string from_hex(std::string_view digits);
-/// Lower-case hexadecimal digits of `bytes` random bytes.
-[[nodiscard]] std::string random_hex(std::size_t bytes);
 
 /// Valid UTF-8: each byte that is not part of it becomes U+FFFD.
 [[nodiscard]] std::string to_utf8(std::string_view bytes);

@@ -19,7 +19,7 @@
             inventory-append
             file-inventory
             call-with-one-answer
-            strangers
+            inventory-parts
             class-name))
 
 ;; What files held when they were read, by name: a hash table while the hosts of a site are asked for, else #f.
@@ -118,30 +118,24 @@
 
 (define (file-inventory file)
   "Return the inventory that the file called FILE holds, as JSON or, named *.scm, as Scheme data."
+  (define scheme? (string-suffix? ".scm" file))
   (define (all)
     (once file
           (lambda ()
-            (if (string-suffix? ".scm" file)
+            (if scheme?
                 (read-scheme-file file)
                 (map vector->host (%inventory-file file))))))
   (let ((inventory (lambda (class)
                      (filter (lambda (host) (equal? (host-class-of host) (class-name class)))
                              (all)))))
-    (set-procedure-property! inventory 'strangers
-                             (lambda (classes) (strangers-in file (all) classes)))
+    (set-procedure-property! inventory 'parts (list (if scheme? (cons file all) (list file))))
     inventory))
 
-(define (strangers-in file hosts classes)
-  "Return a sentence for each class of HOSTS, which FILE holds, that is none of CLASSES."
-  (%notes-on-classes file
-                     (map (lambda (host) (cons (host-name host) (host-class-of host))) hosts)
-                     classes))
-
-(define (strangers inventory classes)
-  "Return a sentence for each class, none of CLASSES, of which INVENTORY is known to have hosts."
-  (match (and (procedure? inventory) (procedure-property inventory 'strangers))
-    (#f '())
-    (find (find classes))))
+(define (inventory-parts inventory)
+  "Return what INVENTORY consists of, in order.  A part is (FILE), the name of a hosts.json; or (FILE . READ), of
+another one, whose hosts the thunk READ returns; or a procedure, which must be asked for each class."
+  (or (procedure-property inventory 'parts)
+      (list inventory)))
 
 (define (%inventory-file-at location file)
   (unless (string? file)
@@ -159,8 +153,6 @@
             inventories)
   (let ((inventory (lambda (class)
                      (append-map (lambda (inventory) (inventory class)) inventories))))
-    (set-procedure-property! inventory 'strangers
-                             (lambda (classes)
-                               (append-map (lambda (one) (strangers one classes)) inventories)))
+    (set-procedure-property! inventory 'parts (append-map inventory-parts inventories))
     inventory))
 

@@ -49,15 +49,15 @@
 
 ;; A site in use.
 (define-record-type <site>
-  (make-site-in-use configuration file files state-file handle hosts deployment view)
+  (make-site-in-use configuration file files state-file json hosts deployment view)
   site?
   (configuration site-configuration-of)
   (file          site-file)                 ; of the program, or #f
   (files         site-files)                ; of the program, for placing errors
   (state-file    site-state-file)
-  (handle        site-handle)               ; on the site and its fleet
+  (json          site-json)                 ; all of it, with the answers of its inventory
   (hosts         site-hosts)                ; hash table from names to hosts
-  (deployment    %site-deployment set-site-deployment!)  ; handle, once opened
+  (deployment    %site-deployment set-site-deployment!)  ; handle, or #f when it is closed
   (view          %site-site-view set-site-site-view!))    ; site view, once elaborated
 
 (define (site-name site)
@@ -145,21 +145,20 @@ is the name of the file in which its state is kept."
          (site-name (site-configuration-name configuration)))
     (when (and inventory (not (file-exists? inventory)))
       (fail "there is no inventory '~a'" inventory))
-    (let ((handle (call-with-program-named (and loaded program) (if inventory (cons inventory files) files)
-                    (lambda ()
-                      (%make-site
-                       (site->json configuration
-                                   #:source (if loaded (loaded-source loaded) '())
-                                   #:inventory (and inventory (file-inventory inventory))))))))
-      (make-site-in-use configuration (and loaded program) files
-                        (or state
-                            (string-append folder "/.tutti/" site-name ".db"))
-                        handle (host-table handle) #f #f))))
+    (call-with-program-named (and loaded program) (if inventory (cons inventory files) files)
+      (lambda ()
+        (let* ((json (site->json configuration
+                                 #:source (if loaded (loaded-source loaded) '())
+                                 #:inventory (and inventory (file-inventory inventory))))
+               (state-file (or state (string-append folder "/.tutti/" site-name ".db")))
+               (deployment (%open-site json state-file)))
+          (make-site-in-use configuration (and loaded program) files state-file json
+                            (host-table deployment) deployment #f))))))
 
 (define (site-deployment site)
-  "Return the handle on the deployment of SITE, opened when this is first called."
+  "Return the handle on the deployment of SITE, which is opened again if it was closed."
   (or (%site-deployment site)
-      (let ((deployment (%open-deployment (site-handle site) (site-state-file site))))
+      (let ((deployment (%open-site (site-json site) (site-state-file site))))
         (set-site-deployment! site deployment)
         deployment)))
 
@@ -203,9 +202,9 @@ is the name of the file in which its state is kept."
               "settings of '~a' on ~a: the procedure must return an association list of names and strings, not ~s"
               (service-name service) (host-name host) other))))
 
-(define (elaborate site owner)
-  "Return the elaboration of SITE by the handle OWNER, with all settings computed."
-  (define elaboration (%elaborate owner))
+(define (elaborate site)
+  "Return the elaboration of SITE, with all settings computed."
+  (define elaboration (%elaborate (site-deployment site)))
   (define settled (make-hash-table))
   (define (settle service-name host-name)
     (unless (hash-ref settled (cons service-name host-name))
@@ -220,12 +219,13 @@ is the name of the file in which its state is kept."
             (%elaboration-elsewhere elaboration))
   elaboration)
 
-(define (elaborated site owner)
-  "Return the elaboration of SITE by the handle OWNER, and what is desired by it."
+(define (desired site)
+  "Return the handle on what SITE desires.  Its site view is the one that the settings were computed by."
   (call-with-program-named (site-file site) (site-files site)
     (lambda ()
-      (let ((elaboration (elaborate site owner)))
-        (values elaboration (%elaboration-finish! elaboration))))))
+      (let ((elaboration (elaborate site)))
+        (set-site-site-view! site (site-view site elaboration))
+        (%elaboration-finish! elaboration)))))
 
 (define (site-view site elaboration)
   (make-site-view (site-name site) elaboration "" #f #f))
@@ -234,7 +234,7 @@ is the name of the file in which its state is kept."
   "Return the site view of SITE, a site in use, or #f."
   (and (site? site)
        (or (%site-site-view site)
-           (let ((view (site-view site (elaborate site (site-handle site)))))
+           (let ((view (site-view site (elaborate site))))
              (set-site-site-view! site view)
              view))))
 
@@ -243,31 +243,25 @@ is the name of the file in which its state is kept."
 ;;; Planning and executing.
 ;;;
 
-(define (with-waves owner plan site)
+(define (with-waves plan site)
   "Return PLAN, with its waves if the policy of SITE must be asked here for them: else it has them."
   (let ((predicates (policy-predicates (site-configuration-policy (site-configuration-of site)))))
     (unless (zero? (vector-length predicates))
       (call-with-program-named (site-file site) (site-files site)
-        (lambda () (preview-waves owner plan predicates (site-hosts site) (site-files site)))))
+        (lambda () (preview-waves (site-deployment site) plan predicates (site-hosts site) (site-files site)))))
     plan))
 
 (define (check-site site)
   "Check SITE without touching a host, and return a plan as though nothing were deployed."
-  (call-with-values (lambda () (elaborated site (site-handle site)))
-    (lambda (elaboration desired)
-      (let ((plan (call-with-program-named (site-file site) (site-files site)
-                    (lambda () (%check-plan (site-handle site) desired)))))
-        (with-waves (site-handle site) plan site)))))
+  (let ((desired (desired site)))
+    (with-waves (call-with-program-named (site-file site) (site-files site)
+                  (lambda () (%deployment-check (site-deployment site) desired)))
+                site)))
 
 (define* (make-plan site #:key (accept-names? #f))
   "Return a plan for SITE: the manifests of its hosts are read, and nothing is changed.  A host that has another
 name in the site is refused unless ACCEPT-NAMES? is true."
-  (let ((deployment (site-deployment site)))
-    (call-with-values (lambda () (elaborated site deployment))
-      (lambda (elaboration desired)
-        (let ((plan (%deployment-plan deployment desired accept-names?)))
-          (set-site-site-view! site (site-view site elaboration))
-          (with-waves deployment plan site))))))
+  (with-waves (%deployment-plan (site-deployment site) (desired site) accept-names?) site))
 
 (define (transition-body site)
   "Return a procedure from a step to the thunk that is its transition: the one that the plan says."
@@ -303,7 +297,7 @@ whole, here and on the hosts."
   (let* ((deployment (site-deployment site))
          (steps (list->vector (plan-steps plan)))
          (run (%deployment-begin! deployment plan take-over? dry-run? keep))
-         (execution (make-execution run plan (site-hosts site) (or (%site-site-view site) (site-view-of site))
+         (execution (make-execution run plan (site-hosts site) (site-view-of site)
                                     steps (make-vector (vector-length steps) '())))
          (finished? #f))
     (dynamic-wind

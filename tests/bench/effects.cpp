@@ -145,7 +145,7 @@ SCM sent(SCM handle, SCM effects) {
 /// From what `before` has on every host to what `desired` has.
 SCM make(SCM site, SCM desired, SCM before) {
   return gate("%bench-plan", [&] {
-    const SiteBox& box = *unwrap<SiteBox>(site, 1);
+    const Deployment& deployment = unwrap<DeploymentBox>(site, 1)->deployment;
     std::map<std::string, HostReading> readings;
     for (const auto& [instance, definition] : unwrap<DesiredBox>(before, 3)->desired.definitions) {
       HostReading& reading = readings[instance.host];
@@ -157,9 +157,9 @@ SCM make(SCM site, SCM desired, SCM before) {
            HostReading::Life::alive});
     }
     std::vector<HostReading> all;
-    for (const Host& host : box.fleet.hosts) all.push_back(readings.at(host.name));
+    for (const Host& host : deployment.fleet().hosts) all.push_back(readings.at(host.name));
     return wrap(std::make_shared<PlanBox>(
-        PlanBox{make_plan(box.site, unwrap<DesiredBox>(desired, 2)->desired, std::move(all))}));
+        PlanBox{make_plan(deployment.site(), unwrap<DesiredBox>(desired, 2)->desired, std::move(all))}));
   });
 }
 

@@ -24,8 +24,7 @@
              (tutti private bindings)
              (tutti site))
 
-(define elaborate (@@ (tutti site) elaborate))
-(define site-handle (@@ (tutti site) site-handle))
+(define desired (@@ (tutti site) desired))
 
 (define hosts 10000)
 (define effects 10)                         ; of each transition
@@ -119,12 +118,9 @@
                                           (iota hosts))))))
              #:state (string-append scratch "/bench.db")))
 
-(define (desired site)
-  (%elaboration-finish! (elaborate site (site-handle site))))
-
 (define site (site-at "2"))
 (define plan
-  (%bench-plan (site-handle site) (desired site) (desired (site-at "1"))))
+  (%bench-plan (site-deployment site) (desired site) (desired (site-at "1"))))
 
 (define (execution way clock journal)
   "Return the time for each effect sent by WAY and CLOCK, with the journal in the file JOURNAL, or none for \"\"."

@@ -49,29 +49,29 @@
        (list 'a-symbol #t (vector 1 2 3))))))
  primitives)
 
-(define error-of-library (caught (lambda () (%make-site "{}"))))
+(define error-of-library (caught (lambda () (%open-site "{}" "state.db"))))
 (test-assert "an error of the library is an error of ours" (tutti-error? error-of-library))
 (test-eq "with its code" 'misuse (tutti-error-code error-of-library))
 (test-equal "and its sentence" "site: 'name' is missing" (describe error-of-library))
 (test-assert "a std::exception, too: malformed JSON"
-  (tutti-error? (caught (lambda () (%make-site "{")))))
+  (tutti-error? (caught (lambda () (%open-site "{" "state.db")))))
 (test-assert "a message longer than any buffer"
   (let ((name (make-string 100000 #\x)))
-    (> (string-length (describe (caught (lambda () (%make-site (string-append "{\"" name "\": 1}"))))))
+    (> (string-length (describe (caught (lambda () (%open-site (string-append "{\"" name "\": 1}") "state.db")))))
        10)))
 (test-assert "a thousand errors leak no exception and no handle"
-  (every (lambda (n) (tutti-error? (caught (lambda () (%make-site "{}"))))) (iota 1000)))
+  (every (lambda (n) (tutti-error? (caught (lambda () (%open-site "{}" "state.db"))))) (iota 1000)))
 (test-assert "an error in an error handler"
   (tutti-error?
    (caught (lambda ()
-             (with-exception-handler (lambda (e) (%make-site "{}"))
-               (lambda () (%make-site "{}"))
+             (with-exception-handler (lambda (e) (%open-site "{}" "state.db"))
+               (lambda () (%open-site "{}" "state.db"))
                #:unwind? #t)))))
 (test-equal "dynamic-wind guards run when a primitive raises" '(in out)
   (let ((log '()))
     (caught (lambda ()
               (dynamic-wind (lambda () (set! log (cons 'in log)))
-                            (lambda () (%make-site "{}"))
+                            (lambda () (%open-site "{}" "state.db"))
                             (lambda () (set! log (cons 'out log))))))
     (reverse log)))
 

@@ -41,7 +41,8 @@
 
 (test-begin "handles")
 
-(define site (%make-site json))
+(define state-file (string-append folder "/state/test.db"))
+(define site (%open-site json state-file))
 (test-equal "the fleet" '("h1") (map (lambda (host) (vector-ref host 0)) (%fleet site)))
 (test-equal "instances whose settings are computed here" '(("web" . "h1"))
   (%elaboration-elsewhere (%elaborate site)))
@@ -49,6 +50,9 @@
   (eq? 'wrong-type-arg (exception-kind (caught (lambda () (%plan-text site))))))
 
 (define desired (desired-of site))
+(test-equal "checking needs no state" '(#f 1)
+  (let ((plan (%deployment-check site desired)))
+    (list (file-exists? state-file) (length (%plan-steps plan)))))
 (set! site #f)
 (gc) (gc)
 (test-assert "what is desired outlives the handle on its site"
@@ -80,7 +84,7 @@
     (%terminal-size)
     #t))
 
-(define deployment (%open-deployment (%make-site json) (string-append folder "/state/test.db")))
+(define deployment (%open-site json state-file))
 (gc)
 (define plan (%deployment-plan deployment (desired-of deployment) #f))
 (test-equal "a plan's steps" '((install "web" "h1"))

@@ -61,7 +61,7 @@ Site site(const std::string& version, bool fails = false) {
 }
 
 Report deploy(const Site& wanted) {
-  Deployment deployment(wanted, "state.db");
+  Deployment deployment = Deployment::open(wanted, "state.db");
   const Plan plan = deployment.plan();
   return deployment.execute(plan);
 }
@@ -97,7 +97,7 @@ int main() try {
         "what comes after it is skipped");
   check(read(log) == "to 1\nto 2\nto 3\nback\n", "the transition's own effects and compensation ran");
   {
-    Deployment deployment(site("2"), "state.db");
+    Deployment deployment = Deployment::open(site("2"), "state.db");
     check(deployment.plan().empty(), "everything is as before");
     check(deployment.state().history().size() == 3, "three generations are recorded");
   }

@@ -129,6 +129,7 @@
 (chdir here)
 (test-command "run: two files" 1 "" "one site program is wanted; what is 'b'?" "run" site "b" "--host" "w1" "--" "true")
 (test-command "status" 0 "web      2" "" "status" site)
+(test-command "status as JSON" 0 "\"state\": \"deployed\"" "" "status" "--json" site)
 (test-command "history" 0 "web 1→2" "" "history" site)
 (test-command "nothing to abandon" 0 "there is no unfinished run" "" "abandon" site)
 (test-command "a failure that is rolled back exits with 3" 3 "rolled-back" "" "deploy" "--yes" (program "3"))

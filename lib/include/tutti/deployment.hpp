@@ -1,7 +1,7 @@
 #pragma once
-// A site, its state and its transport together: what a program that deploys holds.
+// A site, its fleet, and the world that it is deployed through: what a program that deploys holds.
 //
-//   Deployment deployment(site, "shop/state.db");
+//   Deployment deployment = Deployment::open(site, "shop/state.db");
 //   const Plan plan = deployment.plan();
 //   std::cout << deployment.execute(plan);
 //
@@ -13,6 +13,7 @@
 
 #include <tutti/executor.hpp>
 #include <tutti/log.hpp>
+#include <tutti/on_host.hpp>
 #include <tutti/transition.hpp>
 
 namespace tutti {
@@ -36,22 +37,53 @@ struct Status {
   std::string holder = {};  ///< of other processes, who executes that one now; empty: nobody
   Fleet fleet;
   std::vector<std::string> notes = {};  ///< what a person should know besides
+  double time = 0;                      ///< when the hosts were asked, in seconds since the epoch
+  std::string site = {};
   [[nodiscard]] TUTTI_EXPORT std::string to_text() const;
+  /// {"format_version":1,"site":…,"time":…,"hosts":[…],"unfinished":…,"holder":…,"notes":[…]}; new members
+  /// may come, none goes. Each host has its "entries", with what its manifest says ("state") and whether it
+  /// lives
+  /// ("life").
+  [[nodiscard]] TUTTI_EXPORT std::string to_json() const;
+};
+
+/// One object in one line: of a run of the history, and of what happens in a run that is under way. New
+/// members may come, none goes.
+[[nodiscard]] TUTTI_EXPORT std::string to_json(const Generation&);
+[[nodiscard]] TUTTI_EXPORT std::string to_json(const Progress&);
+
+/// What a deployment acts through. All is borrowed for the deployment's life.
+struct World {
+  State& state;
+  Transport& transport;
+  const Clock& clock = real_clock();
 };
 
 class TUTTI_EXPORT Deployment {
  public:
-  /// Asks the inventory. Throws Error; touches no host.
-  Deployment(Site, std::filesystem::path state_file);
+  /// Asks the inventory once, opens the state file, and reaches hosts as the platform says. Touches no host.
+  /// Throws Error.
+  [[nodiscard]] static Deployment open(Site, std::filesystem::path state_file);
+  /// The same, but the state file is opened by the first call that needs it, which throws what opening
+  /// throws.
+  [[nodiscard]] static Deployment open_late(Site, std::filesystem::path state_file);
+  /// Of a fleet that look_up gave for the site, in a world that the caller owns.
+  Deployment(Site, Fleet, World);
   ~Deployment();
-  Deployment(const Deployment&) = delete;
-  Deployment& operator=(const Deployment&) = delete;
+  /// What begin() and log() gave stays valid. Nobody may interrupt meanwhile. A moved one can only be
+  /// destroyed or assigned to.
+  Deployment(Deployment&&) noexcept;
+  Deployment& operator=(Deployment&&) noexcept;
 
   [[nodiscard]] const Site& site() const noexcept;
   [[nodiscard]] const Fleet& fleet() const noexcept;
-  [[nodiscard]] State& state() noexcept;
+  [[nodiscard]] State& state();  ///< throws Error when it can't be opened
   [[nodiscard]] Transport& transport() noexcept;
 
+  /// The plan as though nothing were deployed yet: is the site right? Asks no host, opens no state. Throws
+  /// Error.
+  [[nodiscard]] Plan check() const;
+  [[nodiscard]] Plan check(const Desired&) const;
   /// Elaborates, reads the manifests, plans. Changes nothing anywhere. Throws Error: also when a host has
   /// another name in this site than the inventory says, and when two hosts turn out to be one machine.
   [[nodiscard]] Plan plan(const PlanOptions& = {});
@@ -80,12 +112,17 @@ class TUTTI_EXPORT Deployment {
   std::vector<std::string> forget(const std::string& host);
   /// What a run did and printed; 0: the last run. Throws Error; see RunLog. Valid while this lives.
   [[nodiscard]] RunLog log(int run = 0, LogOptions = {});
+  /// For effects on one host outside of a run. Throws Error: locked, or misuse while a plan is executed.
+  [[nodiscard]] OnHost on_host();
   /// Nothing new starts in the run that is under way, or in the next one; a second time it does not wait for
   /// what is under way. From any thread or a signal handler, as long as this lives.
   void interrupt() noexcept;
+  /// Closes the state file, unless the world is the caller's. Nothing that needs it may be called any more.
+  void close() noexcept;
 
  private:
   struct Impl;
+  explicit Deployment(std::unique_ptr<Impl>);
   std::unique_ptr<Impl> impl_;
 };
 

@@ -24,12 +24,22 @@ enum class ErrorCode {
   system,       ///< a file, a database or a process of this machine refused
 };
 
+/// What the caller may do about it, where the library has a way. The sentence says it in words; who has a
+/// name of his own for it, such as an option of a command, adds that.
+enum class Remedy {
+  none,
+  abandon,       ///< Deployment::abandon()
+  take_over,     ///< ExecuteOptions::take_over
+  accept_names,  ///< PlanOptions::accept_names
+};
+
 /// Says what is wrong, names the service, host, field or file, and what to do about it.
 class TUTTI_EXPORT Error : public std::exception {
  public:
-  Error(ErrorCode code, std::string message);
+  Error(ErrorCode code, std::string message, Remedy remedy = Remedy::none);
 
   [[nodiscard]] ErrorCode code() const noexcept { return code_; }
+  [[nodiscard]] Remedy remedy() const noexcept { return remedy_; }
   /// The whole sentence, context first: "site 'shop': service 'web': …".
   [[nodiscard]] const char* what() const noexcept override { return message_.c_str(); }
   /// Puts "CONTEXT: " before the message; for a catch block that knows more and rethrows.
@@ -37,6 +47,7 @@ class TUTTI_EXPORT Error : public std::exception {
 
  private:
   ErrorCode code_;
+  Remedy remedy_;
   std::string message_;
 };
 

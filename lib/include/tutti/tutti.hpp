@@ -11,6 +11,7 @@
 #include <tutti/journal.hpp>
 #include <tutti/log.hpp>
 #include <tutti/not_built.hpp>
+#include <tutti/on_host.hpp>
 #include <tutti/plan.hpp>
 #include <tutti/platform.hpp>
 #include <tutti/policy.hpp>

@@ -330,10 +330,11 @@ the programs that it runs display goes to standard error."
     %done))
 
 (define (status-command options arguments)
-  (let ((site (open-from "status" options arguments)))
-    (match (%deployment-status (site-deployment site))
+  (let ((site (open-from "status" options arguments))
+        (json? (option-ref options "json")))
+    (match ((if json? %deployment-status-json %deployment-status) (site-deployment site))
       ((text . unreachable)
-       (printing (display text))
+       (printing (if json? (print-json text) (display text)))
        (close-site! site)
        (if (null? unreachable) %done %unreachable)))))
 
@@ -474,7 +475,7 @@ escaped if PORT is a terminal."
           (make-command "abandon" "[FILE]" "End an unfinished run without touching hosts."
                         common abandon-command)
           (make-command "status" "[FILE]" "What runs where, and whether it lives."
-                        common status-command)
+                        (append common '("json")) status-command)
           (make-command "forget" "[FILE] HOST" "Forget a host that has left: plans tell of it no longer."
                         common forget-command)
           (make-command "history" "[FILE]" "The generations, newest first."

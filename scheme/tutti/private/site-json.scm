@@ -2,8 +2,9 @@
 ;;;
 ;;; Commentary:
 ;;;
-;;; The inventory is asked here, class by class.  Settings that are procedures, and transitions, stay behind:
-;;; the library knows them by name.  Fields with nothing in them are left out.
+;;; An inventory that is a procedure is asked here, once for each class; the library reads one that is a file.
+;;; Settings that are procedures, and transitions, stay behind: the library knows them by name.  Fields with
+;;; nothing in them are left out.
 ;;;
 ;;; Code:
 
@@ -13,8 +14,8 @@
   #:use-module (srfi srfi-1)
   #:use-module (tutti built-in)
   #:use-module (tutti errors)
+  #:use-module ((tutti inventory) #:select (call-with-one-answer inventory-parts))
   #:use-module (tutti later)
-  #:use-module ((tutti inventory) #:select (call-with-one-answer strangers))
   #:use-module (tutti model)
   #:use-module (tutti platform)
   #:use-module (tutti policy)
@@ -24,8 +25,7 @@
   #:use-module (tutti records)
   #:use-module (tutti texts)
   #:export (site->json
-            site->datum
-            ask-inventory))
+            site->datum))
 
 (define (declared location)
   "Return LOCATION as the library keeps it: the name of the file, without its folders, and the line."
@@ -187,50 +187,56 @@
     ,@(member-unless not "become" (host-become host) symbol->string)
     ,@(member-unless null? "labels" (host-labels host) strings->datum)))
 
-(define* (ask-inventory site #:optional inventory)
-  "Return two values: the hosts of SITE as data, and sentences about its inventory.  INVENTORY takes the place
-of the one that SITE has."
+(define (ask-procedure site procedure)
+  "Return the hosts, as data, that PROCEDURE, an inventory of SITE, answers for the classes of SITE."
+  (define (ask class)
+    (with-exception-handler
+        (lambda (exception)
+          (if (tutti-error? exception)
+              (raise-exception exception)
+              (callback-failed exception (declaration-location site)
+                               "site '~a': host-class->hosts, asked for class '~a': ~a"
+                               (site-configuration-name site) (host-class-name class) (describe exception))))
+      (lambda () (procedure class))
+      #:unwind? #t))
+  (define (hosts-of class)
+    (match (ask class)
+      (((? host? hosts) ...)
+       (map (lambda (host) (host->datum host (host-class-name class))) hosts))
+      (other
+       (fail-at (declaration-location site)
+                "site '~a': host-class->hosts must return a list of hosts; for class '~a' it returned ~s"
+                (site-configuration-name site) (host-class-name class) other))))
+  (append-map hosts-of (site-configuration-host-classes site)))
+
+(define (inventory->datum site inventory)
+  "Return what INVENTORY, of SITE, answers, as data: hosts, and files that have hosts, in order."
+  (call-with-one-answer
+   (lambda ()
+     (append-map (match-lambda
+                   ((? procedure? procedure) (ask-procedure site procedure))
+                   ((file) `((("file" . ,file))))
+                   ((file . read)           ; one that the library can't read
+                    `((("file" . ,file)
+                       ("hosts" . ,((array (lambda (host) (host->datum host (host-class-of host))))
+                                    (read)))))))
+                 (inventory-parts inventory)))))
+
+(define* (site->datum site #:key (source '()) (inventory #f))
+  "Return SITE as data.  SOURCE is an alist of the files of the program that it came from: name and text.
+INVENTORY takes the place of the one that SITE has."
   (let ((inventory (or inventory
                        (site-configuration-host-class->hosts site)
                        (fail-at (declaration-location site)
                                 "site '~a' has no inventory: give it the field 'host-class->hosts', such as (inventory-file \"hosts.json\")"
                                 (site-configuration-name site)))))
-    (define (ask class)
-      (with-exception-handler
-          (lambda (exception)
-            (if (tutti-error? exception)
-                (raise-exception exception)
-                (callback-failed exception (declaration-location site)
-                                 "site '~a': host-class->hosts, asked for class '~a': ~a"
-                                 (site-configuration-name site) (host-class-name class) (describe exception))))
-        (lambda () (inventory class))
-        #:unwind? #t))
-    (define (hosts-of class)
-      (match (ask class)
-        (((? host? hosts) ...)
-         (map (lambda (host) (host->datum host (host-class-name class))) hosts))
-        (other
-         (fail-at (declaration-location site)
-                  "site '~a': host-class->hosts must return a list of hosts; for class '~a' it returned ~s"
-                  (site-configuration-name site) (host-class-name class) other))))
-    (let ((classes (site-configuration-host-classes site)))
-      (call-with-one-answer
-       (lambda ()
-         (let ((hosts (append-map hosts-of classes)))
-           (values hosts (strangers inventory (map host-class-name classes)))))))))
-
-(define* (site->datum site #:key (source '()) (inventory #f))
-  "Return SITE as data.  SOURCE is an alist of the files of the program that it came from: name and text."
-  (call-with-values (lambda () (ask-inventory site inventory))
-    (lambda (hosts notes)
-      `(("name" . ,(site-configuration-name site))
-        ("host_classes" . ,((array host-class->datum) (site-configuration-host-classes site)))
-        ,@(member-unless null? "services" (site-configuration-services site) (array service->datum))
-        ("hosts" . ,(list->vector hosts))
-        ("inventory_notes" . ,(list->vector notes))
-        ("platform" . ,(platform->datum (site-configuration-platform site)))
-        ("policy" . ,(policy->datum (site-configuration-policy site)))
-        ("source" . ,source)))))
+    `(("name" . ,(site-configuration-name site))
+      ("host_classes" . ,((array host-class->datum) (site-configuration-host-classes site)))
+      ,@(member-unless null? "services" (site-configuration-services site) (array service->datum))
+      ("hosts" . ,(list->vector (inventory->datum site inventory)))
+      ("platform" . ,(platform->datum (site-configuration-platform site)))
+      ("policy" . ,(policy->datum (site-configuration-policy site)))
+      ("source" . ,source))))
 
 (define* (site->json site #:key (source '()) (inventory #f))
   "Return SITE as JSON text."

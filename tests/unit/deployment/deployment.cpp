@@ -53,7 +53,7 @@ struct Here {
 };
 
 Report deploy(const Site& site, const fs::path& state) {
-  Deployment deployment(site, state);
+  Deployment deployment = Deployment::open(site, state);
   return deployment.execute(deployment.plan());
 }
 
@@ -64,7 +64,7 @@ TEST_CASE("deployment: install, nothing to do, upgrade, fail and be back; each i
   CHECK(deploy(here.site("1"), here.state()).exit_status() == 0);
   CHECK(here.page("h1") == "version 1");
   {
-    Deployment same(here.site("1"), here.state());
+    Deployment same = Deployment::open(here.site("1"), here.state());
     const Plan plan = same.plan();
     CHECK(plan.empty());
     const Report report = same.execute(plan);
@@ -78,7 +78,7 @@ TEST_CASE("deployment: install, nothing to do, upgrade, fail and be back; each i
   CHECK(failed.exit_status() == 3);
   CHECK(outcomes(failed) == Lines{"page@h1 rolled-back", "page@h2 skipped"});
   CHECK(here.page("h1") == "version 2");
-  Deployment after(here.site("2"), here.state());
+  Deployment after = Deployment::open(here.site("2"), here.state());
   CHECK(after.plan().empty());
   const auto history = after.state().history();
   REQUIRE(history.size() == 3);
@@ -101,11 +101,11 @@ TEST_CASE("deployment: install, nothing to do, upgrade, fail and be back; each i
 
 TEST_CASE("deployment: the waves are shown, and a policy that can never finish is said before") {
   const Here here;
-  Deployment deployment(here.site("1"), here.state());
+  Deployment deployment = Deployment::open(here.site("1"), here.state());
   CHECK(deployment.plan().waves.size() == 2);
   Site stuck = here.site("1");
   stuck.policy = ask("nobody", [](const Rollout&, const Host&) -> Answer { return false; });
-  Deployment other(stuck, here.state("other.db"));
+  Deployment other = Deployment::open(stuck, here.state("other.db"));
   CHECK(other.plan().notes == Lines{"the policy (nobody) can never admit the rest"});
 }
 
@@ -115,10 +115,10 @@ TEST_CASE("deployment: a host keeps its name, and another one is refused until i
   const fs::path name = here.path / "hosts" / "h1" / ".tutti" / "site-shop" / "name";
   CHECK(fs::file_size(name) == 5);  // "h1 .\n"
   std::ofstream(name) << "old1 .\n";
-  Deployment deployment(here.site("1"), here.state());
+  Deployment deployment = Deployment::open(here.site("1"), here.state());
   CHECK(error_of([&] { (void)deployment.plan(); }) == "host 'h1' (127.0.1.1) is called 'old1' in this site: "
-                                                      "if it is that machine under a new name, deploy with "
-                                                      "--accept-name; else correct its address");
+                                                      "if it is that machine under a new name, accept the "
+                                                      "name; else correct its address");
   CHECK(has(deployment.status().to_text(), "note: host 'h1' (127.0.1.1) is called 'old1' in this site\n"));
   const Plan plan = deployment.plan({.accept_names = true});
   CHECK(plan.empty());
@@ -129,7 +129,7 @@ TEST_CASE("deployment: a host keeps its name, and another one is refused until i
   CHECK(deployment.plan().empty());
   // With something to do it goes the same way.
   std::ofstream(name) << "old2 .\n";
-  Deployment next(here.site("2"), here.state());
+  Deployment next = Deployment::open(here.site("2"), here.state());
   CHECK(next.execute(next.plan({.accept_names = true})).exit_status() == 0);
   CHECK(next.plan().empty());
   CHECK(here.page("h1") == "version 2");
@@ -138,7 +138,7 @@ TEST_CASE("deployment: a host keeps its name, and another one is refused until i
 TEST_CASE("deployment: a name that changes between plan and deploy is refused, and nothing is touched") {
   const Here here;
   CHECK(deploy(here.site("1"), here.state()).exit_status() == 0);
-  Deployment deployment(here.site("2"), here.state());
+  Deployment deployment = Deployment::open(here.site("2"), here.state());
   const Plan plan = deployment.plan();
   std::ofstream(here.path / "hosts" / "h1" / ".tutti" / "site-shop" / "name") << "old1 .\n";
   const Report report = deployment.execute(plan);
@@ -153,7 +153,7 @@ TEST_CASE("deployment: one machine with two names in an inventory is an error th
   CHECK(deploy(here.site("1"), here.state()).exit_status() == 0);
   fs::remove_all(here.path / "hosts" / "h2");
   fs::create_directory_symlink(here.path / "hosts" / "h1", here.path / "hosts" / "h2");
-  Deployment deployment(here.site("1"), here.state());
+  Deployment deployment = Deployment::open(here.site("1"), here.state());
   CHECK(has(error_of([&] { (void)deployment.plan({.accept_names = true}); }),
             "hosts 'h1' (127.0.1.1) and 'h2' (127.0.1.2) are one machine: take one of them out"));
 }
@@ -163,7 +163,7 @@ TEST_CASE("deployment: a host that was deployed before there were names gets its
   CHECK(deploy(here.site("1"), here.state()).exit_status() == 0);
   const fs::path name = here.path / "hosts" / "h1" / ".tutti" / "site-shop" / "name";
   fs::remove(name);
-  CHECK(Deployment(here.site("1"), here.state()).plan().empty());
+  CHECK(Deployment::open(here.site("1"), here.state()).plan().empty());
   CHECK_FALSE(fs::exists(name));
   CHECK(deploy(here.site("2"), here.state()).exit_status() == 0);
   CHECK(fs::exists(name));
@@ -174,7 +174,7 @@ TEST_CASE("deployment: a host that has left is noted until it is forgotten") {
   CHECK(deploy(here.site("1"), here.state()).exit_status() == 0);
   Site smaller = here.site("1");
   smaller.host_class_to_hosts = inventory_list({{"front", {{.name = "h1"}}}});
-  Deployment deployment(smaller, here.state());
+  Deployment deployment = Deployment::open(smaller, here.state());
   CHECK(deployment.plan().notes ==
         Lines{"host 'h2' is in no class any more; when last seen it held page 1: it is left "
               "alone. `tutti forget h2` ends this note"});
@@ -191,7 +191,7 @@ TEST_CASE("deployment: a database that was lost is replaced only on purpose, and
   const Here here;
   CHECK(deploy(here.site("1"), here.state()).exit_status() == 0);
   CHECK(deploy(here.site("2"), here.state()).exit_status() == 0);
-  Deployment fresh(here.site("3"), here.state("fresh.db"));
+  Deployment fresh = Deployment::open(here.site("3"), here.state("fresh.db"));
   const Plan plan = fresh.plan();
   CHECK(plan.steps.size() == 2);
   CHECK(fresh.foreign(plan).size() == 2);
@@ -203,14 +203,14 @@ TEST_CASE("deployment: a database that was lost is replaced only on purpose, and
   CHECK(report.generation == 3);
   CHECK(here.page("h1") == "version 3");
   // The one that was displaced can do no harm.
-  Deployment old(here.site("4"), here.state());
+  Deployment old = Deployment::open(here.site("4"), here.state());
   CHECK(code_of([&] { (void)old.execute(old.plan()); }) == ErrorCode::locked);
 }
 
 TEST_CASE("deployment: a plan is executed on what it was made from, or not at all") {
   const Here here;
   CHECK(deploy(here.site("1"), here.state()).exit_status() == 0);
-  Deployment one(here.site("2"), here.state());
+  Deployment one = Deployment::open(here.site("2"), here.state());
   const Plan plan = one.plan();
   CHECK(deploy(here.site("3"), here.state()).exit_status() == 0);
   CHECK(code_of([&] { (void)one.execute(plan); }) == ErrorCode::moved);
@@ -221,7 +221,7 @@ TEST_CASE("deployment: a plan is executed on what it was made from, or not at al
 TEST_CASE("deployment: after a driver that threw, the run can be abandoned and the next one repairs") {
   const Here here;
   CHECK(deploy(here.site("1"), here.state()).exit_status() == 0);
-  Deployment deployment(here.site("2"), here.state());
+  Deployment deployment = Deployment::open(here.site("2"), here.state());
   const auto broken = [](const Progress&) { throw std::runtime_error("the terminal is gone"); };
   CHECK_THROWS_AS((void)deployment.execute(deployment.plan(), broken), Error);
   CHECK(code_of([&] { (void)deployment.execute(deployment.plan()); }) == ErrorCode::locked);
@@ -243,7 +243,7 @@ TEST_CASE("deployment: a repair removes the files of the version that was left h
   };
   CHECK(deploy(site("1"), here.state()).exit_status() == 0);
   {
-    Deployment deployment(site("2"), here.state());
+    Deployment deployment = Deployment::open(site("2"), here.state());
     const auto broken = [](const Progress& progress) {
       if (has(progress.text, "start page 2")) throw std::runtime_error("the terminal is gone");
     };
@@ -266,7 +266,7 @@ TEST_CASE("deployment: a manifest entry that can't be read is repaired at once, 
   for (const char* host : {"h1", "h2"})
     std::ofstream(here.path / "hosts" / host / ".tutti" / "site-shop" / "m" / "page") << "garbage";
   CHECK(deploy(site, here.state()).exit_status() == 0);
-  CHECK(Deployment(site, here.state()).plan().empty());
+  CHECK(Deployment::open(site, here.state()).plan().empty());
   site.host_classes[0].services.clear();
   CHECK(deploy(site, here.state()).exit_status() == 0);  // and the daemons are gone
 }
@@ -276,7 +276,7 @@ TEST_CASE(
   const Here here;
   Site site = here.site("1");
   site.host_classes[0].services[0].switch_to_service = TransitionProcedure(std::string("switch-page"));
-  Deployment deployment(site, here.state());
+  Deployment deployment = Deployment::open(site, here.state());
   CHECK(has(error_of([&] { (void)deployment.execute(deployment.plan()); }),
             "names the transition 'switch-page'"));
   CHECK(deployment.state().history().empty());
@@ -291,7 +291,7 @@ TEST_CASE(
   const Here here;
   Site site = here.site("1");
   site.host_classes[0].services[0].switch_to_service = {"replace-service", only_start};
-  Deployment deployment(site, here.state());
+  Deployment deployment = Deployment::open(site, here.state());
   const Plan plan = deployment.plan();
   CHECK(has(plan.to_text(), "replace-service (site)"));
   const Report would = deployment.execute(plan, {}, {.dry_run = true});
@@ -303,7 +303,7 @@ TEST_CASE(
 TEST_CASE("deployment: status says what runs where, and which run was not finished") {
   const Here here;
   CHECK(deploy(here.site("1"), here.state()).exit_status() == 0);
-  Deployment deployment(here.site("1"), here.state());
+  Deployment deployment = Deployment::open(here.site("1"), here.state());
   CHECK(has(deployment.status().to_text(), "front  h1    page     1        deployed"));
   (void)deployment.state().begin_run(R"({"steps": []})", "", "", 0, 1);
   CHECK(has(deployment.status().to_text(), "run 2 of "));
@@ -321,7 +321,7 @@ TEST_CASE(
     "deployment: a dry run tells every effect, of a transition that stops short too, and touches nothing") {
   const Here here;
   Site site = here.site("1");
-  Deployment deployment(site, here.state());
+  Deployment deployment = Deployment::open(site, here.state());
   const Plan plan = deployment.plan();
   const Report would = deployment.execute(plan, {}, {.dry_run = true});
   CHECK(would.exit_status() == 0);
@@ -336,7 +336,7 @@ TEST_CASE(
   // Nothing was done, so nothing is undone, and what comes after it is told all the same.
   Site other = here.site("2");
   other.host_classes[0].services[0].switch_to_service = reads_output;
-  Deployment next(other, here.state());
+  Deployment next = Deployment::open(other, here.state());
   const Report stops = next.execute(next.plan(), {}, {.dry_run = true});
   CHECK(step_of(stops, "page", "h1").effects == Lines{"run count"});
   CHECK(step_of(stops, "page", "h1").outcome == Outcome::unchanged);
@@ -357,7 +357,7 @@ TEST_CASE("deployment: runs are kept whole as long as is asked, here and on the 
     return files;
   };
   for (const char* version : {"1", "2", "3", "4"}) {
-    Deployment deployment(here.site(version), here.state());
+    Deployment deployment = Deployment::open(here.site(version), here.state());
     CHECK(deployment.execute(deployment.plan(), {}, {.keep = 2}).exit_status() == 0);
   }
   CHECK(kept_on("h1", 2) == 0);
@@ -365,12 +365,12 @@ TEST_CASE("deployment: runs are kept whole as long as is asked, here and on the 
   CHECK(kept_on("h1", 4) > 0);
   // What failed since the last complete run is kept, however much that is.
   for (int i = 0; i < 3; ++i) {
-    Deployment deployment(here.site("5", "false"), here.state());
+    Deployment deployment = Deployment::open(here.site("5", "false"), here.state());
     CHECK(deployment.execute(deployment.plan(), {}, {.keep = 1}).exit_status() == 3);
   }
   CHECK(kept_on("h1", 3) == 0);
   CHECK(kept_on("h1", 4) > 0);
-  Deployment deployment(here.site("5"), here.state());
+  Deployment deployment = Deployment::open(here.site("5"), here.state());
   CHECK(deployment.state().history().size() == 7);
   CHECK_FALSE(deployment.state().records(4).empty());
   CHECK(deployment.state().records(3).empty());
@@ -385,11 +385,11 @@ TEST_CASE("deployment: the log has what a run did, with what it printed, from th
   Service& page = site.host_classes[0].services[0];
   page.start = program({"sh", "-c", "seq 1 3000; printf 'bell \\007\\n' >&2"});
   {
-    Deployment deployment(site, here.state());
+    Deployment deployment = Deployment::open(site, here.state());
     CHECK(deployment.execute(deployment.plan()).exit_status() == 0);
   }
   const auto log = [&](LogOptions options) {
-    Deployment deployment(site, here.state());
+    Deployment deployment = Deployment::open(site, here.state());
     RunLog lines = deployment.log(0, std::move(options));
     std::string all;
     while (const auto piece = lines.next()) all += *piece;
@@ -410,14 +410,14 @@ TEST_CASE("deployment: the log has what a run did, with what it printed, from th
   page.start = program({"sh", "-c", "printf 'copy\\000of a database\\n'"});
   page.version = "2";
   {
-    Deployment deployment(site, here.state());
+    Deployment deployment = Deployment::open(site, here.state());
     CHECK(deployment.execute(deployment.plan()).exit_status() == 0);
   }
   CHECK(has(log({.host = "h1"}), "    … 19 bytes that are no text, on h1\n"));
   CHECK_FALSE(has(log({.host = "h1"}), "database"));
   {  // A run that only records has no effect of a transition.
     page.validate = program({"true", "again"});
-    Deployment deployment(site, here.state());
+    Deployment deployment = Deployment::open(site, here.state());
     CHECK(deployment.execute(deployment.plan()).exit_status() == 0);
     CHECK(has(log({.host = "h1"}), "page@h1  record  upgraded\n"));
     CHECK(has(log({}), "page@h2  record  upgraded\n"));
@@ -425,7 +425,7 @@ TEST_CASE("deployment: the log has what a run did, with what it printed, from th
   page.start = program({"sh", "-c", "seq 1 3000"});
   page.version = "3";
   {
-    Deployment deployment(site, here.state());
+    Deployment deployment = Deployment::open(site, here.state());
     CHECK(deployment.execute(deployment.plan()).exit_status() == 0);
   }
   // On a host that has lost it, the journal's part is told, and that there was more.

@@ -30,7 +30,7 @@ struct Here {
     try {  // nothing that was started outlives the test
       Site none = site("1");
       none.host_classes[0].services.clear();
-      Deployment deployment(none, state());
+      Deployment deployment = Deployment::open(none, state());
       (void)deployment.abandon();
       const Plan plan = deployment.plan();
       (void)deployment.execute(plan, {}, {.take_over = true});
@@ -78,7 +78,7 @@ Transition tries(Context c, Change web) {
 
 TEST_CASE("embedder: interrupt() from another thread is safe before, during and after runs") {
   const Here here;
-  Deployment deployment(here.site("1"), here.state());
+  Deployment deployment = Deployment::open(here.site("1"), here.state());
   const Plan plan = deployment.plan();
   std::atomic<bool> stop{false};
   std::thread other([&] {
@@ -91,7 +91,7 @@ TEST_CASE("embedder: interrupt() from another thread is safe before, during and 
 
 TEST_CASE("embedder: an interrupt before execute() is not lost, and ends one run only") {
   const Here here;
-  Deployment deployment(here.site("1"), here.state());
+  Deployment deployment = Deployment::open(here.site("1"), here.state());
   const Plan plan = deployment.plan();
   deployment.interrupt();
   const Report report = deployment.execute(plan);
@@ -103,10 +103,10 @@ TEST_CASE("embedder: an interrupt before execute() is not lost, and ends one run
 
 TEST_CASE("embedder: a plan of another site, fleet or program is refused") {
   const Here here;
-  Deployment deployment(here.site("1"), here.state());
+  Deployment deployment = Deployment::open(here.site("1"), here.state());
   const Plan plan = deployment.plan();
   const auto refused = [&](const Site& site) {
-    Deployment other(site, here.path / "other.db");
+    Deployment other = Deployment::open(site, here.path / "other.db");
     CHECK(code_of([&] { (void)other.execute(plan); }) == ErrorCode::moved);
     return error_of([&] { (void)other.execute(plan); });
   };
@@ -126,7 +126,7 @@ TEST_CASE("embedder: a plan of another site, fleet or program is refused") {
 
 TEST_CASE("embedder: a plan that was edited is an error, never a crash") {
   const Here here;
-  Deployment deployment(here.site("1"), here.state());
+  Deployment deployment = Deployment::open(here.site("1"), here.state());
   const Plan plan = deployment.plan();
   const auto refused = [&](auto&& edit) {
     Plan edited = plan;
@@ -149,7 +149,7 @@ TEST_CASE("embedder: what a callback throws is one kind of error, which says who
   Site site = here.site("1");
   SUBCASE("settings") {
     site.host_classes[0].services[0].settings = [](const SiteView&, const Host&) -> Settings { throw 7; };
-    Deployment deployment(site, here.state());
+    Deployment deployment = Deployment::open(site, here.state());
     CHECK(code_of([&] { (void)deployment.plan(); }) == ErrorCode::callback);
     CHECK(has(error_of([&] { (void)deployment.plan(); }), "settings of 'web' on host 'h1'"));
   }
@@ -157,11 +157,11 @@ TEST_CASE("embedder: what a callback throws is one kind of error, which says who
     site.host_class_to_hosts = [](const std::string&) -> std::vector<Host> {
       throw std::runtime_error("no answer");
     };
-    CHECK(code_of([&] { Deployment deployment(site, here.state()); }) == ErrorCode::callback);
-    CHECK(has(error_of([&] { Deployment deployment(site, here.state()); }), "failed: no answer"));
+    CHECK(code_of([&] { (void)Deployment::open(site, here.state()); }) == ErrorCode::callback);
+    CHECK(has(error_of([&] { (void)Deployment::open(site, here.state()); }), "failed: no answer"));
   }
   SUBCASE("progress") {
-    Deployment deployment(site, here.state());
+    Deployment deployment = Deployment::open(site, here.state());
     const Plan plan = deployment.plan();
     const auto run = [&] {
       (void)deployment.execute(plan, [](const Progress&) { throw std::runtime_error("my own reason"); });
@@ -174,7 +174,7 @@ TEST_CASE("embedder: what a callback throws is one kind of error, which says who
 
 TEST_CASE("embedder: while a callback takes its time, another process reads and writes the state") {
   const Here here;
-  Deployment deployment(here.site("1"), here.state());
+  Deployment deployment = Deployment::open(here.site("1"), here.state());
   int asked = 0;
   const Report report = deployment.execute(deployment.plan(), [&](const Progress&) {
     State other(here.state());  // as another process has it
@@ -194,7 +194,7 @@ TEST_CASE("embedder: an effect that may fail is awaited for its result") {
   const Here here;
   Site site = here.site("1");
   site.host_classes[0].services[0].switch_to_service = {"tries", tries};
-  Deployment deployment(site, here.state());
+  Deployment deployment = Deployment::open(site, here.state());
   CHECK(deployment.execute(deployment.plan()).exit_status() == 0);
 }
 
@@ -203,17 +203,17 @@ TEST_CASE("embedder: commands that are named first, and calls of command(), are 
   Site site = here.site("1");
   site.host_classes[0].services[0].switch_to_service = {"two-words", two_words};
   {
-    Deployment deployment(site, here.state());
+    Deployment deployment = Deployment::open(site, here.state());
     CHECK(deployment.execute(deployment.plan()).exit_status() == 0);
   }
   site.host_classes[0].services[0].version = "2";
-  Deployment deployment(site, here.state());
+  Deployment deployment = Deployment::open(site, here.state());
   CHECK(outcomes(deployment.execute(deployment.plan()))[0] == "web@h1 upgraded");
 }
 
 TEST_CASE("embedder: the report of a dry run says that it was one") {
   const Here here;
-  Deployment deployment(here.site("1"), here.state());
+  Deployment deployment = Deployment::open(here.site("1"), here.state());
   const Report report = deployment.execute(deployment.plan(), {}, {.dry_run = true});
   CHECK(report.dry_run);
   CHECK(has(report.to_text(), "a dry run, nothing was done; it would be: 2 upgraded"));

@@ -155,8 +155,8 @@ TEST_CASE("policy: a predicate that throws, whatever it throws, halts the run; w
     });
     const Report report = world.execute(world.plan(web_at("2", 3)), broken);
     CHECK(outcomes(report) == Lines{"web@h1 upgraded", "web@h2 skipped", "web@h3 skipped"});
-    CHECK(has(report.halted,
-              is_odd ? "the policy failed: something was thrown" : "the policy failed: no rack map"));
+    CHECK(has(report.halted, is_odd ? "the policy failed: asked about host 'h2': something was thrown"
+                                    : "the policy failed: asked about host 'h2': no rack map"));
     CHECK(report.exit_status() == 3);
   }
 }

@@ -118,7 +118,7 @@ TEST_CASE("preview: a policy that throws is said to fail, and nothing escapes") 
               Policy([](const Rollout&, const Host&) -> Answer { throw std::runtime_error("no rack map"); }),
               &stuck)
             .empty());
-  CHECK(stuck == "the policy failed: no rack map");
+  CHECK(stuck == "the policy failed: asked about host 'h1': no rack map");
   CHECK(waves(plan, Policy([](const Rollout&, const Host&) -> Answer { throw 42; }), &stuck).empty());
   CHECK(stuck.starts_with("the policy failed"));
 }

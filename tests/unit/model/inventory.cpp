@@ -145,7 +145,7 @@ TEST_CASE("fleet: what an inventory says of a host is checked before anything is
 }
 
 TEST_CASE("fleet: without an inventory the remedy is said") {
-  CHECK(has(error_of([] { (void)look_up(asking({})); }), "has no inventory: give host-class->hosts"));
+  CHECK(has(error_of([] { (void)look_up(asking({})); }), "has no inventory: give it one"));
 }
 
 TEST_CASE("fleet: labels of the class are those of its hosts, unless a host says otherwise") {
@@ -239,4 +239,23 @@ TEST_CASE("inventory: appended ones answer in order, and a host of both is still
   const Inventory twice = inventory_append(
       {inventory_list({{"front", {{.name = "h1"}}}}), inventory_list({{"data", {{.name = "h1"}}}})});
   CHECK(has(error_of([&] { (void)look_up(asking(twice)); }), "is in two classes"));
+}
+
+TEST_CASE(
+    "inventory: in a site as data, hosts and files of hosts answer in the order in which they are written") {
+  const HostsFile file(R"({"format_version": 1, "hosts": [
+    {"name": "b", "class": "front"}, {"name": "x", "class": "dat"}]})");
+  const Site shop =
+      site_from_json(R"({"name": "shop", "host_classes": [{"name": "front"}, {"name": "data"}], "hosts": [
+    {"name": "a", "class": "front"}, {"file": ")" +
+                     file.path() + R"("},
+    {"file": "other.scm", "hosts": [{"name": "c", "class": "front"}, {"name": "y", "class": "daat"}]},
+    {"name": "d", "class": "front"}]})");
+  const Fleet fleet = look_up(shop);
+  std::vector<std::string> names;
+  for (const Host& host : fleet.hosts) names.push_back(host.name);
+  CHECK(names == std::vector<std::string>{"a", "b", "c", "d"});
+  REQUIRE(fleet.notes.size() == 2);
+  CHECK(has(fleet.notes[0], file.path() + ": host 'x' is of class 'dat'"));
+  CHECK(has(fleet.notes[1], "other.scm: host 'y' is of class 'daat'"));
 }

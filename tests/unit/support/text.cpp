@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include <tutti/world.hpp>
+
 using namespace tutti;
 
 TEST_CASE("text: hexadecimal digits there and back") {
@@ -68,8 +70,8 @@ TEST_CASE("text: SHA-256 is that of FIPS 180") {
 
 TEST_CASE("text: hexadecimal digits and random ones") {
   CHECK(to_hex(std::string("\x00\xff\x10", 3)) == "00ff10");
-  CHECK(random_hex(8).size() == 16);
-  CHECK(random_hex(8) != random_hex(8));
+  CHECK(real_entropy().hex(8).size() == 16);
+  CHECK(real_entropy().hex(8) != real_entropy().hex(8));
 }
 
 TEST_CASE("text: width counts characters, not bytes") {

@@ -55,9 +55,8 @@ struct DesiredBox {
 
 struct PreviewBox {
   PreviewBox(std::shared_ptr<PlanBox> the_plan, const Policy& policy)
-      : plan(std::move(the_plan)), preview(plan->plan, policy, clock) {}
+      : plan(std::move(the_plan)), preview(plan->plan, policy, real_clock()) {}
   std::shared_ptr<PlanBox> plan;
-  Clock clock;
   Preview preview;
 };
 

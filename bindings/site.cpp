@@ -131,7 +131,7 @@ SCM check_plan(SCM site, SCM desired) {
     std::vector<HostReading> readings;
     for (const Host& host : box->fleet.hosts) readings.push_back({.host = host.name, .reached = true});
     Plan plan = make_plan(box->site, unwrap<DesiredBox>(desired, 2)->desired, std::move(readings));
-    (void)expect_waves(plan, box->site.policy, Clock{});
+    (void)expect_waves(plan, box->site.policy, real_clock());
     return wrap(std::make_shared<PlanBox>(PlanBox{std::move(plan)}));
   });
 }

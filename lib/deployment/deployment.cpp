@@ -6,12 +6,16 @@
 
 #include <fmt/format.h>
 
+#include "deployment/generation.hpp"
 #include "deployment/names.hpp"
 #include "support/text.hpp"
 #include <tutti/error.hpp>
 
 namespace tutti {
 namespace {
+
+/// So many generations keep their definitions for each run that is kept whole.
+constexpr std::int64_t generations_for_each_run = 10;
 
 /// "db 1→2, web 1→2": what a run is to do, for the history.
 std::string summary(const Plan& plan) {
@@ -32,7 +36,7 @@ struct Deployment::Impl {
   Fleet fleet;
   State state;
   std::unique_ptr<Transport> transport;
-  Clock clock;
+  const Clock& clock = real_clock();
 
   // of the run that is under way
   std::optional<Plan> plan;
@@ -242,7 +246,8 @@ Executor& Deployment::begin(const Plan& plan, const ExecuteOptions& options) {
     d.refuse_if_moved(plan);
     d.rename(plan);
     const std::int64_t epoch = d.state.next_epoch();
-    d.run = d.state.begin_run(plan.to_json(), source_hash(plan.source), summary(plan), plan.generation);
+    d.run =
+        d.state.begin_run(plan.to_json(), source_hash(plan.source), summary(plan), plan.generation, epoch);
     const int first_kept = d.state.first_kept(options.keep);
     for (const Host& host : plan.fleet.hosts) {
       Authority authority = d.authority(host, plan.readings.at(host.name), epoch);
@@ -280,6 +285,8 @@ Report Deployment::finish() {
     d.journal->commit();
     d.journal.reset();
     for (const HostReading& reading : readings) d.state.remember(reading);
+    d.state.keep_generation(d.run, instances_after(*d.plan, readings, d.state.last_known(), report),
+                            d.plan->source);
     bool is_open = false;
     for (const StepReport& step : report.steps)
       is_open = is_open || step.outcome == Outcome::unknown || step.outcome == Outcome::none;
@@ -292,6 +299,7 @@ Report Deployment::finish() {
   }
   try {
     d.state.forget_before(d.state.first_kept(d.options.keep));
+    d.state.forget_generations(generations_for_each_run * std::max(d.options.keep, 1));
   } catch (const Error&) {  // that is for the next run, then
   }
   d.journal.reset();

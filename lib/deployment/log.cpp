@@ -54,14 +54,21 @@ std::string marked(const char* mark, std::string_view text) {
 
 /// One effect, by its records.
 struct Logged {
-  std::uint32_t step = 0;
-  Record intent = {};  ///< or forked: an effect taken apart
+  Place at;
+  std::string effect;
+  std::string text;
+  std::string host;      ///< empty: the step's
+  double time = 0;       ///< 0: not known
+  bool is_fork = false;  ///< it was taken apart: it printed nothing itself
   std::optional<Result> result = {};
 };
 
-/// Requests of the executor's own before and after a transition; of an `undrain` step they are the programs.
-bool is_bookkeeping(const Record& intent) {
-  return (intent.path == "b" || intent.path == "r" || intent.path == "e") && !intent.text.starts_with("run ");
+/// What the executor does of its own before and after a transition; of an `undrain` step those are programs.
+bool is_bookkeeping(const Logged& one) {
+  using Kind = TaskPath::Kind;
+  const TaskPath& path = one.at.path;
+  return (path.kind == Kind::begin || path.kind == Kind::room || path.kind == Kind::end) && !path.branch &&
+         one.effect != "run";
 }
 
 }  // namespace
@@ -73,9 +80,9 @@ struct RunLog::Impl {
   int run;
   std::string lineage;
   Json steps;
-  std::map<std::uint32_t, std::string> endings = {};  ///< "rolled-back: it failed", by step
-  std::vector<Logged> effects = {};                   ///< by step, each in order
-  std::vector<std::uint32_t> without = {};            ///< steps that ended, and have none
+  std::map<StepId, std::string> endings = {};  ///< "rolled-back: it failed", by step
+  std::vector<Logged> effects = {};            ///< by step, each in order
+  std::vector<StepId> without = {};            ///< steps that ended, and have none
   std::size_t next_effect = 0;
   std::map<std::string, std::string> silent = {};  ///< hosts that can't be asked, and why
   std::deque<std::string> ready = {};
@@ -90,37 +97,41 @@ struct RunLog::Impl {
   };
   std::deque<Stream> streams = {};
 
-  [[nodiscard]] std::string host_of(std::uint32_t step) const { return steps.at(step).at("host"); }
-  [[nodiscard]] std::string service_of(std::uint32_t step) const { return steps.at(step).at("service"); }
+  [[nodiscard]] const Json& json_of(StepId step) const { return steps.at(static_cast<std::size_t>(step)); }
+  [[nodiscard]] std::string host_of(StepId step) const { return json_of(step).at("host"); }
+  [[nodiscard]] std::string service_of(StepId step) const { return json_of(step).at("service"); }
   [[nodiscard]] std::string host_of(const Logged& one) const {
-    return one.intent.host.empty() ? host_of(one.step) : one.intent.host;
+    return one.host.empty() ? host_of(one.at.step) : one.host;
   }
 
   void read(const std::vector<Record>& records) {
-    std::map<std::uint32_t, std::vector<Logged>> by_step;
-    std::vector<std::uint32_t> order;
-    for (const Record& record : records) {
-      std::vector<Logged>& those = by_step[record.step];
-      if (record.type == Record::Type::ended) {
-        const auto outcome = static_cast<Outcome>(record.number);
-        endings[record.step] = to_string(outcome) + (record.text.empty() ? "" : ": " + record.text);
+    std::map<StepId, std::vector<Logged>> by_step;
+    std::vector<StepId> order;
+    const auto add = [&](Logged effect) {
+      std::vector<Logged>& those = by_step[effect.at.step];
+      if (those.empty()) order.push_back(effect.at.step);
+      those.push_back(std::move(effect));
+    };
+    for (const Record& line : records) {
+      if (const auto* intent = std::get_if<record::Intent>(&line.what)) {
+        add({intent->at, intent->effect, intent->text, intent->host, line.time});
+      } else if (const auto* fork = std::get_if<record::Forked>(&line.what)) {
+        add({fork->at, fork->effect, fork->text, "", line.time, true});
+      } else if (const auto* answer = std::get_if<record::Answered>(&line.what)) {
+        std::vector<Logged>& those = by_step[answer->at.step];
+        const auto one = std::find_if(those.rbegin(), those.rend(),
+                                      [&](const Logged& effect) { return effect.at == answer->at; });
+        if (one != those.rend()) one->result = answer->result;
+      } else if (const auto* ended = std::get_if<record::Ended>(&line.what)) {
+        endings[ended->step] =
+            to_string(ended->outcome) + (ended->message.empty() ? "" : ": " + ended->message);
       }
-      if (record.type == Record::Type::intent || record.type == Record::Type::forked) {
-        if (those.empty()) order.push_back(record.step);
-        those.push_back({.step = record.step, .intent = record});
-      }
-      if (record.type == Record::Type::outcome)
-        for (auto one = those.rbegin(); one != those.rend(); ++one)
-          if (one->intent.path == record.path && one->intent.sequence == record.sequence) {
-            one->result = outcome_from_json(record.text);
-            break;
-          }
     }
     std::set<std::string> hosts;
-    std::set<std::uint32_t> shown;
-    for (const std::uint32_t step : order)
+    std::set<StepId> shown;
+    for (const StepId step : order)
       for (Logged& one : by_step[step]) {
-        if (is_bookkeeping(one.intent) && one.result && one.result->succeeded) continue;
+        if (is_bookkeeping(one) && one.result && one.result->succeeded) continue;
         if (!options.host.empty() && host_of(step) != options.host && host_of(one) != options.host) continue;
         hosts.insert(host_of(one));
         shown.insert(step);
@@ -155,9 +166,7 @@ struct RunLog::Impl {
   }
 
   void say(const Logged& one) {
-    const Record& intent = one.intent;
-    const std::string at = host_of(one) == host_of(one.step) ? "" : host_of(one) + ": ";
-    const bool is_branch = std::count(intent.path.begin(), intent.path.end(), '.') == 2;
+    const std::string at = host_of(one) == host_of(one.at.step) ? "" : host_of(one) + ": ";
     std::string came_to = "no outcome is known";
     if (one.result) {
       const Result& result = *one.result;
@@ -167,15 +176,16 @@ struct RunLog::Impl {
         came_to = result.how == How::exit ? fmt::format("✗ exit status {}", result.status)
                                           : fmt::format("✗ {}", to_string(result.how));
     }
-    const std::string time = intent.time > 0 ? fmt::format("{:%H:%M:%S}", local(intent.time)) : "        ";
-    ready.push_back(fmt::format("{}{}  {}{}{}\n", is_branch ? "    " : "  ", time, at, escaped(intent.text),
-                                came_to.empty() ? "" : "  " + came_to));
-    if (intent.type == Record::Type::intent && one.result) say_output(one, *one.result);
+    const std::string time = one.time > 0 ? fmt::format("{:%H:%M:%S}", local(one.time)) : "        ";
+    ready.push_back(fmt::format("{}{}  {}{}{}\n", one.at.path.branch ? "    " : "  ", time, at,
+                                escaped(one.text), came_to.empty() ? "" : "  " + came_to));
+    if (!one.is_fork && one.result) say_output(one, *one.result);
   }
 
   void say_output(const Logged& one, const Result& result) {
     const std::string host = host_of(one);
-    const std::string token = effect_token(lineage, run, one.step, one.intent.path, one.intent.sequence);
+    const std::string token = effect_token(lineage, run, static_cast<std::uint32_t>(one.at.step),
+                                           to_string(one.at.path), one.at.sequence);
     const bool is_silent = silent.contains(host);
     if (result.output.text.find('\0') != std::string::npos) {
       ready.push_back(fmt::format("    … {} bytes that are no text, on {}\n", result.output.size, host));
@@ -221,14 +231,14 @@ struct RunLog::Impl {
     if (s.offset == s.end) streams.pop_front();
   }
 
-  void begin_step(std::uint32_t step) {
+  void begin_step(StepId step) {
     const auto ending = endings.find(step);
     ready.push_back(fmt::format("{}@{}  {}  {}\n", service_of(step), host_of(step),
-                                steps.at(step).at("action").get<std::string>(),
+                                json_of(step).at("action").get<std::string>(),
                                 ending == endings.end() ? "no end is known" : escaped(ending->second)));
   }
 
-  void end_step(std::uint32_t step) {
+  void end_step(StepId step) {
     if (!options.daemons) return;
     const std::string host = host_of(step), service = service_of(step);
     if (silent.contains(host)) return;
@@ -249,15 +259,15 @@ struct RunLog::Impl {
     }
     if (next_effect > effects.size()) return false;
     const bool is_last = next_effect == effects.size();
-    if (next_effect > 0 && (is_last || effects[next_effect].step != effects[next_effect - 1].step))
-      end_step(effects[next_effect - 1].step);
+    if (next_effect > 0 && (is_last || effects[next_effect].at.step != effects[next_effect - 1].at.step))
+      end_step(effects[next_effect - 1].at.step);
     if (is_last) {
-      for (const std::uint32_t step : without) begin_step(step);
+      for (const StepId step : without) begin_step(step);
       ++next_effect;
       return true;
     }
     const Logged& one = effects[next_effect];
-    if (next_effect == 0 || effects[next_effect - 1].step != one.step) begin_step(one.step);
+    if (next_effect == 0 || effects[next_effect - 1].at.step != one.at.step) begin_step(one.at.step);
     say(one);
     ++next_effect;
     return true;

@@ -11,7 +11,7 @@ namespace tutti {
 namespace {
 
 std::string ago(double time) {
-  const double seconds = Clock().now() - time;
+  const double seconds = real_clock().now() - time;
   if (time <= 0) return "";
   if (seconds < -60) return "the future: which clock is wrong?";  // ours now, or that of who deployed
   if (seconds < 120) return fmt::format("{:.0f} s", std::max(0.0, seconds));

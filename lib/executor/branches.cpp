@@ -28,7 +28,7 @@ void Executor::Impl::take_apart(TaskId id, std::unique_ptr<Request> request) {
   task.request = std::move(request);
   task.waiting = true;
   task.failures.clear();
-  write_request(Record::Type::forked, task, *task.request, static_cast<std::int64_t>(consumers.size()));
+  write_forked(task, *task.request, consumers);
   task.branches = consumers.size();
   if (consumers.empty()) return branches_over(id);
   const StepId step_id = task.step;
@@ -66,7 +66,7 @@ void Executor::Impl::stop_left_over(TaskId id, std::unique_ptr<Request> then) {
   task.failures.clear();
   task.branches = 1;
   task.then = std::move(then);
-  write_request(Record::Type::forked, task, request, 1);
+  write_forked(task, request, {{step(task.step).service, step(task.step).host}});
   Task branch{.step = task.step,
               .kind = Task::Kind::branch,
               .path = fmt::format("{}.{}.0", task.path, task.sequence),
@@ -118,7 +118,7 @@ void Executor::Impl::branches_over(TaskId id) {
   at(task.step).branches.clear();
   Result result{
       .succeeded = task.failures.empty(), .status = task.failures.empty() ? 0 : 1, .error = task.failures};
-  write_outcome(task, result);
+  write_answer(task, result);
   ++task.sequence;
   if (told_somebody) {
     at(task.step).effects.push_back(task.text + (result.succeeded ? "" : " ✗"));

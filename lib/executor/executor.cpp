@@ -2,7 +2,6 @@
 #include <tutti/executor.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <ctime>
 #include <stdexcept>
@@ -24,10 +23,6 @@ constexpr double last_date =
 constexpr double ask_again_after = 1.0;  // seconds; when a policy says `wait` and nothing is under way
 
 }  // namespace
-
-double Clock::now() const {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 void Executor::Impl::take(const std::string& host, const Answer& answer) {
   switch (answer.kind) {

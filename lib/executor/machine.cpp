@@ -35,35 +35,40 @@ Executor::Impl::Impl(const Plan& p, Policy pol, int r, std::string l, Journal* j
       end(StepId{i}, Outcome::unreachable, plan.readings.at(plan.steps[i].host).why);
 }
 
-void Executor::Impl::write(Record::Type type, StepId id, const std::string& path, std::uint32_t sequence,
-                           std::string hash, std::int64_t number, std::string text, std::string host) {
-  if (!journal) return;
-  journal->append({.type = type,
-                   .step = static_cast<std::uint32_t>(id),
-                   .path = path,
-                   .sequence = sequence,
-                   .hash = std::move(hash),
-                   .number = number,
-                   .text = std::move(text),
-                   .host = std::move(host)});
+void Executor::Impl::write(Record::What what) {
+  if (journal) journal->append({clock.now(), std::move(what)});
 }
 
-void Executor::Impl::write_request(Record::Type type, const Task& task, const Request& request,
-                                   std::int64_t branches) {
+Place Executor::Impl::place(const Task& task) { return {task.step, task_path(task.path), task.sequence}; }
+
+void Executor::Impl::write_intent(const Task& task, const Request& request) {
   if (!journal) return;
-  write(type, task.step, task.path, task.sequence, hash(request, forms), branches, task.text,
-        request.host == step(task.step).host ? "" : request.host);
+  write(record::Intent{.at = place(task),
+                       .effect = std::string(name_of(request.effect)),
+                       .hash = hash(request, forms),
+                       .text = task.text,
+                       .host = request.host == step(task.step).host ? "" : request.host});
 }
 
-void Executor::Impl::write_outcome(const Task& task, const Result& result) {
-  if (journal)
-    write(Record::Type::outcome, task.step, task.path, task.sequence, "", result.status,
-          outcome_json(result));
+void Executor::Impl::write_forked(const Task& task, const Request& request, std::vector<Instance> branches) {
+  if (!journal) return;
+  write(record::Forked{.at = place(task),
+                       .effect = std::string(name_of(request.effect)),
+                       .hash = hash(request, forms),
+                       .text = task.text,
+                       .branches = std::move(branches)});
+}
+
+void Executor::Impl::write_answer(const Task& task, const Result& result) {
+  if (journal) write(record::Answered{place(task), result});
 }
 
 void Executor::Impl::phase(StepId id, Phase phase) {
   at(id).phase = phase;
-  write(Record::Type::phase, id, "", 0, "", static_cast<std::int64_t>(phase));
+  if (!journal) return;
+  // The first record of a step has the time that its entry in the manifest has.
+  journal->append({phase == Phase::beginning ? at(id).started : clock.now(),
+                   record::Entered{.step = id, .stage = phase}});
 }
 
 void Executor::Impl::tell(Progress::Kind kind, StepId id, std::string text, Outcome outcome) {
@@ -120,7 +125,7 @@ void Executor::Impl::next_own(TaskId id) {
 void Executor::Impl::send(TaskId id, std::unique_ptr<Request> request) {
   Task& task = at(id);
   task.text = request->describe();
-  write_request(Record::Type::intent, task, *request);
+  write_intent(task, *request);
   if (request->host.empty()) request->host = step(task.step).host;
   task.request = std::move(request);
   task.waiting = true;
@@ -195,7 +200,7 @@ void Executor::Impl::end(StepId id, Outcome outcome, std::string message) {
   running.task.reset();
   if (!message.empty()) running.message = std::move(message);
   running.ended = clock.now();
-  write(Record::Type::ended, id, "", 0, "", static_cast<std::int64_t>(outcome), running.message);
+  write(record::Ended{id, outcome, running.message});
   over(id);
 }
 
@@ -238,7 +243,7 @@ void Executor::Impl::skip(StepId id, const std::string& why) {
   running.phase = Phase::ended;
   running.outcome = Outcome::skipped;
   running.message = why;
-  write(Record::Type::ended, id, "", 0, "", static_cast<std::int64_t>(Outcome::skipped), why);
+  write(record::Ended{id, Outcome::skipped, why});
 }
 
 void Executor::Impl::go_on(const std::string& host) {
@@ -287,7 +292,7 @@ void Executor::Impl::answered(Completion& completion, TaskId id) {
     running.notes.push_back(note);
     tell(Progress::Kind::effect, step_id, note);
   }
-  write_outcome(task, result);
+  write_answer(task, result);
   ++task.sequence;
   if (task.kind == Task::Kind::branch) return branch_answered(id, *request, result);
   if (task.kind == Task::Kind::begin || task.kind == Task::Kind::end)

@@ -70,10 +70,11 @@ struct Executor::Impl {
   /// Nothing was done: what raises is not undone, and holds nothing up.
   bool is_dry() const { return !journal; }
 
-  void write(Record::Type type, StepId id, const std::string& path, std::uint32_t sequence,
-             std::string hash = {}, std::int64_t number = 0, std::string text = {}, std::string host = {});
-  void write_request(Record::Type type, const Task& task, const Request& request, std::int64_t branches = 0);
-  void write_outcome(const Task& task, const Result& result);
+  void write(Record::What what);
+  [[nodiscard]] static Place place(const Task& task);
+  void write_intent(const Task& task, const Request& request);
+  void write_forked(const Task& task, const Request& request, std::vector<Instance> branches);
+  void write_answer(const Task& task, const Result& result);
   void phase(StepId id, Phase phase);
   void tell(Progress::Kind kind, StepId id, std::string text, Outcome outcome = Outcome::none);
 

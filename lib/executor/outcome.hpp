@@ -1,5 +1,5 @@
 #pragma once
-// What the journal and the hosts have of an effect: its token, and what it came to.
+// The token of an effect, and what it came to in words.
 
 #include <string>
 #include <string_view>
@@ -12,11 +12,6 @@ namespace tutti {
 /// the run in it.
 [[nodiscard]] std::string effect_token(std::string_view lineage, int run, std::uint32_t step,
                                        std::string_view path, std::uint32_t sequence);
-
-/// {"how","status","size"}, and where there is such "failed", "sha256", "text" or "hex" (output), "error".
-[[nodiscard]] std::string outcome_json(const Result&);
-/// The same back; host and token of the output are the caller's to fill in. Throws Error(system).
-[[nodiscard]] Result outcome_from_json(const std::string&);
 
 /// "stop web 2 failed: it lingers": the request, as `describe` has it, and why.
 [[nodiscard]] std::string failure_text(const std::string& request, const Result&);

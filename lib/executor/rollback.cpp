@@ -27,7 +27,8 @@ std::uint32_t Executor::Impl::register_undo(TaskId id, std::optional<Request> re
   Running& running = at(task.step);
   const std::uint32_t serial = ++running.serials;
   if (task.body != TaskKind::transition) return serial;  // what undoes is not undone itself
-  write(Record::Type::registered, task.step, task.path, task.sequence++, "", serial);
+  write(record::Registered{place(task), serial});
+  ++task.sequence;
   running.undos.push_back({.serial = serial, .request = std::move(request)});
   return serial;
 }

@@ -12,17 +12,7 @@
 
 namespace tutti {
 
-/// Where a step is on its way. The numbers are in the journal.
-enum class Phase : std::uint8_t {
-  pending,
-  beginning,
-  running,
-  compensating,
-  verifying,
-  ending,
-  parked,
-  ended
-};
+using Phase = Stage;
 
 /// What runs of an instance, by what its host answered. `former` and `fresh` are the step's old and new one.
 enum class Runs : std::uint8_t { unknown, nothing, former, fresh };

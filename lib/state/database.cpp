@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "support/text.hpp"
 #include <tutti/error.hpp>
 
 namespace tutti {
@@ -27,9 +28,11 @@ Statement& Statement::bind(int position, double value) {
   return *this;
 }
 Statement& Statement::bind(int position, std::string_view value) {
-  if (sqlite3_bind_text(statement_, position, value.data(), static_cast<int>(value.size()),
-                        SQLITE_TRANSIENT) != SQLITE_OK)
-    database_.fail("bind");
+  const bool is_text = is_utf8(value) && value.find('\0') == std::string_view::npos;
+  const auto size = static_cast<int>(value.size());
+  const int code = is_text ? sqlite3_bind_text(statement_, position, value.data(), size, SQLITE_TRANSIENT)
+                           : sqlite3_bind_blob(statement_, position, value.data(), size, SQLITE_TRANSIENT);
+  if (code != SQLITE_OK) database_.fail("bind");
   return *this;
 }
 
@@ -48,10 +51,11 @@ void Statement::run() {
 std::int64_t Statement::integer(int column) const { return sqlite3_column_int64(statement_, column); }
 double Statement::number(int column) const { return sqlite3_column_double(statement_, column); }
 std::string Statement::text(int column) const {
-  const auto* bytes = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
-  return bytes ? std::string(bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column)))
-               : std::string();
+  const void* bytes = sqlite3_column_blob(statement_, column);
+  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
+  return bytes ? std::string(static_cast<const char*>(bytes), size) : std::string();
 }
+bool Statement::is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
 
 namespace {
 
@@ -99,6 +103,13 @@ Database::Database(const std::filesystem::path& file, Access access) : file_(fil
 
 void Database::execute(const char* sql) {
   if (sqlite3_exec(handle(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) fail("write");
+}
+
+void Database::copy(const Database& other) {
+  sqlite3_backup* backup = sqlite3_backup_init(handle(), "main", other.handle(), "main");
+  if (!backup) fail("read");
+  (void)sqlite3_backup_step(backup, -1);
+  if (sqlite3_backup_finish(backup) != SQLITE_OK) fail("read");
 }
 
 void Database::fail(const char* doing) const {

@@ -23,6 +23,7 @@ class Statement {
 
   Statement& bind(int position, std::int64_t);
   Statement& bind(int position, double);
+  /// As TEXT; what is not UTF-8, or holds a zero byte, as a BLOB of the same bytes.
   Statement& bind(int position, std::string_view);
   /// Whether there is a row. Throws Error(system).
   bool step();
@@ -30,7 +31,8 @@ class Statement {
   void run();
   [[nodiscard]] std::int64_t integer(int column) const;
   [[nodiscard]] double number(int column) const;
-  [[nodiscard]] std::string text(int column) const;
+  [[nodiscard]] std::string text(int column) const;  ///< also of a BLOB: its bytes; of NULL: ""
+  [[nodiscard]] bool is_null(int column) const;
 
  private:
   Database& database_;
@@ -50,6 +52,8 @@ class Database {
   Database& operator=(const Database&) = delete;
 
   void execute(const char* sql);
+  /// Becomes a copy of that one, whatever it was before. Throws Error(system).
+  void copy(const Database& other);
   [[noreturn]] void fail(const char* doing) const;
   [[nodiscard]] sqlite3* handle() const noexcept { return handle_.get(); }
 

@@ -6,13 +6,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <system_error>
 
 #include <fmt/format.h>
 
-#include "state/database.hpp"
+#include "state/impl.hpp"
+#include "state/journal_codec.hpp"
+#include "state/schema.hpp"
 #include "support/json.hpp"
 #include "support/text.hpp"
 #include <tutti/error.hpp>
@@ -20,31 +21,8 @@
 namespace tutti {
 namespace {
 
-constexpr int schema_version = 2;
 constexpr std::int64_t tenfold =
     10;  // so many times as many runs as are kept, when none of them was complete
-/// From schema 1, which had neither time nor host of a record.
-constexpr const char* from_schema_1 = "ALTER TABLE record ADD COLUMN host TEXT NOT NULL DEFAULT '';"
-                                      "ALTER TABLE record ADD COLUMN time REAL NOT NULL DEFAULT 0;";
-constexpr const char* schema = R"(
-CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS host(name TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS run(
-  number INTEGER PRIMARY KEY, started REAL NOT NULL, ended REAL NOT NULL DEFAULT 0, by TEXT NOT NULL,
-  status TEXT NOT NULL, summary TEXT NOT NULL DEFAULT '', source TEXT NOT NULL, source_hash TEXT NOT NULL,
-  plan TEXT NOT NULL, report TEXT NOT NULL DEFAULT '');
-CREATE TABLE IF NOT EXISTS record(
-  id INTEGER PRIMARY KEY, run INTEGER NOT NULL REFERENCES run(number), type INTEGER NOT NULL, step INTEGER NOT NULL,
-  path TEXT NOT NULL, sequence INTEGER NOT NULL, hash TEXT NOT NULL, number INTEGER NOT NULL, text TEXT NOT NULL,
-  host TEXT NOT NULL DEFAULT '', time REAL NOT NULL DEFAULT 0);
-CREATE INDEX IF NOT EXISTS record_of_run ON record(run, id);
-CREATE TABLE IF NOT EXISTS instance(
-  host TEXT NOT NULL, service TEXT NOT NULL, entry TEXT NOT NULL, PRIMARY KEY(host, service)) WITHOUT ROWID;
-)";
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 /// Why we have no right to write the file, or to make it; empty when we have it, or when that is not what is
 /// wrong.
@@ -90,47 +68,26 @@ void make_folder(const std::filesystem::path& file) {
 /// what it calls, goes on.
 class SqliteJournal final : public Journal {
  public:
-  SqliteJournal(Database& database, int run)
-      : database_(database),
-        run_(run),
-        insert_(database, "INSERT INTO record(run,type,step,path,sequence,hash,number,text,host,time) "
-                          "VALUES(?,?,?,?,?,?,?,?,?,?)") {}
+  SqliteJournal(Database& database, int run) : database_(database), run_(run), writer_(database) {}
   ~SqliteJournal() override {
     try {
       SqliteJournal::commit();
     } catch (const Error&) {  // what was not committed was never sent
     }
   }
-  void append(const Record& record) override {
-    waiting_.push_back(record);
-    waiting_.back().time = now();
-  }
+  void append(const Record& record) override { waiting_.push_back(record); }
   void commit() override {
     if (waiting_.empty()) return;
     Transaction transaction(database_);
-    for (const Record& record : waiting_) insert(record);
+    for (const Record& record : waiting_) writer_.insert(run_, record);
     transaction.commit();
     waiting_.clear();
   }
 
  private:
-  void insert(const Record& r) {
-    insert_.bind(1, std::int64_t{run_})
-        .bind(2, static_cast<std::int64_t>(r.type))
-        .bind(3, std::int64_t{r.step})
-        .bind(4, r.path)
-        .bind(5, std::int64_t{r.sequence})
-        .bind(6, r.hash)
-        .bind(7, r.number)
-        .bind(8, to_utf8(r.text))
-        .bind(9, r.host)
-        .bind(10, r.time);
-    insert_.run();
-  }
-
   Database& database_;
   int run_;
-  Statement insert_;
+  RecordWriter writer_;
   std::vector<Record> waiting_;
 };
 
@@ -141,9 +98,10 @@ Generation generation(const Statement& row) {
           .by = row.text(3),
           .status = row.text(4),
           .summary = row.text(5),
-          .source_hash = row.text(6)};
+          .source_hash = row.text(6),
+          .epoch = row.integer(7)};
 }
-constexpr const char* generation_columns = "number, started, ended, by, status, summary, source_hash";
+constexpr const char* generation_columns = "number, started, ended, by, status, summary, source_hash, epoch";
 
 /// Who locked the file.
 std::string written_in(int fd) {
@@ -153,69 +111,23 @@ std::string written_in(int fd) {
 
 }  // namespace
 
-struct State::Impl {
-  std::filesystem::path file;
-  std::unique_ptr<Database> database;
-  std::string why_read_only;
-  int lock = -1;
+void State::Impl::open_to_read() {
+  try {
+    database = std::make_unique<Database>(file, Database::Access::read);
+    if (schema_of(*database, file.string()) == Schema::current) return;
+  } catch (const Error&) {  // not there, or not for us to read
+    database.reset();
+  }
+  auto copy = std::make_unique<Database>(file, Database::Access::in_memory);
+  if (database) copy->copy(*database);
+  database = std::move(copy);
+  prepare(*database, file.string(), entropy);
+}
 
-  std::string meta(const char* key) {
-    Statement statement(*database, "SELECT value FROM meta WHERE key=?");
-    return statement.bind(1, std::string_view(key)).step() ? statement.text(0) : "";
-  }
-  void set_meta(const char* key, const std::string& value) {
-    Statement(*database, "INSERT INTO meta VALUES(?,?) ON CONFLICT(key) DO UPDATE SET value=excluded.value")
-        .bind(1, std::string_view(key))
-        .bind(2, value)
-        .run();
-  }
-  /// Makes the tables of a fresh file; touches none that is not ours, or of another version.
-  void prepare() {
-    const auto has = [&](const char* sql) { return Statement(*database, sql).step(); };
-    if (!has("SELECT 1 FROM sqlite_master")) {
-      Transaction transaction(*database);
-      if (!has("SELECT 1 FROM sqlite_master")) {
-        database->execute(schema);
-        set_meta("schema", std::to_string(schema_version));
-        set_meta("lineage", random_hex(8));
-      }
-      transaction.commit();
-    }
-    if (!has("SELECT 1 FROM sqlite_master WHERE name='meta'") ||
-        !has("SELECT 1 FROM sqlite_master WHERE name='run'"))
-      throw Error(
-          ErrorCode::system,
-          fmt::format("{} is a database of another program. Give another with --state", file.string()));
-    if (meta("schema") == "1") {
-      Transaction transaction(*database);
-      if (meta("schema") == "1") {  // nobody else was faster
-        database->execute(from_schema_1);
-        set_meta("schema", std::to_string(schema_version));
-      }
-      transaction.commit();
-    }
-    if (const std::string version = meta("schema"); version != std::to_string(schema_version))
-      throw Error(
-          ErrorCode::system,
-          fmt::format("the state file {} has schema {}, this version knows {}: was it made by a newer Tutti?",
-                      file.string(), version, schema_version));
-  }
-  /// What can be known without writing anything.
-  void open_to_read() {
-    try {
-      database = std::make_unique<Database>(file, Database::Access::read);
-      if (meta("schema") == std::to_string(schema_version)) return;
-    } catch (const Error&) {  // not there, or not for us to read
-    }
-    database = std::make_unique<Database>(file, Database::Access::in_memory);
-    prepare();
-  }
-  std::filesystem::path lock_file() const { return file.string() + ".lock"; }
-};
-
-State::State(std::filesystem::path file) : impl_(std::make_unique<Impl>()) {
-  if (file.empty()) throw Error(ErrorCode::misuse, "the state file has no name: give the path of a file");
-  impl_->file = std::move(file);
+State::State(std::filesystem::path file, const Clock& clock, Entropy& entropy)
+    : impl_(new Impl{.file = std::move(file), .clock = clock, .entropy = entropy}) {
+  if (impl_->file.empty())
+    throw Error(ErrorCode::misuse, "the state file has no name: give the path of a file");
   impl_->why_read_only = forbidden(impl_->file);
   if (!impl_->why_read_only.empty()) {
     impl_->open_to_read();
@@ -225,7 +137,7 @@ State::State(std::filesystem::path file) : impl_(std::make_unique<Impl>()) {
   const mode_t before = ::umask(0077);
   try {
     impl_->database = std::make_unique<Database>(impl_->file);
-    impl_->prepare();
+    open_to_write();
   } catch (...) {
     ::umask(before);
     throw;
@@ -234,6 +146,24 @@ State::State(std::filesystem::path file) : impl_(std::make_unique<Impl>()) {
 }
 State::~State() { close(); }
 
+void State::open_to_write() {
+  const std::string name = impl_->file.string();
+  const Schema schema = schema_of(*impl_->database, name);
+  if (schema == Schema::older) {
+    try {
+      hold("bringing the state file up to date");
+    } catch (const Error& error) {  // an older Tutti that writes there must find the tables that it knows
+      if (error.code() != ErrorCode::locked) throw;
+      impl_->why_read_only =
+          fmt::format("the state file {} is of an older Tutti and in use: {}", name, error.what());
+      impl_->open_to_read();
+      return;
+    }
+  }
+  if (schema != Schema::current) prepare(*impl_->database, name, impl_->entropy);
+  release();
+}
+
 void State::close() noexcept {
   release();
   impl_->database.reset();
@@ -241,13 +171,13 @@ void State::close() noexcept {
 
 const std::filesystem::path& State::file() const noexcept { return impl_->file; }
 const std::string& State::why_read_only() const noexcept { return impl_->why_read_only; }
-std::string State::lineage() const { return impl_->meta("lineage"); }
+std::string State::lineage() const { return meta(*impl_->database, "lineage"); }
 
 std::int64_t State::next_epoch() {
   Transaction transaction(*impl_->database);
-  const std::string last = impl_->meta("epoch");
+  const std::string last = meta(*impl_->database, "epoch");
   const std::int64_t next = (last.empty() ? 0 : std::stoll(last)) + 1;
-  impl_->set_meta("epoch", std::to_string(next));
+  set_meta(*impl_->database, "epoch", std::to_string(next));
   transaction.commit();
   return next;
 }
@@ -299,22 +229,22 @@ void State::release() noexcept {
 }
 
 int State::begin_run(const std::string& plan_json, const std::string& source_hash, const std::string& summary,
-                     int seen_generation) {
+                     int seen_generation, std::int64_t epoch) {
   Database& db = *impl_->database;
   Transaction transaction(db);
   Statement last(db, "SELECT coalesce(max(number), 0) FROM run");
   (void)last.step();
   const int number = std::max(static_cast<int>(last.integer(0)), seen_generation) + 1;
   last.run();
-  Statement(db, "INSERT INTO run(number,started,by,status,source,source_hash,plan,summary) "
+  Statement(db, "INSERT INTO run(number,started,by,status,source_hash,plan,summary,epoch) "
                 "VALUES(?,?,?,'running',?,?,?,?)")
       .bind(1, std::int64_t{number})
-      .bind(2, now())
+      .bind(2, impl_->clock.now())
       .bind(3, whoami())
-      .bind(4, "")  // it stands in the plan, file by file
-      .bind(5, source_hash)
-      .bind(6, plan_json)
-      .bind(7, summary)
+      .bind(4, source_hash)
+      .bind(5, plan_json)
+      .bind(6, summary)
+      .bind(7, epoch)
       .run();
   transaction.commit();
   return number;
@@ -327,7 +257,7 @@ std::unique_ptr<Journal> State::journal(int run) {
 void State::end_run(int run, const std::string& status, const std::string& result,
                     const std::string& report_json) {
   Statement(*impl_->database, "UPDATE run SET ended=?, status=?, report=?, summary=summary||? WHERE number=?")
-      .bind(1, now())
+      .bind(1, impl_->clock.now())
       .bind(2, status)
       .bind(3, report_json)
       .bind(4, result.empty() ? "" : ": " + result)
@@ -346,15 +276,15 @@ std::optional<Generation> State::unfinished() const {
 std::vector<std::string> State::left_open(int run) const {
   // A step that has a record but no `ended`, with the last effect that it was sent.
   Statement statement(*impl_->database,
-                      "SELECT step, text, max(id) FROM record WHERE run=?1 AND type=1 AND step NOT IN "
-                      "(SELECT step FROM record WHERE run=?1 AND type=7) GROUP BY step ORDER BY step");
+                      "SELECT step, text, max(id) FROM record WHERE run=?1 AND type='intent' AND step NOT IN "
+                      "(SELECT step FROM record WHERE run=?1 AND type='ended') GROUP BY step ORDER BY step");
   statement.bind(1, std::int64_t{run});
   Statement plan(*impl_->database, "SELECT plan FROM run WHERE number=?");
   const Json steps =
       plan.bind(1, std::int64_t{run}).step() ? Json::parse(plan.text(0)).at("steps") : Json::array();
   std::vector<std::string> open;
   while (statement.step()) {
-    const Json step = steps.at(static_cast<std::size_t>(statement.integer(0)));
+    const Json& step = steps.at(static_cast<std::size_t>(statement.integer(0)));
     open.push_back(fmt::format("{}@{}: last sent was `{}`", step.at("service").get<std::string>(),
                                step.at("host").get<std::string>(), statement.text(1)));
   }
@@ -363,7 +293,7 @@ std::vector<std::string> State::left_open(int run) const {
 
 void State::abandon(int run) {
   Statement(*impl_->database, "UPDATE run SET ended=?, status='abandoned' WHERE number=? AND ended=0")
-      .bind(1, now())
+      .bind(1, impl_->clock.now())
       .bind(2, std::int64_t{run})
       .run();
 }
@@ -377,32 +307,22 @@ std::vector<Generation> State::history() const {
 }
 
 std::vector<Record> State::records(int run) const {
-  Statement statement(
-      *impl_->database,
-      "SELECT type,step,path,sequence,hash,number,text,host,time FROM record WHERE run=? ORDER BY id");
-  statement.bind(1, std::int64_t{run});
+  RecordReader reader(*impl_->database, run);
   std::vector<Record> all;
-  while (statement.step())
-    all.push_back({.type = static_cast<Record::Type>(statement.integer(0)),
-                   .step = static_cast<std::uint32_t>(statement.integer(1)),
-                   .path = statement.text(2),
-                   .sequence = static_cast<std::uint32_t>(statement.integer(3)),
-                   .hash = statement.text(4),
-                   .number = statement.integer(5),
-                   .text = statement.text(6),
-                   .host = statement.text(7),
-                   .time = statement.number(8)});
+  while (reader.next()) all.push_back(reader.record());
   return all;
+}
+
+void refuse_unknown_run(const State& state, int run) {
+  const std::vector<Generation> all = state.history();
+  throw Error(ErrorCode::misuse,
+              all.empty() ? fmt::format("nothing was deployed with {}", state.file().string())
+                          : fmt::format("there is no run {}: the last is {}", run, all.front().number));
 }
 
 std::string State::plan_of(int run) const {
   Statement statement(*impl_->database, "SELECT plan FROM run WHERE number=?");
-  if (!statement.bind(1, std::int64_t{run}).step()) {
-    const std::vector<Generation> all = history();
-    throw Error(ErrorCode::misuse,
-                all.empty() ? fmt::format("nothing was deployed with {}", impl_->file.string())
-                            : fmt::format("there is no run {}: the last is {}", run, all.front().number));
-  }
+  if (!statement.bind(1, std::int64_t{run}).step()) refuse_unknown_run(*this, run);
   std::string plan = statement.text(0);
   if (plan.empty())
     throw Error(ErrorCode::misuse, fmt::format("run {} was forgotten: only its line in the history is kept. "
@@ -427,7 +347,7 @@ int State::first_kept(int keep) const {
 void State::forget_before(int run) {
   Transaction transaction(*impl_->database);
   Statement(*impl_->database, "DELETE FROM record WHERE run<?").bind(1, std::int64_t{run}).run();
-  Statement(*impl_->database, "UPDATE run SET plan='', report='', source='' WHERE number<? AND plan<>''")
+  Statement(*impl_->database, "UPDATE run SET plan='', report='' WHERE number<? AND plan<>''")
       .bind(1, std::int64_t{run})
       .run();
   transaction.commit();

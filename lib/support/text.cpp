@@ -1,7 +1,6 @@
 #include "support/text.hpp"
 
 #include <openssl/evp.h>
-#include <openssl/rand.h>
 #include <pwd.h>
 #include <unistd.h>
 
@@ -12,6 +11,7 @@
 #include <memory>
 
 #include <tutti/error.hpp>
+#include <tutti/world.hpp>
 
 namespace tutti {
 namespace {
@@ -102,10 +102,7 @@ std::string to_hex(std::string_view bytes) {
 }
 
 std::string random_hex(std::size_t bytes) {
-  std::string raw(bytes, '\0');
-  if (RAND_bytes(reinterpret_cast<unsigned char*>(raw.data()), static_cast<int>(bytes)) != 1)
-    throw Error(ErrorCode::system, "libcrypto has no random numbers");
-  return to_hex(raw);
+  return real_entropy().hex(bytes);
 }
 
 bool is_plain(std::string_view s) noexcept {

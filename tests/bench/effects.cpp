@@ -57,7 +57,7 @@ Transition switch_app(Context c, Change app) {
 
 /// What one execution needs besides its plan.
 struct Parts {
-  Clock clock;
+  const Clock& clock = real_clock();
   InstantTransport transport;
   std::unique_ptr<State> state;  // for the real journal
   std::unique_ptr<Journal> journal;
@@ -67,7 +67,7 @@ struct Parts {
   Parts(const Plan& plan, const std::string& file) {
     if (file.empty()) return;
     state = std::make_unique<State>(file);
-    run = state->begin_run(plan.to_json(), "", "", 0);
+    run = state->begin_run(plan.to_json(), "", "", 0, 1);
     journal = state->journal(run);
   }
 };

@@ -26,6 +26,7 @@ struct ExecuteOptions {
   bool dry_run = false;  ///< run the transitions with every effect taken to succeed; touch and record nothing
   /// How many runs are kept whole: their journals here, their records and outputs on hosts, as each host
   /// takes part in a run again. All since the last complete one are kept too, at most ten times as many.
+  /// Ten times as many generations keep their definitions and program, and those that manifests name.
   int keep = 20;
 };
 

@@ -13,6 +13,7 @@
 #include <tutti/report.hpp>
 #include <tutti/rollout.hpp>
 #include <tutti/state.hpp>
+#include <tutti/world.hpp>
 
 namespace tutti {
 
@@ -54,13 +55,6 @@ struct Finished {
   bool interrupted;
 };
 using Event = std::variant<StartTask, ResumeTask, DropTask, AskPolicy, Progress, Finished>;
-
-/// Time, so that it can be played. Seconds since the epoch.
-class TUTTI_EXPORT Clock {
- public:
-  virtual ~Clock() = default;
-  [[nodiscard]] virtual double now() const;
-};
 
 /// When a transition raises, what it did is undone, last first: `start` by a stop (unless it was refused
 /// because another daemon runs), `stop` by a start (unless of a one-shot), `put_file` by putting back what

@@ -11,33 +11,11 @@
 #include <string>
 #include <vector>
 
+#include <tutti/journal.hpp>
 #include <tutti/transport.hpp>
+#include <tutti/world.hpp>
 
 namespace tutti {
-
-/// One line of the journal. Paths are those of tasks: `b` begin, `t` transition, `cN` compensation N,
-/// `p` proof of life, `v` verification, `r` what makes room, `e` end, and `PATH.SEQ.K` branch K of the fork
-/// at effect SEQ of PATH.
-struct Record {
-  enum class Type : std::uint8_t { intent = 1, outcome, registered, forked, checkpoint, phase, ended };
-  Type type;
-  std::uint32_t step;
-  std::string path = {};
-  std::uint32_t sequence = 0;
-  std::string hash = {};    ///< intent: of the request
-  std::int64_t number = 0;  ///< outcome: exit status; registered: serial; phase, ended: which
-  std::string text = {};    ///< intent: described; outcome: as JSON; ended: message
-  std::string host = {};    ///< intent: where it acts, when that is not the step's host
-  double time = 0;          ///< when it was written: the journal's, in seconds since the epoch
-};
-
-/// INTENT is durable before the first byte of an effect leaves: `commit` before sending.
-class TUTTI_EXPORT Journal {
- public:
-  virtual ~Journal() = default;
-  virtual void append(const Record&) = 0;
-  virtual void commit() = 0;
-};
 
 struct Generation {
   int number = 0;
@@ -47,13 +25,26 @@ struct Generation {
   std::string status = {};   ///< running, complete, incomplete, abandoned
   std::string summary = {};  ///< "db 1→2, web 1→2", and what came of it when it is not complete
   std::string source_hash = {};
+  std::int64_t epoch = 0;  ///< of the run; 0: of a Tutti that did not keep it
+};
+
+/// What an instance of the site is at after a run.
+struct InstanceAt {
+  /// Of what its host has deployed. None: nothing is there, or, by the outcome, nobody knows what is.
+  DefinitionPtr definition = {};
+  std::optional<Outcome> outcome = {};  ///< of its step; none: no step of the run was about it
+  /// By value: definitions are compared, not where they are.
+  TUTTI_EXPORT bool operator==(const InstanceAt&) const;
 };
 
 class TUTTI_EXPORT State {
  public:
-  /// Opens or creates the file (mode 0600, its folder 0700). One that we have no right to write is only
-  /// read, or taken for empty when it can't even be read: see `why_read_only`. Throws Error(system).
-  explicit State(std::filesystem::path file);
+  /// Opens or creates the file (mode 0600, its folder 0700), and brings one of an older Tutti up to date. One
+  /// that we have no right to write, or that an older Tutti deploys with now, is only read, or taken for
+  /// empty when it can't even be read: see `why_read_only`. The clock and the entropy are borrowed for its
+  /// life. Throws Error(system).
+  explicit State(std::filesystem::path file, const Clock& clock = real_clock(),
+                 Entropy& entropy = real_entropy());
   ~State();
   /// Closes the database: nothing else may be called any more.
   void close() noexcept;
@@ -78,9 +69,10 @@ class TUTTI_EXPORT State {
   /// Who holds it, of other processes: "root@here (process 7, deploying shop)". Empty: nobody.
   [[nodiscard]] std::string holder() const;
 
-  /// Begins a run; its number, one more than `seen_generation` and any here, is its generation's too.
+  /// Begins a run under that epoch; its number, one more than `seen_generation` and any here, is its
+  /// generation's too.
   [[nodiscard]] int begin_run(const std::string& plan_json, const std::string& source_hash,
-                              const std::string& summary, int seen_generation);
+                              const std::string& summary, int seen_generation, std::int64_t epoch);
   [[nodiscard]] std::unique_ptr<Journal> journal(int run);
   /// `result` is put after its summary in the history.
   void end_run(int run, const std::string& status, const std::string& result, const std::string& report_json);
@@ -91,9 +83,10 @@ class TUTTI_EXPORT State {
   void abandon(int run);
   [[nodiscard]] std::vector<Generation> history() const;  ///< newest first
 
-  /// What the journal has of a run, in order, and its plan as JSON. Throws Error when there is no such
-  /// run, or it was forgotten.
+  /// What the journal has of a run: what was appended, in order. None: there is no such run, it did nothing,
+  /// or it was forgotten. Throws Error(system) for a record that can't be read.
   [[nodiscard]] std::vector<Record> records(int run) const;
+  /// The plan of a run as JSON. Throws Error when there is no such run, or it was forgotten.
   [[nodiscard]] std::string plan_of(int run) const;
   /// The first run that is kept whole when the last `keep` are, and all from the last complete one on, at
   /// most ten times as many. 0 when there are no more than that: what others did on the hosts is kept then,
@@ -101,6 +94,18 @@ class TUTTI_EXPORT State {
   [[nodiscard]] int first_kept(int keep) const;
   /// Of the runs before `run` only their line in the history is kept.
   void forget_before(int run);
+
+  /// Keeps with a generation what its instances are at and the site program. It stays when the run is
+  /// forgotten.
+  void keep_generation(int generation, const std::map<Instance, InstanceAt>& instances, const Source& source);
+  /// What was kept so. Throws Error(misuse) when there is no such generation, or nothing was kept of it.
+  [[nodiscard]] std::map<Instance, InstanceAt> instances_of(int generation) const;
+  /// The same, of the instances whose definition is known.
+  [[nodiscard]] std::map<Instance, DefinitionPtr> definitions_of(int generation) const;
+  [[nodiscard]] Source source_of(int generation) const;
+  /// Of generations before the last `keep` only their line in the history is kept, but for those that a
+  /// manifest of the cache names.
+  void forget_generations(std::int64_t keep);
 
   /// The cache of manifests, for hosts that do not answer. Nothing is remembered where nothing is written.
   void remember(const HostReading&);
@@ -110,6 +115,7 @@ class TUTTI_EXPORT State {
 
  private:
   struct Impl;
+  void open_to_write();
   std::unique_ptr<Impl> impl_;
 };
 

@@ -1,13 +1,14 @@
 #pragma once
 // All of it. To read it in order: site, service, program, platform, policy (what is declared);
 // elaborate, definition (what that means); plan; executor, rollout, report, transition (what happens);
-// transport, state (through what); log; deployment (all together).
+// transport, journal, state, world (through what); log; deployment (all together).
 
 #include <tutti/definition.hpp>
 #include <tutti/deployment.hpp>
 #include <tutti/elaborate.hpp>
 #include <tutti/error.hpp>
 #include <tutti/executor.hpp>
+#include <tutti/journal.hpp>
 #include <tutti/log.hpp>
 #include <tutti/not_built.hpp>
 #include <tutti/plan.hpp>
@@ -22,3 +23,4 @@
 #include <tutti/transition.hpp>
 #include <tutti/transport.hpp>
 #include <tutti/version.hpp>
+#include <tutti/world.hpp>

@@ -86,6 +86,17 @@ TEST_CASE("deployment: install, nothing to do, upgrade, fail and be back; each i
   CHECK(history[1].status == "complete");
   CHECK(history[1].summary == "page 1→2");
   CHECK(after.plan().generation == 2);  // of the manifests
+  // Each generation says what the site was at.
+  const auto versions = [&](int generation) {
+    Lines lines;
+    for (const auto& [instance, at] : after.state().instances_of(generation))
+      lines.push_back(fmt::format("{}@{} {} {}", instance.service, instance.host, at.definition->version,
+                                  to_string(at.outcome.value())));
+    return lines;
+  };
+  CHECK(versions(1) == Lines{"page@h1 1 upgraded", "page@h2 1 upgraded"});
+  CHECK(versions(2) == Lines{"page@h1 2 upgraded", "page@h2 2 upgraded"});
+  CHECK(versions(3) == Lines{"page@h1 2 rolled-back", "page@h2 2 skipped"});
 }
 
 TEST_CASE("deployment: the waves are shown, and a policy that can never finish is said before") {
@@ -294,7 +305,7 @@ TEST_CASE("deployment: status says what runs where, and which run was not finish
   CHECK(deploy(here.site("1"), here.state()).exit_status() == 0);
   Deployment deployment(here.site("1"), here.state());
   CHECK(has(deployment.status().to_text(), "front  h1    page     1        deployed"));
-  (void)deployment.state().begin_run(R"({"steps": []})", "", "", 0);
+  (void)deployment.state().begin_run(R"({"steps": []})", "", "", 0, 1);
   CHECK(has(deployment.status().to_text(), "run 2 of "));
 }
 
@@ -364,6 +375,7 @@ TEST_CASE("deployment: runs are kept whole as long as is asked, here and on the 
   CHECK_FALSE(deployment.state().records(4).empty());
   CHECK(deployment.state().records(3).empty());
   CHECK(has(error_of([&] { (void)deployment.log(3); }), "run 3 was forgotten"));
+  CHECK(deployment.state().definitions_of(3).at({"page", "h1"})->version == "3");
   CHECK(has(error_of([&] { (void)deployment.log(8); }), "there is no run 8: the last is 7"));
 }
 

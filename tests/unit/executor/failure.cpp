@@ -229,7 +229,7 @@ TEST_CASE("lost: a host that did not answer when the plan was made is not tried"
   CHECK(world.transport.of("d1").empty());
   CHECK(report.unreachable == Lines{"d1"});
   CHECK(step_of(report, "db", "d1").message == "d1: no route to host");
-  CHECK(world.journal.of(Record::Type::ended).size() == 4);
+  CHECK(world.journal.of<record::Ended>().size() == 4);
 }
 
 TEST_CASE(
@@ -243,8 +243,8 @@ TEST_CASE(
   CHECK(report.halted.empty());
   CHECK(report.exit_status() == 4);
   CHECK(entry(world, "d1", "db").state == ManifestEntry::State::changing);
-  CHECK(world.transport.of("d1").back() == "start db 2");    // nothing more is sent
-  CHECK(world.journal.of(Record::Type::ended).size() == 3);  // it stays open
+  CHECK(world.transport.of("d1").back() == "start db 2");  // nothing more is sent
+  CHECK(world.journal.of<record::Ended>().size() == 3);    // it stays open
 }
 
 TEST_CASE("lost: at every single effect of a transition, a rollback included, the answer is unknown") {

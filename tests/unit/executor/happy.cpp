@@ -168,16 +168,16 @@ TEST_CASE("executor: INTENT is durable before the effect is sent, by the path gr
   // t.0 and t.2 are registrations of compensations
   CHECK(world.journal.intents(0) == "b.0 begin web 2, t.1 stop web 1, t.3 start web 2, t.4 validate web 2, "
                                     "e.0 end web 2");
-  const auto registered = world.journal.of(Record::Type::registered);
+  const auto registered = world.journal.of<record::Registered>();
   REQUIRE(registered.size() == 2);
-  CHECK(registered[0].sequence == 0);
-  CHECK(registered[0].number == 1);
-  CHECK(registered[1].sequence == 2);
-  CHECK(registered[1].number == 2);
-  CHECK(world.journal.of(Record::Type::outcome).size() == 5);
-  const auto ended = world.journal.of(Record::Type::ended);
+  CHECK(registered[0].at.sequence == 0);
+  CHECK(registered[0].serial == 1);
+  CHECK(registered[1].at.sequence == 2);
+  CHECK(registered[1].serial == 2);
+  CHECK(world.journal.of<record::Answered>().size() == 5);
+  const auto ended = world.journal.of<record::Ended>();
   REQUIRE(ended.size() == 1);
-  CHECK(ended[0].number == static_cast<int>(Outcome::upgraded));
+  CHECK(ended[0].outcome == Outcome::upgraded);
 }
 
 TEST_CASE("executor: tokens are unique words, of lineage, run, step, path and sequence") {

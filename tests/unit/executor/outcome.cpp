@@ -1,32 +1,11 @@
-// What an effect came to, in the journal and back.
+// Tokens of effects, and reports of what they came to.
 #include "executor/outcome.hpp"
 
 #include <doctest/doctest.h>
 
 #include <tutti/report.hpp>
 
-#include <tutti/error.hpp>
-
 using namespace tutti;
-
-TEST_CASE("outcome: comes back from the journal as it was written") {
-  Result good;
-  good.output = {.text = "abc", .cut = false, .size = 3, .sha256 = {}, .host = {}, .token = {}};
-  CHECK(outcome_from_json(outcome_json(good)) == good);
-  Result bytes = good;
-  bytes.output.text = std::string("a\0\xff", 3);
-  CHECK(outcome_from_json(outcome_json(bytes)) == bytes);
-  Result cut;
-  cut.output = {.text = "begin", .cut = true, .size = 100'000, .sha256 = "ab12", .host = {}, .token = {}};
-  CHECK(outcome_from_json(outcome_json(cut)) == cut);
-  Result bad;
-  bad.succeeded = false;
-  bad.status = 7;
-  bad.how = How::timeout;
-  bad.error = "said\n\"why\"";
-  CHECK(outcome_from_json(outcome_json(bad)) == bad);
-  CHECK_THROWS_AS((void)outcome_from_json("{\"how\":"), Error);
-}
 
 TEST_CASE("outcome: a token says the run in its second part, and is a word") {
   CHECK(effect_token("0123456789abcdef", 12, 3, "t.4.1", 5) == "0123456789ab.12.3.t.4.1.5");

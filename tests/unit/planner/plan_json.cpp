@@ -1,5 +1,8 @@
 // A plan that is written and read back.
 #include <doctest/doctest.h>
+#include <stdlib.h>
+
+#include <filesystem>
 
 #include "support/json.hpp"
 #include "unit/support/fakes.hpp"
@@ -66,6 +69,18 @@ TEST_CASE("plan: what to_json wrote is read back equal, with everything in it") 
   CHECK(back.to_text() == plan.to_text());
   REQUIRE(!plan.items.empty());
   CHECK(back.items.begin()->second == nullptr);  // named only
+}
+
+TEST_CASE("plan: a run keeps its plan, with everything in it, and gives it back equal") {
+  char name[] = "/tmp/tutti-plan.XXXXXX";
+  const std::filesystem::path folder = ::mkdtemp(name);
+  const Plan plan = plan_with_everything();
+  {
+    State state(folder / "state.db");
+    const int run = state.begin_run(plan.to_json(), "", "", 0, 1);
+    CHECK(plan_from_json(state.plan_of(run)) == plan);
+  }
+  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("plan: an empty one is read back equal") {

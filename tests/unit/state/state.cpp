@@ -75,6 +75,11 @@ HostReading reading(const std::string& host, const std::vector<std::string>& ser
   return reading;
 }
 
+Record intent(std::uint32_t step, const char* path, std::uint32_t sequence, const char* text) {
+  return {1000,
+          record::Intent{.at = {StepId{step}, task_path(path), sequence}, .effect = "run", .text = text}};
+}
+
 }  // namespace
 
 TEST_CASE("state: a database has a lineage of its own, for life") {
@@ -88,6 +93,25 @@ TEST_CASE("state: a database has a lineage of its own, for life") {
   }
   CHECK(State(folder.file()).lineage() == lineage);
   CHECK(State(other.file()).lineage() != lineage);
+}
+
+TEST_CASE("state: its times and its lineage come from the clock and the entropy that it is given") {
+  struct Counting final : Entropy {
+    std::string bytes(std::size_t count) override { return std::string(count, static_cast<char>(++calls)); }
+    int calls = 0;
+  } entropy;
+  FakeClock clock;
+  const Folder folder;
+  State state(folder.file(), clock, entropy);
+  CHECK(state.lineage() == "0101010101010101");
+  const int run = state.begin_run(plan, "", "", 0, 1);
+  clock.time = 1007.5;
+  state.end_run(run, "complete", "", "{}");
+  CHECK(state.history().at(0).started == 1000);
+  CHECK(state.history().at(0).ended == 1007.5);
+  const State again(folder.file(), clock, entropy);
+  CHECK(again.lineage() == state.lineage());
+  CHECK(entropy.calls == 1);  // a file that is there has its lineage
 }
 
 TEST_CASE("state: file and folder are ours alone") {
@@ -115,18 +139,18 @@ TEST_CASE("state: epochs only rise, also for another process of the same file") 
 TEST_CASE("state: runs are numbered on from whatever was seen, here or in a manifest") {
   const Folder folder;
   State state(folder.file());
-  CHECK(state.begin_run(plan, "", "", 0) == 1);
-  CHECK(state.begin_run(plan, "", "", 0) == 2);
-  CHECK(state.begin_run(plan, "", "", 7) == 8);
-  CHECK(state.begin_run(plan, "", "", 3) == 9);
+  CHECK(state.begin_run(plan, "", "", 0, 1) == 1);
+  CHECK(state.begin_run(plan, "", "", 0, 1) == 2);
+  CHECK(state.begin_run(plan, "", "", 7, 1) == 8);
+  CHECK(state.begin_run(plan, "", "", 3, 1) == 9);
 }
 
 TEST_CASE("state: history has the newest first, with what was done and by whom") {
   const Folder folder;
   State state(folder.file());
-  const int first = state.begin_run(plan, "hash one", "db 1", 0);
+  const int first = state.begin_run(plan, "hash one", "db 1", 0, 1);
   state.end_run(first, "complete", "", "{}");
-  const int second = state.begin_run(plan, "hash two", "db 1→2", 0);
+  const int second = state.begin_run(plan, "hash two", "db 1→2", 0, 7);
   const auto history = state.history();
   REQUIRE(history.size() == 2);
   CHECK(history[0].number == second);
@@ -138,6 +162,7 @@ TEST_CASE("state: history has the newest first, with what was done and by whom")
   CHECK(history[1].summary == "db 1");
   CHECK(has(history[1].by, "@"));
   CHECK(history[0].source_hash != history[1].source_hash);
+  CHECK(history[0].epoch == 7);
   CHECK(State(folder.file()).history().size() == 2);
 }
 
@@ -145,13 +170,13 @@ TEST_CASE("state: a run that did not end is unfinished, until it ends or is aban
   const Folder folder;
   State state(folder.file());
   CHECK(!state.unfinished());
-  const int run = state.begin_run(plan, "", "web 1", 0);
+  const int run = state.begin_run(plan, "", "web 1", 0, 1);
   REQUIRE(State(folder.file()).unfinished());
   CHECK(state.unfinished()->number == run);
   state.abandon(run);
   CHECK(!state.unfinished());
   CHECK(state.history()[0].status == "abandoned");
-  const int next = state.begin_run(plan, "", "", 0);
+  const int next = state.begin_run(plan, "", "", 0, 1);
   state.end_run(next, "incomplete", "1 skipped", "{}");
   CHECK(!state.unfinished());
   state.abandon(next);  // too late: it ended otherwise
@@ -162,17 +187,13 @@ TEST_CASE("state: a run that did not end is unfinished, until it ends or is aban
 TEST_CASE("state: what an unfinished run left open is said with the last effect sent") {
   const Folder folder;
   State state(folder.file());
-  const int run = state.begin_run(plan, "", "", 0);
+  const int run = state.begin_run(plan, "", "", 0, 1);
   const auto journal = state.journal(run);
-  const auto intent = [&](std::uint32_t step, const char* path, std::uint32_t sequence, const char* text) {
-    journal->append(
-        {.type = Record::Type::intent, .step = step, .path = path, .sequence = sequence, .text = text});
-  };
-  intent(0, "b", 0, "begin web 2");
-  intent(1, "b", 0, "begin db 2");
-  intent(0, "t", 1, "stop web 1");
-  journal->append({.type = Record::Type::ended, .step = 1, .number = 1});
-  intent(0, "t", 3, "start web 2");
+  journal->append(intent(0, "b", 0, "begin web 2"));
+  journal->append(intent(1, "b", 0, "begin db 2"));
+  journal->append(intent(0, "t", 1, "stop web 1"));
+  journal->append({1, record::Ended{StepId{1}, Outcome::upgraded}});
+  journal->append(intent(0, "t", 3, "start web 2"));
   journal->commit();
   CHECK(state.left_open(run) == Lines{"web@h1: last sent was `start web 2`"});
   CHECK(state.left_open(run + 1).empty());
@@ -181,16 +202,15 @@ TEST_CASE("state: what an unfinished run left open is said with the last effect 
 TEST_CASE("state: the journal is there for others once it is committed, all at once, and not before") {
   const Folder folder;
   State state(folder.file());
-  const int run = state.begin_run(plan, "", "", 0);
+  const int run = state.begin_run(plan, "", "", 0, 1);
   const auto journal = state.journal(run);
-  journal->append({.type = Record::Type::intent, .step = 0, .path = "b", .text = "one"});
-  journal->append(
-      {.type = Record::Type::intent, .step = 1, .path = "b", .hash = "ab", .number = -5, .text = "two\xff"});
+  journal->append(intent(0, "b", 0, "one"));
+  journal->append(intent(1, "b", 0, "two"));
   CHECK(rows(folder.file(), "SELECT text FROM record").empty());
   journal->commit();
-  CHECK(rows(folder.file(), "SELECT text FROM record ORDER BY id") == Lines{"one", "two\xef\xbf\xbd"});
-  CHECK(rows(folder.file(), "SELECT type||path||sequence||hash||number FROM record WHERE step=1") ==
-        Lines{"1b0ab-5"});
+  CHECK(rows(folder.file(), "SELECT text FROM record ORDER BY id") == Lines{"one", "two"});
+  CHECK(rows(folder.file(), "SELECT type||' '||path||'.'||sequence FROM record WHERE step=1") ==
+        Lines{"intent b.0"});
   journal->commit();  // nothing to do
 }
 
@@ -204,8 +224,8 @@ TEST_CASE("state: is fully synchronous, so that what is committed survives a pow
 TEST_CASE("state: while the journal has uncommitted records, the rest can be used") {
   const Folder folder;
   State state(folder.file());
-  const auto journal = state.journal(state.begin_run(plan, "", "", 0));
-  journal->append({.type = Record::Type::intent, .step = 0, .path = "b", .text = "one"});
+  const auto journal = state.journal(state.begin_run(plan, "", "", 0, 1));
+  journal->append(intent(0, "b", 0, "one"));
   state.remember(reading("h1", {"web"}));
   CHECK(state.next_epoch() == 1);
   state.saw("h1", 1);
@@ -281,7 +301,7 @@ TEST_CASE("state: a database that is damaged is refused with the remedy") {
   const Folder folder;
   {
     State state(folder.file());
-    for (int i = 0; i < 50; ++i) (void)state.begin_run(plan, std::string(64, 'x'), "", 0);
+    for (int i = 0; i < 50; ++i) (void)state.begin_run(plan, std::string(64, 'x'), "", 0, 1);
   }
   const auto size = fs::file_size(folder.file());
   std::fstream file(folder.file(), std::ios::in | std::ios::out | std::ios::binary);
@@ -294,8 +314,8 @@ TEST_CASE("state: a database that is damaged is refused with the remedy") {
 TEST_CASE("state: a database of a newer Tutti is left as it is") {
   const Folder folder;
   { const State state(folder.file()); }
-  sql(folder.file(), "UPDATE meta SET value='3' WHERE key='schema'; DROP TABLE instance");
-  CHECK(has(error(folder.file()), "has schema 3, this version knows 2: was it made by a newer Tutti?"));
+  sql(folder.file(), "UPDATE meta SET value='4' WHERE key='schema'; DROP TABLE instance");
+  CHECK(has(error(folder.file()), "has schema 4, this version knows 3: was it made by a newer Tutti?"));
   CHECK(rows(folder.file(), "SELECT name FROM sqlite_master WHERE name='instance'").empty());
 }
 
@@ -328,7 +348,7 @@ TEST_CASE("state: what we may not write is only read, and what deploys says why"
   const Folder folder;
   {
     State state(folder.file());
-    (void)state.begin_run(plan, "", "web 1", 0);
+    (void)state.begin_run(plan, "", "web 1", 0, 1);
     state.remember(
         {.host = "h1",
          .reached = true,
@@ -377,37 +397,14 @@ TEST_CASE("state: what we may not even read is taken for empty, and nothing is m
   CHECK_FALSE(fs::exists(folder.path / ".tutti"));
 }
 
-TEST_CASE("state: a database of schema 1 is brought up, with all that is in it") {
-  const Folder folder;
-  {
-    State state(folder.file());
-    const auto journal = state.journal(state.begin_run(plan, "", "", 0));
-    journal->append({.type = Record::Type::intent, .step = 0, .path = "t", .text = "one"});
-    journal->commit();
-  }
-  (void)rows(folder.file(), "ALTER TABLE record DROP COLUMN host");
-  (void)rows(folder.file(), "ALTER TABLE record DROP COLUMN time");
-  (void)rows(folder.file(), "UPDATE meta SET value='1' WHERE key='schema'");
-  State state(folder.file());
-  REQUIRE(state.records(1).size() == 1);
-  CHECK(state.records(1)[0].text == "one");
-  CHECK(state.records(1)[0].time == 0);
-  const auto journal = state.journal(1);
-  journal->append(
-      {.type = Record::Type::intent, .step = 0, .path = "t", .sequence = 1, .text = "two", .host = "h9"});
-  journal->commit();
-  CHECK(state.records(1)[1].host == "h9");
-  CHECK(state.records(1)[1].time > 1.7e9);
-}
-
 TEST_CASE("state: the last runs are kept whole, and all since the last complete one") {
   const Folder folder;
   State state(folder.file());
   CHECK(state.first_kept(5) == 0);
   for (int i = 1; i <= 6; ++i) {
-    const int run = state.begin_run(plan, "hash", "", 0);
+    const int run = state.begin_run(plan, "hash", "", 0, 1);
     const auto journal = state.journal(run);
-    journal->append({.type = Record::Type::intent, .step = 0, .path = "t", .text = "one"});
+    journal->append(intent(0, "t", 0, "one"));
     journal->commit();
     state.end_run(run, i == 3 ? "complete" : "incomplete", "", "{}");
   }
@@ -425,6 +422,6 @@ TEST_CASE("state: the last runs are kept whole, and all since the last complete 
 TEST_CASE("state: text with any bytes survives") {
   const Folder folder;
   State state(folder.file());
-  (void)state.begin_run(plan, "hash", "x'); DROP TABLE run; --", 0);
+  (void)state.begin_run(plan, "hash", "x'); DROP TABLE run; --", 0, 1);
   CHECK(state.history().at(0).summary == "x'); DROP TABLE run; --");
 }

@@ -13,9 +13,11 @@ namespace tutti::fake {
 
 void FakeJournal::commit() {
   for (; committed < records.size(); ++committed)
-    if (const Record& record = records[committed]; record.type == Record::Type::intent)
-      durable_.insert(fmt::format("{}.{}.{}", record.step, record.path, record.sequence));
+    if (const auto* intent = std::get_if<record::Intent>(&records[committed].what))
+      durable_.insert(fmt::format("{}.{}.{}", static_cast<std::uint32_t>(intent->at.step),
+                                  to_string(intent->at.path), intent->at.sequence));
   ++commits;
+  if (also) also->commit();
 }
 
 void FakeJournal::clear() {
@@ -29,18 +31,12 @@ bool FakeJournal::intends(const std::string& token) const {
   return durable_.contains(token.substr(token.find('.', token.find('.') + 1) + 1));  // less lineage and run
 }
 
-std::vector<Record> FakeJournal::of(Record::Type type) const {
-  std::vector<Record> found;
-  std::copy_if(records.begin(), records.end(), std::back_inserter(found),
-               [&](const Record& r) { return r.type == type; });
-  return found;
-}
-
 std::string FakeJournal::intents(std::uint32_t step) const {
   std::string text;
-  for (const Record& record : of(Record::Type::intent))
-    if (record.step == step)
-      text += fmt::format("{}{}.{} {}", text.empty() ? "" : ", ", record.path, record.sequence, record.text);
+  for (const record::Intent& one : of<record::Intent>())
+    if (one.at.step == StepId{step})
+      text += fmt::format("{}{}.{} {}", text.empty() ? "" : ", ", to_string(one.at.path), one.at.sequence,
+                          one.text);
   return text;
 }
 

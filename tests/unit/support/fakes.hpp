@@ -27,17 +27,27 @@ class FakeClock final : public Clock {
 
 class FakeJournal final : public Journal {
  public:
-  void append(const Record& record) override { records.push_back(record); }
+  void append(const Record& record) override {
+    records.push_back(record);
+    if (also) also->append(record);
+  }
   void commit() override;
   void clear();
   /// Whether the INTENT of the effect with this token is durable.
   [[nodiscard]] bool intends(const std::string& token) const;
-  [[nodiscard]] std::vector<Record> of(Record::Type type) const;
+  /// All records of a type, in order.
+  template <class What> [[nodiscard]] std::vector<What> of() const {
+    std::vector<What> found;
+    for (const Record& record : records)
+      if (const auto* one = std::get_if<What>(&record.what)) found.push_back(*one);
+    return found;
+  }
   /// The intents of a step, in order: "b.0 begin web 2, t.1 stop web 1, …".
   [[nodiscard]] std::string intents(std::uint32_t step) const;
   std::vector<Record> records;
   std::size_t committed = 0;
   int commits = 0;
+  Journal* also = nullptr;  ///< gets all the same
 
  private:
   std::set<std::string> durable_;

@@ -156,7 +156,9 @@ struct Deployment::Impl {
       if (plan_.readings.at(host.name).reached) hosts.push_back(host);
     for (const HostReading& now : transport->read(hosts)) {
       const HostReading& then = plan_.readings.at(now.host);
-      if (now.reached && (now.digest != then.digest || now.fence.lineage != then.fence.lineage))
+      const bool is_held_by_another =
+          now.fence.lineage != then.fence.lineage && now.fence.lineage != state().lineage();
+      if (now.reached && (now.digest != then.digest || is_held_by_another))
         throw Error(
             ErrorCode::moved,
             fmt::format("the manifest of {} is not what the plan was made from: somebody deployed there "

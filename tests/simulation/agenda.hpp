@@ -18,6 +18,8 @@ class Agenda {
   void after(double seconds, std::function<void()> what) {
     entries_.emplace(std::pair{now_ + seconds, ++count_}, std::move(what));
   }
+  /// Another one each time, for what must differ between hosts.
+  [[nodiscard]] int number() noexcept { return ++numbers_; }
   /// When the next thing happens; none: never.
   [[nodiscard]] std::optional<double> next() const {
     return entries_.empty() ? std::nullopt : std::optional(entries_.begin()->first.first);
@@ -40,6 +42,7 @@ class Agenda {
   }
 
  private:
+  int numbers_ = 0;
   double& now_;
   std::uint64_t count_ = 0;
   std::map<std::pair<double, std::uint64_t>, std::function<void()>> entries_;

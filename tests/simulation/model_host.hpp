@@ -129,7 +129,6 @@ class ModelHost {
   std::string root_;
   std::map<std::string, std::unique_ptr<ModelSite>> sites_;
   int last_pid_ = 100;
-  int last_nonce_ = 0;
   // Whose a path is: the last is who has it now, and those before had it and still want it.
   struct Claim {
     std::string site;

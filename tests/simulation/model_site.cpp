@@ -84,7 +84,7 @@ frames::Answer ModelSite::lock(const std::shared_ptr<ModelRunner>& runner, const
   runner->fence_ = {frame.lineage, frame.epoch};
   fence = runner->fence_;
   holder_ = frame.holder;
-  if (nonce.empty()) nonce = fmt::format("nonce-{}", ++host_.last_nonce_);
+  if (nonce.empty()) nonce = fmt::format("nonce-{}", host_.agenda().number());
   if (!frame.name.empty()) host_name_ = frame.name;
   if (frame.end_others) {
     end_others(*fence);

@@ -106,7 +106,7 @@ struct Completion {
     unreachable,  ///< it was never sent: no connection
     refused,      ///< it was never run: the host refused us (lock, fence), `why`
   };
-  std::string token;
+  std::string token = {};
   Kind kind = Kind::answered;
   Result result = {};
   std::string why = {};

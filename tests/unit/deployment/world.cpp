@@ -45,7 +45,7 @@ struct Played {
   FakeClock clock;
   FixedEntropy entropy;
   FakeJournal nothing;  // the state's own is used
-  FakeTransport transport{clock, nothing};
+  RecordingTransport transport{clock, nothing};
   std::unique_ptr<State> state;
 };
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // Definitions, and the programs in them.
 
 #include <tutti/definition.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // Deployments: a site with its state and its transport. What talks to hosts blocks outside of guile mode.
 
 #include <tutti/deployment.hpp>

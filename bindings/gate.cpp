@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #include "gate.hpp"
 
 #include <algorithm>
@@ -56,6 +57,7 @@ const char* as_typed(Remedy remedy) noexcept {
     case Remedy::abandon: return " (tutti abandon)";
     case Remedy::take_over: return " (deploy --take-over)";
     case Remedy::accept_names: return " (deploy --accept-name)";
+    case Remedy::state_file: return " (--state FILE)";
   }
   return "";
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // The two gates between C++ and Scheme, and what crosses them.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // Effects outside of a run, at the REPL.
 
 #include <tutti/deployment.hpp>

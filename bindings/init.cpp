@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #include "data.hpp"
 
 /// What `load-extension` calls; the current module is then (tutti private bindings).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // What a run printed, and what else stays on hosts.
 
 #include <tutti/deployment.hpp>

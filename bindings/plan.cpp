@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // Plans and reports: text for people, JSON for programs, and the steps as vectors.
 
 #include <tutti/plan.hpp>

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // Views of a rollout, previews of a plan's waves, and the answers of policies that Scheme decides.
 
-#include <tutti/executor.hpp>
+#include <tutti/engine/executor.hpp>
 #include <tutti/rollout.hpp>
 #include <tutti/site.hpp>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // Effects as positional arguments, SUBJECT A B C HOST; #f where there is nothing. No text format is in
 // between: this is done for every effect.
 //

@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // A run: the driver in Scheme pulls its events and answers them.
 
-#include <tutti/executor.hpp>
+#include <tutti/engine/executor.hpp>
 
 #include <iterator>
 

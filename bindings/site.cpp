@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // Sites, and their elaboration: late-bound settings are pulled by Scheme, which computes them.
 
-#include <tutti/elaborate.hpp>
-#include <tutti/executor.hpp>
+#include <tutti/engine/elaborate.hpp>
+#include <tutti/engine/executor.hpp>
 
 #include "data.hpp"
 

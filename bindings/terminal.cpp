@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // The terminal that the command writes to.
 
 #include <sys/ioctl.h>

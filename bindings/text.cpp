@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // What is said to people, decided once: nearest names, escapes; and the order of versions.
 
 #include <tutti/definition.hpp>
+#include <tutti/engine/not_built.hpp>
 #include <tutti/error.hpp>
-#include <tutti/not_built.hpp>
 
 #include "data.hpp"
 

@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; compile.scm [--werror] MODULE.scm OUTPUT.go [DEPFILE]
 ;;;
 ;;; Commentary:

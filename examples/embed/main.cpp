@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // The site of examples/hello, deployed by a C++ program: no Scheme.
 //
 // usage: embed VERSION APP.PY [FLEET]

@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;; Nothing any more: deploying this removes both.
 (load "hello.scm")
 (hello '() '())

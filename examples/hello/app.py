@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-3.0-or-later
 """A small HTTP application: says hello, and whether it is well.
 
 usage: app.py ADDRESS PORT VERSION [--sick]

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-3.0-or-later
 """The front where there is no nginx: hands each request to the next application that answers.
 
 usage: front.py ADDRESS PORT VERSION UPSTREAM...     (an UPSTREAM is ADDRESS:PORT)

@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; A front and the application behind it.  1.scm, 2.scm, 3.scm and 0.scm say which version.
 ;;
 ;; On this machine by default: two applications and a front, each host a folder of .hello (or of $HELLO_DIR),

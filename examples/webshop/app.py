@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-3.0-or-later
 """The web shop's application: takes orders and keeps them in a database.
 
 usage: app.py ADDRESS PORT VERSION DATABASE GATE [--sick]      (DATABASE is ADDRESS:PORT)

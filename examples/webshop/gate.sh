@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: LGPL-3.0-or-later
 # gate.sh hold|let-go DIR: tells the application whose gate is in the folder DIR. Returns when it is so.
 # DIR/hold is the wish, DIR/held the answer, DIR/lock is locked as long as an application lives.
 set -eu

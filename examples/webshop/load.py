@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-3.0-or-later
 """Steady load on the web shop: half of it orders, half of it reads; counted from outside.
 
 usage: load.py [--rate N] [--seconds N] FRONT...      (a FRONT is ADDRESS:PORT)

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: LGPL-3.0-or-later
 # nginx.sh DIR run | reload | drain ADDRESS:PORT | undrain ADDRESS:PORT
 # nginx with DIR/nginx.conf before those of DIR/servers that are not in DIR/drained, one on a line.
 # All but `run` return when no worker with the former servers is left: nothing of theirs is under way.

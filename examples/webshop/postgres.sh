@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: LGPL-3.0-or-later
 # postgres.sh CLUSTER COMMAND: a PostgreSQL cluster in the folder CLUSTER, with its settings in
 # CLUSTER/postgresql.conf and CLUSTER/pg_hba.conf. What is interrupted can be done again: CLUSTER/data is
 # always a whole one, or not there.

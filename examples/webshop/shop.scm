@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; A web shop: a database, the application that writes orders to it, and the front before that.
 ;;; 1.scm to 4.scm and 0.scm say which versions.
 ;;

@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // What a site is at after a run, to be kept with its generation.
 
 #include <map>
 #include <vector>
 
+#include <tutti/engine/state.hpp>
 #include <tutti/report.hpp>
-#include <tutti/state.hpp>
 
 namespace tutti {
 

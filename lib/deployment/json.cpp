@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // What a deployment says of itself, for programs.
 #include "support/json.hpp"
 #include "support/text.hpp"

@@ -1,4 +1,5 @@
-#include <tutti/log.hpp>
+// SPDX-License-Identifier: LGPL-3.0-or-later
+#include <tutti/engine/log.hpp>
 
 #include <algorithm>
 #include <chrono>

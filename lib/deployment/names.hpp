@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // What hosts are called. A host keeps, for each site on it, the name that it has there: under another one
 // it would lose what it holds to whoever is called so now.
@@ -5,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include <tutti/engine/transport.hpp>
 #include <tutti/site.hpp>
-#include <tutti/transport.hpp>
 
 namespace tutti {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // What acts on a host outside of a run.
 
@@ -5,9 +6,9 @@
 #include <map>
 #include <string>
 
-#include <tutti/on_host.hpp>
+#include <tutti/engine/on_host.hpp>
+#include <tutti/engine/state.hpp>
 #include <tutti/site.hpp>
-#include <tutti/state.hpp>
 
 namespace tutti {
 

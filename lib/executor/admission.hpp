@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // Which hosts may start now, by the policy; and whether any may: a verdict ends that. The executor and the
 // preview both admit by it.
@@ -9,7 +10,7 @@
 
 #include "executor/scheduler.hpp"
 #include "policy/asking.hpp"
-#include <tutti/executor.hpp>
+#include <tutti/engine/executor.hpp>
 
 namespace tutti {
 

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // The transport of a dry run.
-#include <tutti/executor.hpp>
+#include <tutti/engine/executor.hpp>
 
 #include <iterator>
 

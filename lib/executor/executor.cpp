@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // Admission, the loop, and the façade.
-#include <tutti/executor.hpp>
+#include <tutti/engine/executor.hpp>
 
 #include <algorithm>
 #include <cmath>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // Effects that are several: drain and undrain, a branch for each consumer on its own host; and what an ended
 // run left over, which ends before the effect that asks for it.
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // What hosts hold, as far as this run knows: the manifest entries that were read, and those that it writes.
 // The requests that write them are made here.
@@ -8,7 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include <tutti/executor.hpp>
+#include <tutti/engine/executor.hpp>
 
 namespace tutti {
 

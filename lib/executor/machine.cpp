@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // What the steps order, and what hosts answer.
 #include "executor/machine.hpp"
 

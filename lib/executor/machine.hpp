@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // The loop behind Executor: it does what the steps order, admits hosts, and speaks with driver and transport.
 // A step's way is StepRun's; who may start is Admission's; what hosts hold is the Ledger's.

@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // The token of an effect, and what it came to in words.
 
 #include <string>
 #include <string_view>
 
-#include <tutti/journal.hpp>
+#include <tutti/engine/journal.hpp>
 
 namespace tutti {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // What runs of an instance, by what its host answered; and what is asked when that proves too little.
 #include <fmt/format.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // The way back of a step whose transition failed: what its effects undo, last first, then what runs now.
 #include <fmt/format.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // What makes room: a removal after which another service comes on the same host. What it removed can be
 // started again until it has turned out that the other one runs.
 #include <algorithm>

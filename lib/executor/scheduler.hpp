@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // Which host may be asked next, which step comes next on it, and what an ended step means for others.
 // No processes, no clock of its own: the executor and the preview both drive it.
@@ -9,7 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include <tutti/executor.hpp>
+#include <tutti/engine/executor.hpp>
 
 namespace tutti {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // The way of one step, as a state machine that acts on nothing: each thing that happens to it is a call, and
 // the call's answer is what is to be done, in order. It knows neither plan, nor transport, nor driver.
@@ -20,8 +21,8 @@
 
 #include "executor/ledger.hpp"
 #include "model/canonical.hpp"
-#include <tutti/executor.hpp>
-#include <tutti/journal.hpp>
+#include <tutti/engine/executor.hpp>
+#include <tutti/engine/journal.hpp>
 
 namespace tutti {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // Directed graphs over small indices: built, then asked. Boost.Graph does the work and stays in here.
 // Same input, same answers.

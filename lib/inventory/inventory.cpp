@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // Inventories that hold their hosts themselves: a list in the program, a data file.
 #include <algorithm>
 #include <array>

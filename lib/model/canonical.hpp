@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // The canonical forms of definitions, made once for each: every effect of a service is hashed with it,
 // and manifest entries hold it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #include "model/check.hpp"
 
 #include <algorithm>
@@ -9,8 +10,8 @@
 #include "graph/graph.hpp"
 #include "model/hooks.hpp"
 #include "support/text.hpp"
+#include <tutti/engine/not_built.hpp>
 #include <tutti/error.hpp>
-#include <tutti/not_built.hpp>
 
 namespace tutti {
 namespace {
@@ -76,13 +77,13 @@ void check_service(const Service& s) {
   if (s.start.is_daemon && s.stop)
     wrong("its start is a daemon, which the runner stops by itself (TERM, then KILL): leave stop out");
   if (s.start && !s.start.is_daemon && !s.stop && !s.one_shot)
-    wrong("its start is a program that returns, so stop is required: add (stop …), or make it a (daemon …) "
-          "or (one-shot? #t)");
-  if (s.one_shot && s.start.is_daemon) wrong("a daemon can't be one-shot: give start a (program …)");
+    wrong("its start is a program that returns, so stop is required: give it a stop program, or make start a "
+          "daemon, or the service one-shot");
+  if (s.one_shot && s.start.is_daemon) wrong("a daemon can't be one-shot: give start a program that ends");
   if (s.one_shot && !s.start) wrong("it is one-shot but has no start");
   const auto check_limit = [&](const std::string& name, const Program& program) {
     if (program.limit && !(*program.limit > 0 && *program.limit <= 7 * 86400))
-      wrong(fmt::format("#:limit of {} is a number of seconds, more than 0 and at most a week", name));
+      wrong(fmt::format("the limit of {} is a number of seconds, more than 0 and at most a week", name));
   };
   for (const HookField& hook : hook_fields) {
     const std::string name = hook.program == &Service::alive ? "alive?" : hook.name;  // as people write it

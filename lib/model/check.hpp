@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // Static checks of a site: what can be said to be wrong before any host is known.
 

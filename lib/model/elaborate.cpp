@@ -1,4 +1,5 @@
-#include <tutti/elaborate.hpp>
+// SPDX-License-Identifier: LGPL-3.0-or-later
+#include <tutti/engine/elaborate.hpp>
 
 #include <algorithm>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // The hooks that are fields of a service: the one table that reading, checking and rendering go by. How to
 // add one: .github/CONTRIBUTING.md.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #include <tutti/program.hpp>
 
 #include <fstream>
@@ -7,8 +8,8 @@
 #include <fmt/format.h>
 
 #include "support/text.hpp"
+#include <tutti/engine/not_built.hpp>
 #include <tutti/error.hpp>
-#include <tutti/not_built.hpp>
 
 namespace tutti {
 

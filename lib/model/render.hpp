@@ -1,7 +1,8 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // Rendering: a service, its host and its settings in, a definition out.
 
-#include <tutti/elaborate.hpp>
+#include <tutti/engine/elaborate.hpp>
 
 namespace tutti {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #include "model/site_json.hpp"
 
 #include <set>
@@ -7,7 +8,7 @@
 
 #include "model/hooks.hpp"
 #include "support/text.hpp"
-#include <tutti/not_built.hpp>
+#include <tutti/engine/not_built.hpp>
 
 namespace tutti {
 namespace {

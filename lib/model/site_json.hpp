@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // A site as data: what the bindings hand over, and what inventories hold.
 

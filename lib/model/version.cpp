@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // The order of versions.
 #include <tutti/definition.hpp>
 

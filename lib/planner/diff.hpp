@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // Diff: what has to happen to each instance, before anything is said of order.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // Order between the steps of a plan. For `A requires B`: B changes before A changes; and what required B, by
 // the definitions that are deployed, changes or goes before B goes. That is an order of groups, and runs

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // A plan, as people and programs read it.
 #include <tutti/plan.hpp>
 

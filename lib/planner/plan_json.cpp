@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // A plan as JSON, both ways. Definitions are written once, in their canonical form, under the SHA-256 of it;
 // steps and manifest entries name them by that. Items are named only: a name holds the hash of its bytes.
 #include <tutti/plan.hpp>

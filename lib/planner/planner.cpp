@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // From the steps that the diff found, and their order, to a plan.
 #include <algorithm>
 #include <map>

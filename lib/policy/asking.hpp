@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // Asking a policy about one host, some of whose terms the driver decides: the same in a run and in a preview.
 

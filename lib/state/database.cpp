@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #include "state/database.hpp"
 
 #include <unistd.h>
@@ -90,9 +91,9 @@ Database::Database(const std::filesystem::path& file, Access access) : file_(fil
     const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : ".";
     if (::access(::access(file.c_str(), F_OK) == 0 ? file.c_str() : folder.c_str(), W_OK) != 0)
       why += fmt::format(" ({})", std::strerror(errno));
-    throw Error(
-        ErrorCode::system,
-        fmt::format("the state file {} can't be opened: {}. Give another with --state", file.string(), why));
+    throw Error(ErrorCode::system,
+                fmt::format("the state file {} can't be opened: {}. Give another file", file.string(), why),
+                Remedy::state_file);
   }
   sqlite3_busy_timeout(handle(), 5000);  // milliseconds; another process that reads history
   if (access != Access::write) return;
@@ -114,13 +115,14 @@ void Database::copy(const Database& other) {
 
 void Database::fail(const char* doing) const {
   const int code = sqlite3_errcode(handle());
-  const char* remedy = code == SQLITE_FULL     ? " Make room there, then go on"
-                       : code == SQLITE_NOTADB ? " Give another with --state; if it was Tutti's and is "
-                                                 "damaged, move it away: the hosts are the truth, "
-                                                 "`deploy --take-over` goes on without it"
-                       : code == SQLITE_CORRUPT
-                           ? " Move it away: the hosts are the truth, `deploy --take-over` goes on without it"
-                           : "";
+  const char* remedy =
+      code == SQLITE_FULL     ? " Make room there, then go on"
+      : code == SQLITE_NOTADB ? " Give another file; if it was Tutti's and is "
+                                "damaged, move it away: the hosts are the truth, "
+                                "a deploy that takes over goes on without it"
+      : code == SQLITE_CORRUPT
+          ? " Move it away: the hosts are the truth, a deploy that takes over goes on without it"
+          : "";
   throw Error(ErrorCode::system, fmt::format("the state file {}: can't {}: {}.{}", file_.string(), doing,
                                              sqlite3_errmsg(handle()), remedy));
 }

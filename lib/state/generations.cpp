@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // What is kept of generations. Definitions, by their canonical form, and files of site programs stand in the
 // table `content` once, whatever number of generations have them.
 #include <set>
@@ -23,7 +24,7 @@ void must_be_kept(const State& state, Database& database, int generation) {
                           : status == "abandoned" ? "its run was abandoned"
                                                   : "it was forgotten, or made by an older Tutti";
   throw Error(ErrorCode::misuse,
-              fmt::format("nothing is kept of what generation {} was: {}. `tutti history` lists the others",
+              fmt::format("nothing is kept of what generation {} was: {}. The history lists the others",
                           generation, why));
 }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // What a State is made of, for its parts.
 
@@ -6,7 +7,7 @@
 #include <string>
 
 #include "state/database.hpp"
-#include <tutti/state.hpp>
+#include <tutti/engine/state.hpp>
 
 namespace tutti {
 

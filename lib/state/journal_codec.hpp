@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // Records of the journal as rows of the table `record`, and back. lib/doc/journal.md describes the form: the
 // names that are written here are part of it, and none of them ever changes.
@@ -6,7 +7,7 @@
 #include <string_view>
 
 #include "state/database.hpp"
-#include <tutti/journal.hpp>
+#include <tutti/engine/journal.hpp>
 
 namespace tutti {
 

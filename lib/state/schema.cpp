@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #include "state/schema.hpp"
 
 #include <fmt/format.h>
@@ -113,7 +114,8 @@ Schema schema_of(Database& database, const std::string& file) {
   if (!has(database, "SELECT 1 FROM sqlite_master WHERE name='meta'") ||
       !has(database, "SELECT 1 FROM sqlite_master WHERE name='run'"))
     throw Error(ErrorCode::system,
-                fmt::format("{} is a database of another program. Give another with --state", file));
+                fmt::format("{} is a database of another program. Give another file", file),
+                Remedy::state_file);
   const std::string version = meta(database, "schema");
   if (version == std::to_string(schema_version)) return Schema::current;
   if (version == "1" || version == "2") return Schema::older;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // The tables of a state file, and how those of older versions become these. lib/doc/journal.md describes
 // them.

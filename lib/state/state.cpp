@@ -1,4 +1,5 @@
-#include <tutti/state.hpp>
+// SPDX-License-Identifier: LGPL-3.0-or-later
+#include <tutti/engine/state.hpp>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -32,15 +33,15 @@ std::string forbidden(const std::filesystem::path& file) {
            (errno == EACCES || errno == EPERM || errno == EROFS);
   };
   const auto because = [](const std::string& what, const std::string& remedy) {
-    return fmt::format("{}: {}. {} with --state", what, std::strerror(errno), remedy);
+    return fmt::format("{}: {}. {}", what, std::strerror(errno), remedy);
   };
   const std::string sentence = fmt::format("the state file {} can't be written", file.string());
-  if (denied(file, W_OK)) return because(sentence, "Give another");
+  if (denied(file, W_OK)) return because(sentence, "Give another file");
   const std::filesystem::path folder = file.has_parent_path() ? file.parent_path() : ".";
   std::error_code error;
   if (std::filesystem::exists(folder, error))
     return std::filesystem::is_directory(folder, error) && denied(folder, W_OK | X_OK)
-               ? because(sentence, "Give another")
+               ? because(sentence, "Give another file")
                : "";
   std::filesystem::path above = std::filesystem::absolute(folder);
   while (above.has_relative_path() && ::faccessat(AT_FDCWD, above.c_str(), F_OK, AT_EACCESS) != 0)
@@ -59,8 +60,9 @@ void make_folder(const std::filesystem::path& file) {
   std::filesystem::create_directories(folder, error);
   if (error)
     throw Error(ErrorCode::system,
-                fmt::format("the folder {} for the state can't be made: {}. Give another file with --state",
-                            folder.string(), error.message()));
+                fmt::format("the folder {} for the state can't be made: {}. Give another file",
+                            folder.string(), error.message()),
+                Remedy::state_file);
   std::filesystem::permissions(folder, std::filesystem::perms::owner_all, error);
 }
 
@@ -206,7 +208,7 @@ std::string State::holder() const {
 
 void State::hold(const std::string& why) {
   if (impl_->lock >= 0) return;
-  if (!impl_->why_read_only.empty()) throw Error(ErrorCode::system, impl_->why_read_only);
+  if (!impl_->why_read_only.empty()) throw Error(ErrorCode::system, impl_->why_read_only, Remedy::state_file);
   const std::string file = impl_->lock_file().string();
   const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0)
@@ -365,7 +367,7 @@ void State::remember(const HostReading& reading) {
 }
 
 void State::forget_host(const std::string& host) {
-  if (!impl_->why_read_only.empty()) throw Error(ErrorCode::system, impl_->why_read_only);
+  if (!impl_->why_read_only.empty()) throw Error(ErrorCode::system, impl_->why_read_only, Remedy::state_file);
   Transaction transaction(*impl_->database);
   for (const char* sql : {"DELETE FROM instance WHERE host=?", "DELETE FROM host WHERE name=?"})
     Statement(*impl_->database, sql).bind(1, host).run();

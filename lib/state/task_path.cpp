@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // How tasks are named in tokens and in the journal.
 #include <array>
 #include <charconv>
@@ -5,8 +6,8 @@
 
 #include <fmt/format.h>
 
+#include <tutti/engine/journal.hpp>
 #include <tutti/error.hpp>
-#include <tutti/journal.hpp>
 
 namespace tutti {
 namespace {

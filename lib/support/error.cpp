@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #include <tutti/error.hpp>
 
 #include "support/describe.hpp"

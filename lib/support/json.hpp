@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // Reading JSON strictly: every error names the place, every key must be known. Writing it piece by piece.
 

@@ -1,4 +1,5 @@
-#include <tutti/not_built.hpp>
+// SPDX-License-Identifier: LGPL-3.0-or-later
+#include <tutti/engine/not_built.hpp>
 
 #include <algorithm>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // Small helpers on text: checks of names, escapes, hashes, UTF-8.
 

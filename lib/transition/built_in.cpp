@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // The transitions that are built in, by name and by identity.
 #include <tutti/transition.hpp>
 

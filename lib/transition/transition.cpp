@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // The operations of a transition, and the built-in transitions.
 #include <tutti/transition.hpp>
 
@@ -5,8 +6,8 @@
 
 #include "executor/outcome.hpp"
 #include "support/text.hpp"
+#include <tutti/engine/not_built.hpp>
 #include <tutti/error.hpp>
-#include <tutti/not_built.hpp>
 
 namespace tutti {
 EffectFailed::EffectFailed(std::string request, Result result)

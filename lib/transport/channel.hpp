@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // The seam above the socket: how frames, as values, reach the runner of a host and come back answered. Real
 // hosts implement it (session, sockets), and so does a model of a host in tests, which plays virtual time.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // From a request to the frame that carries it out on a host, and from the runner's reply to its result.
 // Threads: pure functions.
@@ -10,8 +11,8 @@
 
 #include "model/canonical.hpp"
 #include "transport/frames.hpp"
+#include <tutti/engine/transport.hpp>
 #include <tutti/platform.hpp>
-#include <tutti/transport.hpp>
 
 namespace tutti {
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-3.0-or-later
 # Assembles the runner from the parts in FOLDER, in the order of their names, without their comments; writes
 # SCRIPT, the runner itself, and OUTPUT, a C++ file whose `runner_text` is its text.
 # The text is split at line ends into literals of less than 64 KiB, which every compiler must accept.

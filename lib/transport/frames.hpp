@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // The frames that the coordinator and the runner on a host exchange: the protocol, an encoder for what
 // the coordinator sends, and an incremental parser for what the host answers.
@@ -17,7 +18,7 @@
 #include <variant>
 #include <vector>
 
-#include <tutti/effect.hpp>
+#include <tutti/engine/effect.hpp>
 
 namespace tutti::frames {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // A bound on what goes on at once: connections being opened, bytes being uploaded.
 // Threads: one thread owns a Gate.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // All that goes on with one host: what waits for it, with which authority, over which connection.
 // Threads: all on the thread that runs the network.
@@ -15,7 +16,7 @@
 #include "transport/channel.hpp"
 #include "transport/compile.hpp"
 #include "transport/gate.hpp"
-#include <tutti/transport.hpp>
+#include <tutti/engine/transport.hpp>
 
 namespace tutti {
 

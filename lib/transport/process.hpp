@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // A child process with its three standard streams: ssh, or the shell of a host on this machine.
 // Threads: one thread owns a Child. The child is in a session of its own.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // From the runner's answer to READ to what the planner sees of a host.
 #include <algorithm>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #include "transport/reasons.hpp"
 
 #include <vector>
@@ -137,8 +138,8 @@ std::string why_refused(const Host& host, const frames::Refused& refused) {
   const std::string& why = refused.why;
   const Standing there = standing(refused.detail);
   if (why == "lineage")
-    return fmt::format("{} is held by lineage {} ({}), epoch {}: deploy --take-over displaces it", host.name,
-                       there.lineage, there.holder, there.epoch);
+    return fmt::format("{} is held by lineage {} ({}), epoch {}: a deploy that takes over displaces it",
+                       host.name, there.lineage, there.holder, there.epoch);
   if (why == "epoch")
     return fmt::format("{}: a deployment of this site with a later epoch ({}, {}) came first: is the state "
                        "file an old copy?",
@@ -153,8 +154,8 @@ std::string why_refused(const Host& host, const frames::Refused& refused) {
         host.name, escaped(refused.detail));
   if (why == "name")
     return fmt::format(
-        "{} is called '{}' in this site: deploy with --accept-name if it is the same machine under a "
-        "new name, else correct its address",
+        "{} is called '{}' in this site: accept that name if it is the same machine under a new "
+        "one, else correct its address",
         whereabouts(host), escaped(refused.detail));
   if (why == "nonce")
     return fmt::format(

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // Sentences for people: why a host does not answer or refuses us, and the remedy where one is known.
 // Threads: pure functions.

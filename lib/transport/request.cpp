@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // A request as people read it, and as the journal recognises it.
 #include "transport/request.hpp"
 

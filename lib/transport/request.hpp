@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // What recognises a request when its run is resumed.
 // Threads: pure but for the forms.
@@ -5,7 +6,7 @@
 #include <string>
 
 #include "model/canonical.hpp"
-#include <tutti/effect.hpp>
+#include <tutti/engine/effect.hpp>
 
 namespace tutti {
 

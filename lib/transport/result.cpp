@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // From the runner's reply to a result: what failed, said in a sentence.
 #include <algorithm>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // A session with the runner on one host: a channel over a child process whose streams are the runner's.
 // Frames are encoded here, and replies parsed. Threads: all on the thread that runs the io_context; callbacks

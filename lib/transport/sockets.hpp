@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // The network of real hosts, and of directories of this machine: each channel is a Session.
 // Threads: as channel.hpp has it.

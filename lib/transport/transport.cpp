@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // The transport to hosts: a link for each, over a network.
 #include "transport/transport.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // The transport to hosts over any network.
 // Threads: as Transport.
@@ -5,7 +6,7 @@
 #include <memory>
 
 #include "transport/channel.hpp"
-#include <tutti/transport.hpp>
+#include <tutti/engine/transport.hpp>
 
 namespace tutti {
 

@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; (tutti errors) --- the errors that a person reads.
 ;;;
 ;;; Commentary:

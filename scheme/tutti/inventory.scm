@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; (tutti inventory) --- which hosts are in a host class.
 ;;;
 ;;; Commentary:

@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; (tutti late-binding) --- what settings and transitions may ask of their site.
 ;;;
 ;;; Commentary:

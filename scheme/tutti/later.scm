@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; (tutti later) --- words of the vocabulary that are not built yet.
 ;;;
 ;;; Commentary:

@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; (tutti model) --- services, hosts, host classes and sites, as people declare them.
 ;;;
 ;;; Commentary:

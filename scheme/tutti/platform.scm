@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; (tutti platform) --- how hosts come to exist and are reached.
 ;;;
 ;;; Commentary:

@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; (tutti site) --- a site in use: looked at, planned, deployed.
 ;;;
 ;;; Commentary:

@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; (tutti transitions) --- what takes an instance from an old service to a new one.
 ;;;
 ;;; Commentary:

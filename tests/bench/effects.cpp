@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // The parts of the bench `effects` that are C++: hosts that answer at once, the C++ way, and a Guile that
 // runs effects.scm with the bindings and these.
 //

@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; effects.scm [ROUNDS] --- the coordinator's time for an effect.
 ;;;
 ;;; Commentary:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-3.0-or-later
 """What the benches share: a fleet of hosts that goes when the bench ends, times, figures and bounds.
 
 Judge them on a quiet machine. Where other work competes, a scheduler with a group for each session gives

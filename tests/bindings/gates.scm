@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; The gates: wrong types to every primitive, C++ errors as Scheme errors, text that is not UTF-8.
 
 (use-modules (ice-9 exceptions)

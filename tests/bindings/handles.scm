@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; Handles: closed twice, used after, collected; what outlives what.
 
 (use-modules (ice-9 exceptions)

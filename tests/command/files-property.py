@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-3.0-or-later
 """Random sequences of a site whose services have files at paths where others have files, links or nothing; starts
 that fail, edits in between, removals. What others have is as it was, or is kept; when all services are gone, the
 tree is the one of the beginning. Usage: files-property.py FIRST-SEED SEQUENCES, in an empty folder."""

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // Deploys, upgrades, fails, rolls back and removes, on this machine, without any Scheme; and says
 // what is not as it should be.
 #include <fstream>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // Each part is something that must not compile, or must warn: `run` compiles this file with PART from 0,
 // which is fine, to the last.
 #include <tutti/tutti.hpp>

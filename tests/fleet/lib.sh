@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-3.0-or-later
 # shellcheck shell=sh
 # Sourced by the fleet tests: a fleet below $work that goes when the test ends. Skipped where hosts can't be made.
 "$(dirname "$0")/../support/can-have-hosts" || exit

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // What the user of a service may try with the folders that are its own: nothing outside of them is read,
 // written, kept or removed, whatever stands there, and whenever it is swapped.
 

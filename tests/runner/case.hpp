@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // Cases of the runner: each runs under every shell, on a host of its own.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // What the runner promises and no model can: cases that only a shell, a kernel and a file system answer. The
 // rest of the table is in protocol.cpp, which also lists why these are apart.
 

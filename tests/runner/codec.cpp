@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // The codec of the runner's frames, without a runner.
 
 #include <doctest/doctest.h>

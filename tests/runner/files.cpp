@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // The files of a service: what stood before them, and what comes back.
 
 #include <filesystem>

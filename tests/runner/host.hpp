@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // What the cases need of a host: a scratch directory in which runners live under one of several shells.
 // Threads: one thread uses a Host and its Runners.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // A connection to a runner, be it a shell's or a model's.
 // Threads: one thread uses a Line.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // The protocol as one table of cases: the model host and the runner under each shell pass all of it.
 //
 // What the model is not asked, since only a shell and a kernel can answer it, is in cases.cpp, files.cpp and

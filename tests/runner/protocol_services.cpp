@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // The protocol, continued: services, files and items. See protocol.cpp.
 #include <fmt/format.h>
 

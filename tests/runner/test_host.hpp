@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // What the cases of the protocol need of a host, and the two kinds of it: a real runner under a shell, and
 // the model (tests/simulation). A case does not know which one it has. Threads: one thread uses a TestHost.

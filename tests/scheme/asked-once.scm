@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; How often the functions of a site program are called by one command: its inventory once for each class, the
 ;;; settings of a service once for each host.  A file that is an inventory is read when the site is opened, and
 ;;; then no more.

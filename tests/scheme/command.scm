@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; The command: its options, what it prints, and its exit status.
 
 (use-modules (ice-9 match)

@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; What may be written in a transition, odd things included.  Each deploys on a directory of this machine.
 
 (use-modules (ice-9 control)

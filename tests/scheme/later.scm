@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; What is not built yet is refused with a sentence.
 
 (use-modules (ice-9 match)

@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; The manual: its examples run, and it tells of all that there is.
 
 (use-modules (ice-9 match)

@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 (use-modules (srfi srfi-64)
              (tutti)
              (tutti errors)

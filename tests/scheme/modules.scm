@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; What the modules that people use export.
 
 (use-modules (srfi srfi-1)

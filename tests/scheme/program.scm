@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 (use-modules (ice-9 match)
              (srfi srfi-1)
              (srfi srfi-64)

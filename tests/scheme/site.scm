@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; Sites in use, on directories of this machine: planned, deployed, upgraded, rolled back, looked at.
 
 (use-modules (ice-9 exceptions)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // Virtual time: what is to happen, in order. Nothing waits; the time is that of what happened last.
 // Threads: one thread owns an Agenda. Times are in seconds.

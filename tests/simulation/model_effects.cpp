@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // The effects that run programs and services on a model host.
 #include <algorithm>
 #include <memory>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // The files of services on a model host, and those of single effects.
 #include <algorithm>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // A host that is not there: it takes frames and answers them as the runner on a host does, in virtual time.
 // It passes the table of cases that the runner passes (tests/runner/protocol.cpp); nothing else holds it to

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // The network of model hosts: the production transport over it plays in virtual time.
 // Threads: as Network. The Agenda must outlive it.

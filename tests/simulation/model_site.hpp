@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // What a model host keeps of one site, and how it answers the frames of that site's runners.
 // Threads: as ModelHost.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // What a program of a test does, as data: the model plays it, and the shell of a real host runs it.
 // Threads: values.

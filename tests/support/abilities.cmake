@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-3.0-or-later
 # Read by CTest when it starts: says in one place what will be skipped on this machine, and why. CTest itself only
 # counts it.
 execute_process(COMMAND ${CMAKE_CURRENT_LIST_DIR}/can-have-hosts

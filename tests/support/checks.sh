@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-3.0-or-later
 # shellcheck shell=sh
 # shellcheck disable=SC2034 # what is set here is used there
 # Sourced by tests of the command: a folder $work that goes when the test ends, checks that are counted,

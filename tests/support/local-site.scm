@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; (local-site) --- sites on the local platform, for tests.
 ;;;
 ;;; Commentary:

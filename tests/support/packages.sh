@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-3.0-or-later
 # shellcheck shell=sh
 # Sourced, with the root of the clone as the current directory. Installs what tests/support/packages lists.
 

@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; One service on one host of the local platform.
 (use-modules (tutti))
 (site-configuration

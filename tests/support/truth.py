@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-3.0-or-later
 """What is reported is what runs: random sequences of deploys on real processes.
 
 Each sequence has a host of its own on this machine and one or two services, which are daemons or programs. What

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // Loaded first: a clock of the day that is CLOCK_SHIFT seconds off and runs CLOCK_RATE times as fast, from
 // when this process asked first.
 #include <dlfcn.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // A definition: a service on a host as pure data, after late-bound settings are computed. All that
 // is needed to stop, start, validate or restore the instance is in it, so it outlives its source.

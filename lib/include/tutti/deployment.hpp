@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // A site, its fleet, and the world that it is deployed through: what a program that deploys holds.
 //
@@ -11,9 +12,9 @@
 #include <functional>
 #include <memory>
 
-#include <tutti/executor.hpp>
-#include <tutti/log.hpp>
-#include <tutti/on_host.hpp>
+#include <tutti/engine/executor.hpp>
+#include <tutti/engine/log.hpp>
+#include <tutti/engine/on_host.hpp>
 #include <tutti/transition.hpp>
 
 namespace tutti {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // The one exception of the library. What is expected in operation (an effect failed, a host is
 // unreachable) is an Outcome, a value, and never an Error.
@@ -31,6 +32,7 @@ enum class Remedy {
   abandon,       ///< Deployment::abandon()
   take_over,     ///< ExecuteOptions::take_over
   accept_names,  ///< PlanOptions::accept_names
+  state_file,    ///< another file for the State
 };
 
 /// Says what is wrong, names the service, host, field or file, and what to do about it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // Marks what libtutti exports: everything else in it is hidden. A standard attribute, so that it
 // may stand beside [[nodiscard]].

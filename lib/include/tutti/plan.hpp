@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // A plan: the steps that take what is deployed to what is desired, and their order.
 // Threads: a value, immutable once made.
@@ -9,8 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include <tutti/engine/transport.hpp>
 #include <tutti/service.hpp>
-#include <tutti/transport.hpp>
 
 namespace tutti {
 

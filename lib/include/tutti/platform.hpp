@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // How hosts come to exist and are reached. So far: machines that exist, and this machine.
 // Threads: a value.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // A policy answers one question: may this host start now? It is asked host by host, in the plan's
 // order, with a handle on the live rollout, which already counts the hosts admitted before.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // Programs and the text in them, as a person writes them: values with late-bound places that
 // `elaborate` fills in. No closure of this process is ever part of a program.

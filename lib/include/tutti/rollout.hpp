@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // The live state of a rollout, as policies see it. Borrowed: valid while its executor lives.
 // Threads: to be read on the thread that drives the executor.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // A service as a person declares it. All fields have defaults but the first two.
 // Threads: values, free to copy and move; `settings` and transitions are called on the caller's thread.

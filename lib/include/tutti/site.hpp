@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // The site: host classes and the services in them, and the ways to find and reach their hosts.
 // Threads: values, free to copy and move.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // Transitions as C++20 coroutines: straight-line code that holds the old and the new service at once.
 //
@@ -27,7 +28,7 @@
 #include <utility>
 #include <variant>
 
-#include <tutti/executor.hpp>
+#include <tutti/engine/executor.hpp>
 
 namespace tutti {
 

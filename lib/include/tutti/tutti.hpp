@@ -1,17 +1,14 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
-// All of it. To read it in order: site, service, program, platform, policy (what is declared);
-// elaborate, definition (what that means); plan; executor, rollout, report, transition (what happens);
-// transport, journal, state, world (through what); log; deployment (all together).
+// All of it, in two tiers. What people use who deploy is here; to read it in order: site, service, program,
+// platform, policy, rollout (what is declared); definition (what that means); plan; report, transition (what
+// happens); deployment (all together); error; world (what comes from outside besides hosts). What drivers and
+// back ends use is in engine/: elaborate; effect, executor (what happens, event by event); transport,
+// journal, state (through what); log, on_host; not_built.
 
 #include <tutti/definition.hpp>
 #include <tutti/deployment.hpp>
-#include <tutti/elaborate.hpp>
 #include <tutti/error.hpp>
-#include <tutti/executor.hpp>
-#include <tutti/journal.hpp>
-#include <tutti/log.hpp>
-#include <tutti/not_built.hpp>
-#include <tutti/on_host.hpp>
 #include <tutti/plan.hpp>
 #include <tutti/platform.hpp>
 #include <tutti/policy.hpp>
@@ -20,8 +17,16 @@
 #include <tutti/rollout.hpp>
 #include <tutti/service.hpp>
 #include <tutti/site.hpp>
-#include <tutti/state.hpp>
 #include <tutti/transition.hpp>
-#include <tutti/transport.hpp>
 #include <tutti/version.hpp>
 #include <tutti/world.hpp>
+
+#include <tutti/engine/effect.hpp>
+#include <tutti/engine/elaborate.hpp>
+#include <tutti/engine/executor.hpp>
+#include <tutti/engine/journal.hpp>
+#include <tutti/engine/log.hpp>
+#include <tutti/engine/not_built.hpp>
+#include <tutti/engine/on_host.hpp>
+#include <tutti/engine/state.hpp>
+#include <tutti/engine/transport.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // Which Tutti this is. The build reads the three numbers from here.
 // Threads: constants.

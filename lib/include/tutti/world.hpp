@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // What the library takes from outside besides hosts: the time and random bytes. Tests play them.
 // Threads: the real ones may be used by any thread at once; of another one its maker says so.

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: LGPL-3.0-or-later
 # Tutti's runner: performs effects on this host, for a coordinator. Usage: sh runner.sh STATE
 #
 # Frames come on standard input, replies go to standard output; lib/doc/protocol.md says which.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-3.0-or-later
 # shellcheck shell=sh
 # Places: where a path leads, who could have led it there, what stands there.
 #

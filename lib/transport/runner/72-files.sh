@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-3.0-or-later
 # shellcheck shell=sh
 # The set of files of a service: exactly those of a definition, or none.
 #

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-3.0-or-later
 # shellcheck shell=sh
 # Single files of a transition: put, taken back, fetched. The outputs of effects, and logs.
 

@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; (tutti private answers) --- what the library answers with, as records.
 ;;;
 ;;; Commentary:

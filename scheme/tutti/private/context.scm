@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; (tutti private context) --- what an effect means where it is asked for.
 ;;;
 ;;; Commentary:

@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; (tutti private site-view) --- a site, as a reader of it may see it.
 ;;;
 ;;; Commentary:

@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; (tutti private syntax) --- where forms were written.
 ;;;
 ;;; Commentary:

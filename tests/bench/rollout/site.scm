@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; The service of the benches: a small web server that serves one file, which says its version.
 ;;
 ;; BENCH_FLEET is a folder as tests/fleet/fleet makes it, BENCH_HOSTS says which of its hosts, BENCH_PORT the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-3.0-or-later
 # shellcheck shell=sh
 # Stops the server on port $1, if it was ever started, and waits for its end.
 mkdir -p "/srv/bench-$1"

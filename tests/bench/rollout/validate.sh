@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-3.0-or-later
 # shellcheck shell=sh
 # The server on port $1 serves version $2 within 10 seconds.
 tries=0

@@ -1,3 +1,4 @@
+;;; SPDX-License-Identifier: LGPL-3.0-or-later
 ;;; Two daemons on each of BENCH_HOSTS local hosts below BENCH_FOLDER, at version BENCH_VERSION; none of them at
 ;;; version 0.
 (use-modules (srfi srfi-1) (tutti))

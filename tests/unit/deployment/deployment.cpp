@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // Site, state and transport together, on directories of this machine, with the real runner: what only
 // shows between the parts. The parts have their own tests.
 #include <tutti/deployment.hpp>
@@ -144,7 +145,7 @@ TEST_CASE("deployment: a name that changes between plan and deploy is refused, a
   const Report report = deployment.execute(plan);
   CHECK(step_of(report, "page", "h1").outcome == Outcome::skipped);
   CHECK(has(step_of(report, "page", "h1").message,
-            "h1 (127.0.1.1) is called 'old1' in this site: deploy with"));
+            "h1 (127.0.1.1) is called 'old1' in this site: accept that name"));
   CHECK(here.page("h1") == "version 1");
 }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // What a program that holds a Deployment may do wrong, or from another thread: found by one who embedded
 // Tutti.
 #include <tutti/deployment.hpp>

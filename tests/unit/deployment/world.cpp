@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // A whole site through Deployment in a world that is not there: hosts that answer in virtual time, a clock
 // that is played. Nothing is on disk but the state file.
 #include <tutti/deployment.hpp>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // Policies and interrupts: what starts, what does not, and what is said of it.
 #include <doctest/doctest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // Draining: who uses a service holds back from it while it changes, and is let go again.
 //
 //   front@f1 ─┐                     front@f1, front@f2 connect to app

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // The executor's contract with whoever drives it, answered by hand; and what the C++ driver makes of it.
 #include <doctest/doctest.h>
 

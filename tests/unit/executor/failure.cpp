@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // What fails: compensation, verification, halting; and hosts that are lost, which is no failure.
 #include <doctest/doctest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // What goes well: the order of effects, the journal, the manifests, and what is told.
 #include <doctest/doctest.h>
 

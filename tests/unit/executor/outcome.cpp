@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // Tokens of effects, and reports of what they came to.
 #include "executor/outcome.hpp"
 
@@ -8,7 +9,8 @@
 using namespace tutti;
 
 TEST_CASE("outcome: a token says the run in its second part, and is a word") {
-  CHECK(effect_token("0123456789abcdef", 12, {StepId{3}, task_path("t.4.1"), 5}) == "0123456789ab.12.3.t.4.1.5");
+  CHECK(effect_token("0123456789abcdef", 12, {StepId{3}, task_path("t.4.1"), 5}) ==
+        "0123456789ab.12.3.t.4.1.5");
 }
 
 TEST_CASE("report: a message of several lines in one says what failed, and why") {

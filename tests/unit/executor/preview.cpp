@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // The waves that a policy is expected to admit.
 #include <doctest/doctest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // What goes makes room for what comes on its host; when that fails, it is there again.
 #include <doctest/doctest.h>
 

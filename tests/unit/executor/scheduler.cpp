@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // Who may be asked next, and what an ended step means for others.
 #include "executor/scheduler.hpp"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // One step alone: what happens to it is told by hand, and what it orders is looked at. No plan, no transport,
 // no driver.
 #include "executor/step.hpp"

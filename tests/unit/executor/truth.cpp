@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // What is reported is what was verified: left-overs, what can't tell, what runs in the place of another.
 #include <doctest/doctest.h>
 

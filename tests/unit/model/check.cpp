@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // What can be said to be wrong with a site before any host is known.
 #include "model/check.hpp"
 

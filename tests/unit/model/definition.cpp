@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // A definition's canonical form and its running hash: the published vector, and what changes which.
 #include <tutti/definition.hpp>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // From a site and its fleet to definitions: settings, files, directories, items.
 #include <doctest/doctest.h>
 

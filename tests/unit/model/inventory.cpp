@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // Who says which hosts there are: files, lists, and what a fleet can't be.
 #include <doctest/doctest.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // A site as data: what is refused, and how that is said.
 #include <doctest/doctest.h>
 

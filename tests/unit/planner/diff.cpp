@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // What has to happen to each instance, and why.
 #include <doctest/doctest.h>
 

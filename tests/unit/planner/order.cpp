@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // In which order things happen, and why.
 #include <doctest/doctest.h>
 

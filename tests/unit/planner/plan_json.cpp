@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // A plan that is written and read back.
 #include <doctest/doctest.h>
 #include <stdlib.h>

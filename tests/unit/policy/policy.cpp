@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // What a policy answers, on a rollout that is made up.
 #include <tutti/policy.hpp>
 

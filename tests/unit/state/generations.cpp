@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // What a site was at after a run, as it is kept with the generation.
 #include <doctest/doctest.h>
 #include <stdlib.h>

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // Runs that are read back: every record as it was appended, and what older versions wrote.
-#include <tutti/journal.hpp>
+#include <tutti/engine/journal.hpp>
 
 #include <doctest/doctest.h>
 #include <stdlib.h>

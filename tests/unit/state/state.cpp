@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // What the coordinator keeps, in SQLite files of a folder that is gone with the test.
-#include <tutti/state.hpp>
+#include <tutti/engine/state.hpp>
 
 #include <doctest/doctest.h>
 #include <stdlib.h>
@@ -361,7 +362,7 @@ TEST_CASE("state: what we may not write is only read, and what deploys says why"
     const AsNobody nobody;
     State state(folder.file());
     CHECK(state.why_read_only() == "the state file " + folder.file().string() +
-                                       " can't be written: Permission denied. Give another with --state");
+                                       " can't be written: Permission denied. Give another file");
     REQUIRE(state.history().size() == 1);
     CHECK(state.history().at(0).summary == "web 1");
     CHECK(state.last_known().size() == 1);

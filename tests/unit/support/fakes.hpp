@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // A world to deploy to that is not there: the production transport over model hosts (tests/simulation), a
 // clock that is played, a journal in memory. What can be checked of the executor by the way, is.
@@ -13,9 +14,9 @@
 #include <vector>
 
 #include "simulation/model_network.hpp"
-#include <tutti/elaborate.hpp>
+#include <tutti/engine/elaborate.hpp>
+#include <tutti/engine/executor.hpp>
 #include <tutti/error.hpp>
-#include <tutti/executor.hpp>
 #include <tutti/site.hpp>
 #include <tutti/transition.hpp>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #include "support/text.hpp"
 
 #include <doctest/doctest.h>

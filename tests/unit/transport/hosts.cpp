@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 // The transport over hosts of this machine, with the real runner.
 #include <doctest/doctest.h>
 #include <stdlib.h>
@@ -12,8 +13,8 @@
 #include <thread>
 
 #include "support/text.hpp"
+#include <tutti/engine/transport.hpp>
 #include <tutti/site.hpp>
-#include <tutti/transport.hpp>
 
 using namespace tutti;
 namespace fs = std::filesystem;
@@ -407,7 +408,7 @@ TEST_CASE("transport: a host that a foreign lineage holds refuses until it is di
   transport->authorise(h1, authority());
   const Completion refused = perform(*transport, "t1", run({"touch", "refused"}));
   CHECK(refused.kind == Completion::Kind::refused);
-  CHECK(refused.why == "h1 is held by lineage L0 (me@here), epoch 7: deploy --take-over displaces it");
+  CHECK(refused.why == "h1 is held by lineage L0 (me@here), epoch 7: a deploy that takes over displaces it");
   CHECK(perform(*transport, "t2", run({"true"})).kind == Completion::Kind::refused);
   CHECK_FALSE(fs::exists(hosts.path("h1/refused")));
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #include "transport/reasons.hpp"
 
 #include <doctest/doctest.h>
@@ -64,7 +65,7 @@ TEST_CASE("reasons: records of another format are said in the host's own sentenc
 
 TEST_CASE("reasons: who holds a host is said, and how to displace them") {
   CHECK(why_refused(host, {.why = "lineage", .detail = "12ab:7:root@laptop:2"}) ==
-        "h3 is held by lineage 12ab (root@laptop:2), epoch 7: deploy --take-over displaces it");
+        "h3 is held by lineage 12ab (root@laptop:2), epoch 7: a deploy that takes over displaces it");
   CHECK(why_refused(host, {.why = "went-back", .detail = "4"}).find("restored from an old image") !=
         std::string::npos);
   CHECK(why_refused(host, {.why = "busy", .detail = "4711"}).find("4711") != std::string::npos);

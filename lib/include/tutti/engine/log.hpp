@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // What a run did, as its journal has it, with what it printed, as it stayed on the hosts.
 // Threads: one thread owns it. The State and the Transport are borrowed for its life.
@@ -7,8 +8,8 @@
 #include <optional>
 #include <string>
 
+#include <tutti/engine/state.hpp>
 #include <tutti/site.hpp>
-#include <tutti/state.hpp>
 
 namespace tutti {
 

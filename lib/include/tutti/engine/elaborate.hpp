@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // Elaboration: site and fleet in, definitions out. Late-bound settings are computed here.
 // Threads: none; settings are called on the caller's thread.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // How effects reach hosts. The simulator and the real hosts are two implementations.
 // Threads: one thread owns a Transport; only wake() may come from another or from a signal handler.
@@ -11,8 +12,8 @@
 #include <variant>
 #include <vector>
 
-#include <tutti/effect.hpp>
-#include <tutti/elaborate.hpp>
+#include <tutti/engine/effect.hpp>
+#include <tutti/engine/elaborate.hpp>
 
 namespace tutti {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // Effects on one host, outside of a run: each takes the host's lock and a token, as in a run. None is
 // journaled, compensated or resumed. Threads: one thread owns it, that of its Deployment, which outlives it.
@@ -5,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include <tutti/effect.hpp>
+#include <tutti/engine/effect.hpp>
 
 namespace tutti {
 

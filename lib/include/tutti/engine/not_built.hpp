@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // What the vocabulary has and this version has not: one table, which C++ and Scheme refuse by.
 // Threads: all of it is constant.

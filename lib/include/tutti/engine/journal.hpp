@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // The journal of a run: what was sent, what came of it, where each step stood. It is read back as it was
 // written. lib/doc/journal.md has its form on disk.
@@ -11,10 +12,10 @@
 #include <variant>
 #include <vector>
 
-#include <tutti/elaborate.hpp>
+#include <tutti/engine/elaborate.hpp>
+#include <tutti/engine/transport.hpp>
 #include <tutti/plan.hpp>
 #include <tutti/report.hpp>
-#include <tutti/transport.hpp>
 
 namespace tutti {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // What the coordinator keeps: the journal of runs, the generations, and a cache of manifests. The
 // hosts are the truth; losing this loses history.
@@ -11,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include <tutti/journal.hpp>
-#include <tutti/transport.hpp>
+#include <tutti/engine/journal.hpp>
+#include <tutti/engine/transport.hpp>
 #include <tutti/world.hpp>
 
 namespace tutti {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // What a transition asks of a host, and what comes of it: effects and results as values.
 // Threads: values; the definitions in them are shared and immutable.

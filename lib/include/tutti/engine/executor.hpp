@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // Executes a plan. A driver pulls events and answers them; nothing here ever calls the driver.
 // One thread owns an Executor; only interrupt() may come from another or from a signal handler.
@@ -10,9 +11,9 @@
 #include <string>
 #include <variant>
 
+#include <tutti/engine/state.hpp>
 #include <tutti/report.hpp>
 #include <tutti/rollout.hpp>
-#include <tutti/state.hpp>
 #include <tutti/world.hpp>
 
 namespace tutti {

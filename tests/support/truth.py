@@ -61,7 +61,7 @@ pids() { # GLOB of a version -> $found
   done
 }
 own() { if [ "$flavour" = any ]; then pids '*'; else pids "$version"; fi; }
-lie() { echo "$1 $service $version $2" >>"$root/lies"; } # gone|runs ... PIDS
+lie() { echo "$1 $service $version $2" >>"$root/lies"; } # gone|runs|started ... PIDS
 gone() { pids "$version"; [ -z "$found" ] || lie gone "$found"; }
 runs() { own; [ -n "$found" ] || lie runs; }
 spawn() {
@@ -76,7 +76,7 @@ case $hook.$word in
   start.fail-late) spawn; exit 1 ;;
   start.hang) hang ;;
   start.hang-late) spawn; hang ;;
-  start.lie) pids "$version"; [ -n "$found" ] || lie runs; exit 0 ;;
+  start.lie) pids "$version"; [ -n "$found" ] || lie started; exit 0 ;;
   daemon.fail) exit 1 ;;
   daemon.*) : >"$root/run/$service.$version.$$"; exec sleep @NUMBER@ ;;
   stop.ok)
@@ -190,19 +190,21 @@ class Sequence:
         return entries
 
     def lies(self):
-        """The lies told since the last time: pids said to be gone, and versions said to run."""
+        """The lies told since the last time: pids said to be gone, versions said to run, those said to have started."""
         path = os.path.join(self.root, "lies")
-        gone, runs = set(), set()
+        gone, runs, started = set(), set(), set()
         if os.path.exists(path):
             with open(path) as file:
                 for line in file:
                     words = line.split()
                     if words[0] == "gone":
                         gone |= {int(pid) for pid in words[3:]}
+                    elif words[0] == "started":
+                        started.add((words[1], words[2]))
                     else:
                         runs.add((words[1], words[2]))
             os.remove(path)
-        return gone, runs
+        return gone, runs, started
 
     # -- one deploy
 
@@ -216,9 +218,9 @@ class Sequence:
         second = there if state == "deployed" else self.random.choice(VERSIONS)
         first, third = self.random.sample([one for one in VERSIONS if one != second], 2)
         acts = []
-        kind = self.pick("left left left cut cut cut removal")
+        kind = self.pick("left left left cut cut cut removal removal back back")
         # Beside an old version, or as the first one.
-        if kind == "removal" or (state != "gone" and chance() < 0.4) or (state == "gone" and chance() < 0.25):
+        if kind in ("removal", "back") or (state != "gone" and chance() < 0.4) or (state == "gone" and chance() < 0.25):
             acts.append({"want": second, "words": {}})
         elif state != "gone" and chance() < 0.5:
             acts.append({"want": None, "words": {}})
@@ -226,8 +228,15 @@ class Sequence:
         blind = {(first, "alive"): self.pick("ok ok ok hang crash missing no")}
         if kind == "removal":
             stop = {(second, "stop"): self.pick("ok fail hang lie"), (second, "alive"): self.pick("ok hang crash missing")}
-            acts.append({"want": None, "words": stop, "removal": self.pick(" ".join(REMOVALS))})
+            removal = self.pick("remove remove-nothing remove-nothing remove-swallow")
+            acts.append({"want": None, "words": stop, "removal": removal})
             acts.append({"want": self.random.choice([first, second, None]), "words": {}})
+            return acts
+        if kind == "back":  # the old one does not come back, though its start may say so
+            words = {(first, self.pick("validate start")): "fail"}
+            words[second, "start"] = self.pick("lie lie fail fail-late hang")
+            words[second, "alive"] = self.pick("ok ok hang crash")
+            acts.append({"want": first, "words": words})
             return acts
         stays = {(first, "stop"): self.pick("fail fail hang lie")}
         if kind == "left":
@@ -370,10 +379,26 @@ class Sequence:
             time.sleep(0.05)
         raise TimeoutError("a hook does not end")
 
+    def die(self, real):
+        """What runs of a service dies by itself."""
+        name = self.random.choice(self.names)
+        for version, pids in real[name].items():
+            self.story.append(f"  {name} {version} dies: {pids}")
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
+            kind = self.kinds[name, version]
+            if not (kind["daemon"] or kind["alive"] or kind["validate"]):
+                self.unseen.add((name, version))
+        until = time.monotonic() + 10
+        while any(self.running()[name].values()) and time.monotonic() < until:
+            time.sleep(0.01)
+
     def deploy(self):
         before = self.manifest()
         wanted, removals, cut = self.choose(before)
         real = self.running()
+        if self.random.random() < 0.1:
+            self.die(real)
         # A transition of the site that does not stop the old one leaves it running: its author meant that. What
         # is left over is stopped for him.
         for name, (_, transition) in wanted.items():
@@ -398,12 +423,15 @@ class Sequence:
             self.settle()
             _, text, _ = self.run("abandon", "site.scm")
             self.story.append(f"    abandon: {text.strip()}")
-        gone, said_to_run = self.lies()
+        gone, said_by_check, started = self.lies()
+        said_to_run = said_by_check | started
         for name, version in said_to_run:
             kind = self.kinds[name, version]
             if not (kind["daemon"] or kind["alive"] or kind["validate"]):
                 self.unseen.add((name, version))
         said_to_run |= self.unseen
+        # After a roll back what runs is asked: that a start says so is not enough where something can tell.
+        verified = said_by_check | self.unseen
         outcomes = {}
         if report:
             outcomes = {step["service"]: (step["outcome"], step["message"]) for step in report["steps"]}
@@ -421,7 +449,7 @@ class Sequence:
         for name in self.names:
             swallows = wanted.get(name, ("", ""))[1] == "swallow"
             self.judge(name, wanted, before.get(name), after.get(name), outcomes.get(name), status,
-                       real[name], said_to_run, swallows, wrong)
+                       real[name], said_to_run, verified, swallows, wrong)
         if self.random.random() < 0.3:
             self.judge_status(after, real, wrong)
         return wrong
@@ -438,14 +466,17 @@ class Sequence:
         """VERSION and nothing else runs, but for what hooks lied about."""
         if version and not versions.get(version) and (name, version) not in said_to_run:
             kind = self.kinds[name, version]
+            # What looks at any version takes one for it that a hook said to be gone.
+            is_mistaken = kind["flavour"] == "any" and not kind["daemon"] and any(versions.values())
             # A site that swallows the failure of a start of what nothing can tell about says that itself.
-            if not (swallows and not kind["daemon"] and not kind["alive"]):
+            if not is_mistaken and not (swallows and not kind["daemon"] and not kind["alive"]):
                 wrong.append(f"{name}: {what} {version}, which does not run")
         for other, pids in versions.items():
             if other != version and pids - self.excused:
                 wrong.append(f"{name}: {what} {version}, but {other} runs: {pids - self.excused}")
 
-    def judge(self, name, wanted, before, after, outcome, status, versions, said_to_run, swallows, wrong):
+    def judge(self, name, wanted, before, after, outcome, status, versions, said_to_run, verified,
+              swallows, wrong):
         state, version = self.claim(after) if after else ("gone", None)
         outcome = outcome[0] if outcome else None
         if status == 0:
@@ -461,7 +492,7 @@ class Sequence:
             # At what the entry says: the old one, or nothing.
             if state not in ("deployed", "gone"):
                 wrong.append(f"{name}: rolled-back, but the manifest says {state}")
-            self.only(versions, version, name, said_to_run, "rolled back to", wrong)
+            self.only(versions, version, name, verified, "rolled back to", wrong)
         elif outcome in ("failed", "roll-back-failed", "unknown"):
             if status != 4:
                 wrong.append(f"{name}: {outcome}, but exit status {status}")
@@ -485,7 +516,7 @@ class Sequence:
 
     def judge_status(self, manifest, real, wrong):
         _, out, _ = self.run("status", "site.scm")
-        gone, said_to_run = self.lies()
+        gone, said_to_run, _ = self.lies()
         self.excused |= gone
         for line in out.splitlines():
             found = re.match(r"\S+\s+h1\s+(\S+)\s+(\S+)\s+(deployed|dead)\b", line)
@@ -528,6 +559,7 @@ def main():
     parser.add_argument("--seed", type=int, default=None, help="of the first; the next ones follow it")
     parser.add_argument("--at-once", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=None, help="begin none after this long")
+    parser.add_argument("--first", action="store_true", help="end at the first that fails")
     parser.add_argument("--keep", action="store_true", help="keep the folders of those that failed")
     options = parser.parse_args()
     first = options.seed if options.seed is not None else random.SystemRandom().randrange(10**8)
@@ -556,6 +588,8 @@ def main():
             done += 1
             if wrong:
                 failed += 1
+                if options.first:
+                    stopped.set()
                 print(f"FAIL  sequence {sequence.seed}")
                 print("\n".join(sequence.story))
                 print("\n".join("  WRONG: " + line for line in wrong), flush=True)

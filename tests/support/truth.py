@@ -254,10 +254,10 @@ class Sequence:
                 words.update({(first, "validate"): "fail", **stays})
             acts.append({"want": first, "words": words, "cut": cut, "signal": self.pick("KILL KILL INT TWICE")})
         # What was left meets another version, itself, or a removal; it may not end even then.
-        words = {**blind, **(stays if chance() < 0.7 else {})}
-        if chance() < 0.3:
-            words[third, "validate"] = self.pick("fail hang")
-            words[third, "stop"] = self.pick("ok ok fail lie")
+        words = {**blind, **(stays if chance() < 0.6 else {})}
+        if chance() < 0.45:
+            words[third, "validate"] = self.pick("fail fail hang")
+            words[third, "stop"] = self.pick("ok fail fail lie")
         want = self.random.choice([third, third, third, second, None, first])
         acts.append({"want": want, "words": words, "transition": self.pick("replace replace replace swallow no-stop")})
         if chance() < 0.5:
@@ -595,7 +595,10 @@ def main():
                 print("\n".join("  WRONG: " + line for line in wrong), flush=True)
     if not options.keep:
         shutil.rmtree(folder, ignore_errors=True)
-    print(f"{done} sequences, {failed} with a false word")
+    seconds = round(time.monotonic() - begun)
+    short = f" of {options.sequences}" if done < options.sequences else ""
+    verdict = f", {failed} of them with a false word" if failed else " without a false word"
+    print(f"{done} sequences{short}{verdict} ({seconds} s, seed {first})")
     sys.exit(130 if stopped.is_set() else 1 if failed or not done else 0)
 
 

@@ -217,8 +217,7 @@ class Sequence:
         state, there = self.claim(entry) if entry else ("gone", None)
         second = there if state == "deployed" else self.random.choice(VERSIONS)
         first, third = self.random.sample([one for one in VERSIONS if one != second], 2)
-        acts = []
-        kind = self.pick("left left left cut cut cut removal removal back back")
+        acts, kind = [], self.pick("left left left cut cut cut removal removal back back")
         # Beside an old version, or as the first one.
         if kind in ("removal", "back") or (state != "gone" and chance() < 0.4) or (state == "gone" and chance() < 0.25):
             acts.append({"want": second, "words": {}})
@@ -227,7 +226,8 @@ class Sequence:
         # A hanging `alive?` takes a limit at each question: it is the rarer one.
         blind = {(first, "alive"): self.pick("ok ok ok hang crash missing no")}
         if kind == "removal":
-            stop = {(second, "stop"): self.pick("ok fail hang lie"), (second, "alive"): self.pick("ok hang crash missing")}
+            stop = {(second, "stop"): self.pick("ok fail hang lie")}
+            stop[second, "alive"] = self.pick("ok hang crash missing")
             removal = self.pick("remove remove-nothing remove-nothing remove-swallow")
             acts.append({"want": None, "words": stop, "removal": removal})
             acts.append({"want": self.random.choice([first, second, None]), "words": {}})
@@ -265,8 +265,7 @@ class Sequence:
         return acts
 
     def choose(self, before):
-        """What is wanted, how hooks behave, and where it is cut: ({service: (version, transition)}, {service:
-        removal}, None or (service.version.hook, signal))."""
+        """What is wanted, {service: (version, transition)}; how it is removed; where it is cut, or None."""
         wanted, removals, cut = {}, {}, None
         calm = self.random.random() < 0.25  # all is well for once
         for name in self.names:
@@ -324,16 +323,15 @@ class Sequence:
         return SITE.replace("{services}", " ".join(services)).replace("{removed}", " ".join(removed))
 
     def run(self, *words, cut=None):
-        """Its exit status, output and errors. With CUT, (service.version.hook, signal), it is sent that in that hook."""
+        """Its exit status, output and errors. CUT: (service.version.hook, the signal that it is sent in there)."""
         here, given = (os.path.join(self.root, "ctl", name) for name in ("cut-here", "cut"))
         with open(os.path.join(self.root, "out"), "wb") as out, open(os.path.join(self.root, "err"), "wb") as err:
             if cut:
                 with open(given, "w") as file:
                     file.write(cut[0] + "\n")
             # Into files: what a killed one leaves behind holds its output open.
-            done = subprocess.Popen(
-                [*self.tutti, *words], cwd=self.root, stdin=subprocess.DEVNULL, stdout=out, stderr=err
-            )
+            files = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": err}
+            done = subprocess.Popen([*self.tutti, *words], cwd=self.root, **files)
             self.was_cut = False
             until = time.monotonic() + 300
             while True:
@@ -364,8 +362,7 @@ class Sequence:
 
     def settle(self):
         """Waits until no hook runs any more: after a kill they go on to their end, or to their limit."""
-        act = self.act.encode()
-        until = time.monotonic() + 60
+        act, until = self.act.encode(), time.monotonic() + 60
         while time.monotonic() < until:
             for pid in filter(str.isdigit, os.listdir("/proc")):
                 try:
@@ -389,8 +386,7 @@ class Sequence:
             kind = self.kinds[name, version]
             if not (kind["daemon"] or kind["alive"] or kind["validate"]):
                 self.unseen.add((name, version))
-        until = time.monotonic() + 10
-        while any(self.running()[name].values()) and time.monotonic() < until:
+        while any(self.running()[name].values()):
             time.sleep(0.01)
 
     def deploy(self):
@@ -417,7 +413,6 @@ class Sequence:
         self.story.append(f"  deploy {wanted} {removals}")
         status, out, err = self.run("deploy", "site.scm", "--yes", "--json", cut=cut)
         report = json.loads(out) if out.strip().startswith("{") else None
-        killed = status < 0
         was_cut = self.was_cut
         if was_cut:
             self.settle()
@@ -444,7 +439,7 @@ class Sequence:
         wrong = []
         if report is None and status != 0 and not was_cut:
             wrong.append(f"no report: {err}")
-        if report and status != report.get("exit_status", 0) and not killed:  # with nothing to do it is the plan
+        if report and status != report.get("exit_status", 0) and status >= 0:  # with nothing to do it is the plan
             wrong.append(f"exit status {status}, the report has {report['exit_status']}")
         for name in self.names:
             swallows = wanted.get(name, ("", ""))[1] == "swallow"
@@ -523,8 +518,7 @@ class Sequence:
             if not found:
                 continue
             name, version, state = found.groups()
-            pids = real[name].get(version, set())
-            kind = self.kinds[name, version]
+            pids, kind = real[name].get(version, set()), self.kinds[name, version]
             can_tell = kind["daemon"] or kind["alive"] or kind["validate"]
             any_version = kind["flavour"] == "any" and not kind["daemon"]
             lives = bool(pids) or (any_version and any(real[name].values()))

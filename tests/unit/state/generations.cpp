@@ -147,8 +147,7 @@ TEST_CASE("generation: one of which nothing is kept says why") {
   (void)state.begin_run("{}", "", "", 0, 1);
   const auto why = [&](int generation) { return error_of([&] { (void)state.definitions_of(generation); }); };
   CHECK(why(1) ==
-        "nothing is kept of what generation 1 was: its run has not ended. `tutti history` lists the "
-        "others");
+        "nothing is kept of what generation 1 was: its run has not ended. The history lists the others");
   state.abandon(1);
   CHECK(has(why(1), "its run was abandoned"));
   CHECK(has(why(7), "there is no run 7: the last is 1"));

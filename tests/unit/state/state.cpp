@@ -331,8 +331,8 @@ TEST_CASE("state: a database of somebody else is left as it is") {
 TEST_CASE("state: where no file can be made, that is said with the way out") {
   const Folder folder;
   std::ofstream(folder.path / "file") << "x";
-  CHECK(has(error(folder.path / "file" / "state.db"), "--state"));
-  CHECK(has(error(folder.path / "file" / "deep" / "state.db"), "--state"));
+  CHECK(has(error(folder.path / "file" / "state.db"), "Give another file"));
+  CHECK(has(error(folder.path / "file" / "deep" / "state.db"), "Give another file"));
   CHECK(has(error(folder.path), "can't be opened"));  // a folder
   CHECK(has(error("/proc/tutti/state.db"), "the folder /proc/tutti for the state can't be made"));
 }
@@ -387,10 +387,8 @@ TEST_CASE("state: what we may not even read is taken for empty, and nothing is m
     CHECK(has(unreadable.why_read_only(), "can't be written: Permission denied"));
     CHECK(unreadable.history().empty());
     State absent(folder.path / ".tutti" / "state.db");
-    CHECK(absent.why_read_only() ==
-          "the folder " + (folder.path / ".tutti").string() +
-              " for the state can't be made: Permission denied. Give another file with "
-              "--state");
+    CHECK(absent.why_read_only() == "the folder " + (folder.path / ".tutti").string() +
+                                        " for the state can't be made: Permission denied. Give another file");
     CHECK(absent.last_known().empty());
   }
   fs::permissions(folder.path, fs::perms(0755));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
-// Admission, the loop, and the façade.
+// The loop, and the façade.
 #include <tutti/engine/executor.hpp>
 
 #include <algorithm>
@@ -25,8 +25,8 @@ constexpr double ask_again_after = 1.0;  // seconds; when a policy says `wait` a
 
 }  // namespace
 
-void Executor::Impl::admit() {
-  for (std::size_t admitted = 0; admitted < admit_at_once && admission.has_next();) {
+void Executor::Impl::admit(std::size_t most) {
+  for (std::size_t admitted = 0; admitted < most && admission.has_next();) {
     const auto next = admission.next();
     if (const auto* ask = std::get_if<AskPolicy>(&next)) {
       ready.emplace_back(*ask);
@@ -79,7 +79,7 @@ std::span<Event> Executor::Impl::next(std::size_t limit) {
     // What is under way comes before what is to begin: the fewer hosts are in transition at once, the better.
     if (interrupts == 0 && !is_asking && admission.has_next()) {
       if (under_way > 0 && wait(0)) continue;
-      admit();
+      admit(admit_at_once);
       if (!ready.empty() || !unsent.empty() || admission.has_next()) continue;
     }
     if (finished) {
@@ -184,6 +184,7 @@ void Executor::answer(Answer answer) {
   --impl_->unanswered;
   if (impl_->interrupts > 0) return impl_->admission.forget_question();
   impl_->admission.answer(answer);
+  impl_->admit(1);  // now, while the rollout is what was asked about
 }
 
 void Executor::policy_failed(std::string message) {

@@ -27,7 +27,7 @@ void StepRun::take_apart(std::unique_ptr<Request> request) {
                            names.empty() ? "" : fmt::format(" ({})", fmt::join(names, ", ")));
   fork(*request, consumers);
   work_.request = std::move(request);
-  fan_out_->reaches_others = !consumers.empty();
+  fan_out_->is_told = !consumers.empty();
   for (std::size_t k = 0; k < consumers.size(); ++k) {
     std::vector<std::function<Request()>>& own = fan_out_->branches[k].own;
     const Instance& one = consumers[k];
@@ -71,7 +71,7 @@ void StepRun::stop_left_over(std::unique_ptr<Request> then) {
                         .idempotent = true};
   work_.text = request.describe() + " (left over)";
   fork(request, {{step_.service, step_.host}});
-  fan_out_->reaches_others = true;
+  fan_out_->is_told = true;
   fan_out_->then = std::move(then);
   Work& branch = fan_out_->branches.front();
   // Only then does the entry name what is started next, instead of what was left over.
@@ -116,7 +116,7 @@ void StepRun::branches_over() {
   Result result{.succeeded = succeeded, .status = succeeded ? 0 : 1, .error = all.failures};
   write(record::Answered{place(work_), result});
   ++work_.sequence;
-  if (all.reaches_others) {
+  if (all.is_told) {
     effects_.push_back(work_.text + (succeeded ? "" : " ✗"));
     order(Tell{effects_.back()});
   }

@@ -3,10 +3,10 @@
 // What hosts hold, as far as this run knows: the manifest entries that were read, and those that it writes.
 // The requests that write them are made here.
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include <tutti/engine/executor.hpp>

@@ -35,7 +35,7 @@ Executor::Impl::Impl(const Plan& p, Policy policy, int r, std::string l, Journal
         StepRun::Facts{.makes_room = makes_room, .is_dry = is_dry(), .token_prefix = token_prefix});
   }
   for (std::uint32_t i = 0; i < plan.steps.size(); ++i)
-    if (plan.steps[i].action != Action::join && plan.steps[i].unreachable)
+    if (plan.steps[i].action != Action::join && plan.steps[i].unreachable && !steps[i].is_over())
       follow(StepId{i}, steps[i].unreachable(plan.readings.at(plan.steps[i].host).why, moment()));
 }
 
@@ -126,7 +126,7 @@ std::optional<StepId> Executor::Impl::of_body(TaskId task) {
 
 // ------------------------------------------------------------------ answers
 
-std::optional<Executor::Impl::Sent> Executor::Impl::sent(std::string_view token) {
+std::optional<Executor::Impl::Sent> Executor::Impl::find(std::string_view token) {
   if (!token.starts_with(token_prefix)) return {};
   const char* const end = token.data() + token.size();
   std::uint32_t index = 0;
@@ -138,7 +138,7 @@ std::optional<Executor::Impl::Sent> Executor::Impl::sent(std::string_view token)
 }
 
 void Executor::Impl::answered(Completion& completion) {
-  const auto one = sent(completion.token);
+  const auto one = find(completion.token);
   if (!one) return;
   --under_way;
   StepRun& it = at(one->step);

@@ -90,7 +90,7 @@ struct Executor::Impl {
   // -- answers of hosts (machine.cpp)
   void answered(Completion&);
   /// Whose effect has that token; none: not of this run.
-  std::optional<Sent> sent(std::string_view token);
+  std::optional<Sent> find(std::string_view token);
 
   // -- what makes room: a removal after which another service comes on its host. It ends when that has ended.
   void open_room(StepId id);
@@ -105,7 +105,7 @@ struct Executor::Impl {
 
   // -- the loop (executor.cpp)
   /// Hosts are admitted until the driver must be asked, nobody else may start, or enough begin for now.
-  void admit();
+  void admit(std::size_t most);
   void body_over(TaskId task, bool succeeded, std::string message);
   /// Nothing more will come: what has not begun is skipped, what is under way is unknown.
   void wind_up();

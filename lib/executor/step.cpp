@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
 #include "executor/step.hpp"
 
+#include <stdexcept>
+
 #include <fmt/format.h>
 
 #include "executor/outcome.hpp"
@@ -59,6 +61,7 @@ StepRun::Orders StepRun::skip(std::string why, Moment moment) {
 
 StepRun::Orders StepRun::settle(RoomTaken taken, const std::string& what, Moment moment) {
   return orders(moment, [&] {
+    if (is_over()) return;
     if (taken == RoomTaken::unknown) return park("it made room for " + what);
     // An interrupt lets end what is under way, and this was done.
     if (taken == RoomTaken::taken || (moment_.is_interrupted && taken == RoomTaken::missing))
@@ -72,11 +75,18 @@ StepRun::Orders StepRun::settle(RoomTaken taken, const std::string& what, Moment
 
 StepRun::Orders StepRun::leave(Moment moment) {
   return orders(moment, [this] {
-    park(work_.request ? fmt::format("we left during: {}", work_.text) : "we left before it was done");
+    park(work_.request || fan_out_ ? fmt::format("we left during: {}", work_.text)
+                                   : "we left before it was done");
   });
 }
 
+void StepRun::refuse_if_busy() const {
+  if (work_.is_sent || fan_out_)
+    throw std::logic_error(fmt::format("a body goes on although its effect is under way: {}", work_.text));
+}
+
 StepRun::Orders StepRun::perform(std::unique_ptr<Request> request, Moment moment) {
+  refuse_if_busy();
   return orders(moment, [&] {
     if (!request->host.empty() && !ledger_.fleet().find(request->host)) {
       Result result{.succeeded = false,
@@ -95,10 +105,12 @@ StepRun::Orders StepRun::perform(std::unique_ptr<Request> request, Moment moment
 }
 
 StepRun::Orders StepRun::on_roll_back(std::uint32_t& serial, Moment moment) {
+  refuse_if_busy();
   return orders(moment, [&] { serial = register_undo({}); });
 }
 
 StepRun::Orders StepRun::body_over(bool succeeded, std::string message, Moment moment) {
+  refuse_if_busy();
   return orders(moment, [&] {
     has_body_ = false;
     if (!work_.is_transition()) return compensated(succeeded ? "" : message);
@@ -109,7 +121,7 @@ StepRun::Orders StepRun::body_over(bool succeeded, std::string message, Moment m
 
 StepRun::Orders StepRun::answered(const Place& at, Completion completion, bool is_lost, Moment moment) {
   return orders(moment, [&] {
-    Work* work = find(at);
+    Work* work = const_cast<Work*>(find(at));
     if (!work) return;
     const std::unique_ptr<const Request> request = std::move(work->request);
     work->is_sent = false;
@@ -204,8 +216,8 @@ void StepRun::send(Work& work, std::unique_ptr<Request> request) {
   order(Send{place(work)});
 }
 
-StepRun::Work* StepRun::find(const Place& at) {
-  Work* work = &work_;
+const StepRun::Work* StepRun::find(const Place& at) const {
+  const Work* work = &work_;
   if (at.path.branch)
     work = fan_out_ && at.path.branch->number < fan_out_->branches.size()
                ? &fan_out_->branches[at.path.branch->number]
@@ -214,7 +226,7 @@ StepRun::Work* StepRun::find(const Place& at) {
 }
 
 const Request* StepRun::under_way(const Place& at) const {
-  const Work* work = const_cast<StepRun*>(this)->find(at);
+  const Work* work = find(at);
   return work ? work->request.get() : nullptr;
 }
 

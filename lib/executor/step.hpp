@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // The way of one step, as a state machine that acts on nothing: each thing that happens to it is a call, and
-// the call's answer is what is to be done, in order. It knows neither plan, nor transport, nor driver.
+// the call's answer is what is to be done, in order. It calls neither plan, nor transport, nor driver.
 //
 // A step goes: begin (`b`: the manifest says `changing`) → transition (`t`) → end (`e`: the manifest says
 // what is). When the transition raises: compensations (`cN`, last first) → verification (`v`) → end. A lost
 // connection parks it: nothing more is sent, nothing ends.
 //
 // step.cpp has the way, rollback.cpp the way back, proof.cpp what is taken for proven, fan_out.cpp effects
-// that are several on other hosts. Threads: a value that borrows its step and the ledger.
+// that are several on other hosts.
+//
+// Threads: one thread owns it. It stays where it is, and borrows its step, the ledger, the forms and the
+// prefix.
 
 #include <functional>
 #include <memory>
@@ -50,7 +53,7 @@ class StepRun {
     std::string_view token_prefix = {};  ///< LINEAGE.RUN., borrowed
   };
 
-  // What is to be done. The first three come before all that was ordered later.
+  // What is to be done.
   struct Write {
     Record::What what;
     double time;
@@ -86,6 +89,8 @@ class StepRun {
   using Orders = std::vector<Order>;
 
   StepRun(StepId, const Step&, Ledger&, CanonicalForms&, Facts);
+  StepRun(const StepRun&) = delete;
+  StepRun& operator=(const StepRun&) = delete;
 
   [[nodiscard]] Orders begin(Moment);
   /// Its host can't be reached: it does not begin.
@@ -98,7 +103,7 @@ class StepRun {
   /// We leave while it is under way.
   [[nodiscard]] Orders leave(Moment);
 
-  // Of its body.
+  // Of its body. Each throws std::logic_error while an effect of the body is under way.
   [[nodiscard]] bool has_body() const noexcept { return has_body_; }
   [[nodiscard]] Orders perform(std::unique_ptr<Request>, Moment);
   /// What the driver keeps as number `serial` undoes what comes next.
@@ -134,8 +139,8 @@ class StepRun {
   /// An effect of `work_` that is several.
   struct FanOut {
     std::vector<Work> branches;
-    std::size_t open = 0;         // that have not ended
-    bool reaches_others = false;  // people hear of it
+    std::size_t open = 0;  // that have not ended
+    bool is_told = false;  // people hear of it
     std::string failures = {};
     std::unique_ptr<Request> then = {};  // what is sent once they have ended
   };
@@ -163,7 +168,8 @@ class StepRun {
   Work& start(TaskPath path);
   void next_own(Work&);
   void send(Work&, std::unique_ptr<Request>);
-  [[nodiscard]] Work* find(const Place&);
+  [[nodiscard]] const Work* find(const Place&) const;
+  void refuse_if_busy() const;
   void own_answered(const Request&, const Result&);
   void resume(Result, std::string request);
   void give_files(Request&);

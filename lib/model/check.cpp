@@ -66,8 +66,8 @@ void check_service(const Service& s) {
       wrong(fmt::format("environment variable '{}': names that begin with TUTTI_ are the runner's", name));
   for (const File& file : s.files) {
     if (is_decimal_mode(file.mode))
-      wrong(fmt::format("mode {} of a file is decimal, which is {:o} in octal: write 0{}, or #o{} in Scheme",
-                        file.mode, file.mode, file.mode, file.mode));
+      wrong(fmt::format("mode {} of a file is decimal, which is {:o} in octal: write 0{} or #o{}", file.mode,
+                        file.mode, file.mode, file.mode));
     else if (file.mode > 07777)
       wrong(fmt::format("mode {:o} of a file is no mode: give e.g. 644 in octal", file.mode));
     if (!file.owner.empty() && !is_user(file.owner))

@@ -199,8 +199,8 @@ void note_what_is_odd(Plan& plan, const Site& site, const Desired& desired,
       gone[instance.host].push_back(entry.new_definition->title());
   for (const auto& [host, held] : gone)
     plan.notes.push_back(fmt::format(
-        "host '{}' is in no class any more; when last seen it held {}: it is left alone. `tutti forget "
-        "{}` ends this note",
+        "host '{}' is in no class any more; when last seen it held {}: it is left alone. `forget {}` "
+        "ends this note",
         host, fmt::join(held, ", "), host));
 }
 

@@ -109,8 +109,8 @@ void Database::execute(const char* sql) {
 void Database::copy(const Database& other) {
   sqlite3_backup* backup = sqlite3_backup_init(handle(), "main", other.handle(), "main");
   if (!backup) fail("read");
-  (void)sqlite3_backup_step(backup, -1);
-  if (sqlite3_backup_finish(backup) != SQLITE_OK) fail("read");
+  const bool is_whole = sqlite3_backup_step(backup, -1) == SQLITE_DONE;
+  if (sqlite3_backup_finish(backup) != SQLITE_OK || !is_whole) fail("read");
 }
 
 void Database::fail(const char* doing) const {
@@ -123,8 +123,10 @@ void Database::fail(const char* doing) const {
       : code == SQLITE_CORRUPT
           ? " Move it away: the hosts are the truth, a deploy that takes over goes on without it"
           : "";
-  throw Error(ErrorCode::system, fmt::format("the state file {}: can't {}: {}.{}", file_.string(), doing,
-                                             sqlite3_errmsg(handle()), remedy));
+  throw Error(ErrorCode::system,
+              fmt::format("the state file {}: can't {}: {}.{}", file_.string(), doing,
+                          sqlite3_errmsg(handle()), remedy),
+              code == SQLITE_NOTADB ? Remedy::state_file : Remedy::none);
 }
 
 }  // namespace tutti

@@ -17,11 +17,13 @@ struct State::Impl {
   Entropy& entropy;
   std::unique_ptr<Database> database = {};
   std::string why_read_only = {};
+  bool is_in_use = false;  ///< why_read_only: somebody deploys with it now
   int lock = -1;
 
   /// What can be known without writing anything. A file of an older Tutti is read in a copy that is brought
   /// up to date in memory.
   void open_to_read();
+  [[noreturn]] void refuse_to_write() const;
   [[nodiscard]] std::filesystem::path lock_file() const { return file.string() + ".lock"; }
 };
 

@@ -113,13 +113,19 @@ std::string written_in(int fd) {
 
 }  // namespace
 
+void State::Impl::refuse_to_write() const {
+  if (is_in_use) throw Error(ErrorCode::locked, why_read_only);
+  throw Error(ErrorCode::system, why_read_only, Remedy::state_file);
+}
+
 void State::Impl::open_to_read() {
   try {
     database = std::make_unique<Database>(file, Database::Access::read);
-    if (schema_of(*database, file.string()) == Schema::current) return;
+    (void)Statement(*database, "SELECT 1 FROM sqlite_master").step();
   } catch (const Error&) {  // not there, or not for us to read
     database.reset();
   }
+  if (database && schema_of(*database, file.string()) == Schema::current) return;
   auto copy = std::make_unique<Database>(file, Database::Access::in_memory);
   if (database) copy->copy(*database);
   database = std::move(copy);
@@ -141,6 +147,7 @@ State::State(std::filesystem::path file, const Clock& clock, Entropy& entropy)
     impl_->database = std::make_unique<Database>(impl_->file);
     open_to_write();
   } catch (...) {
+    release();
     ::umask(before);
     throw;
   }
@@ -158,6 +165,7 @@ void State::open_to_write() {
       if (error.code() != ErrorCode::locked) throw;
       impl_->why_read_only =
           fmt::format("the state file {} is of an older Tutti and in use: {}", name, error.what());
+      impl_->is_in_use = true;
       impl_->open_to_read();
       return;
     }
@@ -208,7 +216,7 @@ std::string State::holder() const {
 
 void State::hold(const std::string& why) {
   if (impl_->lock >= 0) return;
-  if (!impl_->why_read_only.empty()) throw Error(ErrorCode::system, impl_->why_read_only, Remedy::state_file);
+  if (!impl_->why_read_only.empty()) impl_->refuse_to_write();
   const std::string file = impl_->lock_file().string();
   const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0)
@@ -328,7 +336,7 @@ std::string State::plan_of(int run) const {
   std::string plan = statement.text(0);
   if (plan.empty())
     throw Error(ErrorCode::misuse, fmt::format("run {} was forgotten: only its line in the history is kept. "
-                                               "Deploy with --keep N to keep more runs",
+                                               "Later runs can be kept longer (ExecuteOptions::keep)",
                                                run));
   return plan;
 }
@@ -367,7 +375,7 @@ void State::remember(const HostReading& reading) {
 }
 
 void State::forget_host(const std::string& host) {
-  if (!impl_->why_read_only.empty()) throw Error(ErrorCode::system, impl_->why_read_only, Remedy::state_file);
+  if (!impl_->why_read_only.empty()) impl_->refuse_to_write();
   Transaction transaction(*impl_->database);
   for (const char* sql : {"DELETE FROM instance WHERE host=?", "DELETE FROM host WHERE name=?"})
     Statement(*impl_->database, sql).bind(1, host).run();

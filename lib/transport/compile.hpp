@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
 // From a request to the frame that carries it out on a host, and from the runner's reply to its result.
-// Threads: pure functions.
+// Threads: pure functions but for the canonical forms, which are kept.
 
 #include <cstdint>
 #include <optional>

@@ -76,6 +76,7 @@ class Hashed {
   std::string& bytes_;
 };
 
+/// Of a manifest entry, name_of says which it is: "begin" or "end".
 constexpr std::array<std::string_view, std::variant_size_v<Effect>> effect_names = {
     "run",   "wait-until", "start", "stop",    "reload",      "validate", "put-file", "get-file",
     "sleep", "now",        "drain", "undrain", "write-entry", "settle",   "files",    "restore-file"};
@@ -205,16 +206,12 @@ std::string hash(const Request& request, CanonicalForms& forms) {
                    all.text("path", e.path);
                    all.text("of", e.of);
                  },
-                 [&](const effect::Sleep& e) { all.number("every", e.seconds); },
+                 [&](const effect::Sleep& e) { all.number("seconds", e.seconds); },
                  [](const effect::Now&) {},
                  [&](const effect::WriteEntry& e) { add(all, e, forms); },
                  [&](const effect::InstallFiles& e) {
                    all.text("of-service", e.service);
                    all.text("definition", forms.of(e.definition));
-                 },
-                 [&](const effect::Stop& e) {
-                   all.text("definition", forms.of(e.definition));
-                   if (e.untried) all.text("untried", "yes");
                  },
                  [&](const auto& e) { all.text("definition", forms.of(e.definition)); },
              },

@@ -11,7 +11,8 @@
 namespace tutti {
 
 /// SHA-256 of all that makes it this request. What follows from its step, the time of a manifest entry and
-/// the marks that others set are not in it. A hash is journaled: it stays as it is from version to version.
+/// the marks that others set are not in it. A hash is journaled: once runs are resumed by it, it stays as it
+/// is from version to version.
 [[nodiscard]] std::string hash(const Request&, CanonicalForms&);
 
 }  // namespace tutti

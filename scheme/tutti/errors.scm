@@ -38,9 +38,9 @@
 ;;   misuse       something is wrong with the program, an argument or an option
 ;;   not-built    the vocabulary has it, but it is not built yet
 ;;   locked       another process deploys the site
-;;   moved        the plan is of another site, fleet or program than there is now
+;;   moved        the plan is of another site, fleet, program or manifest than there is now
 ;;   unreachable  a host does not answer
-;;   lost         the records of a host or the state were lost
+;;   lost         a host went away during an effect: nobody knows what became of it
 ;;   callback     a procedure of the program raised something
 ;;   left-open    a run was left unfinished
 ;;   system       the system refused something

@@ -42,7 +42,12 @@ void ModelSite::run_program(const RecordPtr& record, const frames::Program& prog
     *how = why;
     host_.end(process, by_term);
   };
-  record->kill = [end] { end(frames::How::killed); };
+  record->kill = [held = std::weak_ptr(process), how, this] {
+    const ProcessPtr one = held.lock();
+    if (!one || !one->living) return;
+    *how = frames::How::killed;
+    host_.end(one, by_term);
+  };
   host_.agenda().after(limit, [end] { end(frames::How::timeout); });
 }
 
@@ -98,9 +103,9 @@ void ModelSite::try_again(const RecordPtr& record, const frames::Run& frame, dou
                   ran.how = frames::How::timeout;
                   return settle(record, ran);
                 }
-                record->kill = [this, record, ran]() mutable {
+                record->kill = [this, held = std::weak_ptr(record), ran]() mutable {
                   ran.how = frames::How::killed;
-                  settle(record, ran);
+                  if (const RecordPtr one = held.lock()) settle(one, ran);
                 };
                 host_.agenda().after(next, [this, record, frame, end, pause] {
                   if (!record->done) try_again(record, frame, end, pause * 2);

@@ -261,11 +261,14 @@ void ModelSite::effect(const std::shared_ptr<ModelRunner>& runner, const Frame& 
   record->by = runner->fence_;
   records_[frame.token] = record;
   record->waits.push_back([this, token = frame.token, answered] { answered(state_of(token)); });
-  record->kill = [this, record] { settle(record, frames::How::killed, 137); };  // until it has a process
+  record->kill = [this, held = std::weak_ptr(record)] {  // until it has a process
+    if (const RecordPtr one = held.lock()) settle(one, frames::How::killed, 137);
+  };
   const auto begin = [this, record, frame, runner, answered] {
     if (record->done) return;
     if (const auto answer = host_.instead ? host_.instead(frame.token) : std::nullopt) {
       records_.erase(frame.token);
+      record->waits.clear();
       return answered(*answer);
     }
     perform(record, frame);

@@ -16,7 +16,7 @@
 namespace tutti {
 
 /// Stands, in the drain and undrain programs of a definition, for the "ADDRESS:PORT" of whom they
-/// are about: `(setting 'drained)`. Characters of Unicode's private use, so that no text has it by chance.
+/// are about: `Setting{"drained"}`. Characters of Unicode's private use, so that no text has it by chance.
 inline constexpr std::string_view drained_mark = "\uE000drained\uE001";
 
 /// A program with nothing left to bind. Runs on a host as `user` in `directory`.
@@ -97,7 +97,7 @@ struct TUTTI_EXPORT Definition {
   [[nodiscard]] std::vector<std::string> items() const;
   bool operator==(const Definition&) const = default;
 };
-using DefinitionPtr = std::shared_ptr<const Definition>;  // shared: plan, requests and bindings hold one
+using DefinitionPtr = std::shared_ptr<const Definition>;  // shared: plan, requests and drivers hold one
 
 /// Whether version `a` comes before `b`: part by part, between any of `.-+~_`; parts that are whole numbers
 /// by their value ("9.1" before "10"), others by their bytes, and before numbers ("1.0-rc" before "1.0.1").

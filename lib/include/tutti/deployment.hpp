@@ -43,8 +43,7 @@ struct Status {
   [[nodiscard]] TUTTI_EXPORT std::string to_text() const;
   /// {"format_version":1,"site":…,"time":…,"hosts":[…],"unfinished":…,"holder":…,"notes":[…]}; new members
   /// may come, none goes. Each host has its "entries", with what its manifest says ("state") and whether it
-  /// lives
-  /// ("life").
+  /// lives ("life").
   [[nodiscard]] TUTTI_EXPORT std::string to_json() const;
 };
 
@@ -68,6 +67,9 @@ class TUTTI_EXPORT Deployment {
   /// The same, but the state file is opened by the first call that needs it, which throws what opening
   /// throws.
   [[nodiscard]] static Deployment open_late(Site, std::filesystem::path state_file);
+  /// The same as open().
+  Deployment(Site site, std::filesystem::path state_file)
+      : Deployment(open(std::move(site), std::move(state_file))) {}
   /// Of a fleet that look_up gave for the site, in a world that the caller owns.
   Deployment(Site, Fleet, World);
   ~Deployment();

@@ -13,7 +13,7 @@
 
 namespace tutti {
 
-/// Why an Error was thrown; decides the exit status of the command.
+/// Why an Error was thrown.
 enum class ErrorCode {
   misuse,       ///< wrong use of the library, or an error in the site program
   not_built,    ///< asked for something that the vocabulary has and this version has not

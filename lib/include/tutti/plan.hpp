@@ -77,7 +77,7 @@ struct TUTTI_EXPORT Plan {
   /// Why each step of the service is there and what it comes after, for people.
   /// Throws Error for a name that is not in the plan.
   [[nodiscard]] std::string explain(const std::string& service) const;
-  /// As `tutti plan` prints it.
+  /// For people: waves, steps, notes.
   [[nodiscard]] std::string to_text() const;
   /// {"format_version":1,…}; new members may come, none goes. All that the plan is, but for the bytes of its
   /// items, which are named.

@@ -50,7 +50,9 @@ struct TUTTI_EXPORT Report {
   std::string not_recorded = {};  ///< why the end of the run could not be written down, if so
   std::uint64_t frames = 0;       ///< request frames sent after the handshakes
 
-  /// 0, 3, 4 or 5 as DESIGN has them: 4 goes before 5 before 3.
+  /// 0: all is done. 3: something failed, and every instance that failed is verified at its old version. 4:
+  /// something is unknown or not rolled back. 5: hosts were unreachable. Of several, 4 goes before 5
+  /// before 3.
   [[nodiscard]] int exit_status() const noexcept;
   /// "4 upgraded, 1 rolled-back".
   [[nodiscard]] std::string sums() const;

@@ -41,7 +41,7 @@ class TUTTI_EXPORT LateSettings {
   LateSettings(Settings settings) : fixed_(std::move(settings)) {}
   template <std::invocable<const SiteView&, const Host&> F>
   LateSettings(F function) : function_(std::move(function)) {}
-  /// Settings that somebody else computes and gives to the Elaboration (the Scheme bindings).
+  /// Settings that somebody else computes and gives to the Elaboration.
   [[nodiscard]] static LateSettings elsewhere();
 
   [[nodiscard]] const Settings& fixed() const noexcept { return fixed_; }

@@ -102,7 +102,7 @@ struct Site {
   Source source = {};  ///< of the program that made it, if any: recorded with the generation
 };
 
-/// A site as data, as the bindings hand it over: `settings` and transitions stay behind (each
+/// A site as data, as a driver hands it over: `settings` and transitions stay behind (each
 /// service says by `"late_settings": true` and by name that it has them). The format is that of
 /// the struct fields; an unknown key is an Error that names it and the nearest known one.
 [[nodiscard]] TUTTI_EXPORT Site site_from_json(std::string_view json);

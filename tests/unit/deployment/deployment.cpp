@@ -178,7 +178,7 @@ TEST_CASE("deployment: a host that has left is noted until it is forgotten") {
   Deployment deployment = Deployment::open(smaller, here.state());
   CHECK(deployment.plan().notes ==
         Lines{"host 'h2' is in no class any more; when last seen it held page 1: it is left "
-              "alone. `tutti forget h2` ends this note"});
+              "alone. `forget h2` ends this note"});
   CHECK(error_of([&] { (void)deployment.forget("h1"); }) ==
         "host 'h1' is of class 'front': take it out of the inventory first, then what it held is forgotten");
   CHECK(error_of([&] { (void)deployment.forget("h3"); }) ==

@@ -283,3 +283,36 @@ TEST_CASE("executor: thousands of hosts, a few at a time") {
   CHECK(count(report, Outcome::upgraded) == 1000);
   CHECK(world.transport.most_at_once == 100);
 }
+
+TEST_CASE("policy: a driver's yes holds for the rollout that it was asked about, however much completes "
+          "meanwhile") {
+  World world;
+  (void)world.deploy(site({{"front", {service("web", "1")}, hosts(3)}}));
+  Plan plan = world.plan(site({{"front", {service("web", "2")}, hosts(3)}}));
+  world.authorise(plan.fleet);
+  Executor executor(plan, all_of({at_most(2), ask("mine", {})}), ++world.run, world.lineage, &world.journal,
+                    world.transport, world.clock);
+  const auto asked = [&]() -> std::string {
+    for (int i = 0; i < 1000; ++i)
+      for (const Event& event : executor.next(1))
+        if (const auto* ask = std::get_if<AskPolicy>(&event)) return ask->host;
+    throw std::logic_error("nobody was asked about");
+  };
+  CHECK(asked() == "h1");
+  executor.answer(true);
+  CHECK(executor.rollout().state("h1") == HostState::in_transition);  // at once
+  CHECK(asked() == "h2");
+}
+
+TEST_CASE("driver: a body that goes on while its effect is under way is told so") {
+  World world;
+  Plan plan = world.plan(site({{"front", {service("web", "1")}, {"h1"}}}));
+  world.authorise(plan.fleet);
+  Executor executor(plan, {}, ++world.run, world.lineage, &world.journal, world.transport, world.clock);
+  std::optional<TaskId> body;
+  while (!body)
+    for (const Event& event : executor.next(1))
+      if (const auto* start = std::get_if<StartTask>(&event)) body = start->task;
+  executor.perform(*body, std::make_unique<Request>(Request{.effect = effect::Run{command("true")}}));
+  CHECK_THROWS_AS(executor.done(*body), std::logic_error);
+}

@@ -243,3 +243,15 @@ TEST_CASE("executor: an empty plan is finished at once") {
   CHECK(report.exit_status() == 0);
   CHECK(report.to_text() == "shop: nothing to do\n");
 }
+
+TEST_CASE("journal: each host that took part is in it, with the name of its records") {
+  World world;
+  (void)world.deploy(site({{"front", {service("web", "1")}, {"h1", "h2"}}}));
+  const auto met = world.journal.of<record::Met>();
+  REQUIRE(met.size() == 2);
+  CHECK(met[0].host == "h1");
+  CHECK(met[1].host == "h2");
+  CHECK(met[0].epoch > 0);
+  CHECK(!met[0].nonce.empty());
+  CHECK(met[0].nonce != met[1].nonce);
+}

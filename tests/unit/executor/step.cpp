@@ -195,6 +195,11 @@ TEST_CASE("step: a removal that makes room ends when it has turned out what came
         one.lines(one.run.settle(RoomTaken::missing, "app@h1, which is rolled-back", one.now()));
     CHECK(back == Lines{"failed", "stage 3", "intent start web 1", "send start web 1 c1.0"});
   }
+  SUBCASE("we leave: what comes of the others later is nothing to it") {
+    CHECK(one.lines(one.run.leave(one.now())) == Lines{"over"});
+    CHECK(one.run.settle(RoomTaken::missing, "app@h1, which is skipped", one.now()).empty());
+    CHECK(one.run.stage() == Stage::parked);
+  }
   SUBCASE("nobody knows: nor does anybody of this one") {
     CHECK(one.lines(one.run.settle(RoomTaken::unknown, "app@h1, which is unknown", one.now())) ==
           Lines{"over"});

@@ -215,7 +215,7 @@ TEST_CASE("diff: a host that left the fleet with something of ours on it is repo
   const Plan plan =
       make_plan(moved, elaborate(moved, fleet), world.transport.read(fleet.hosts), {{{"web", "h1"}, entry}});
   CHECK(plan.notes == Lines{"host 'h1' is in no class any more; when last seen it held web 1: it is left "
-                            "alone. `tutti forget h1` ends this note"});
+                            "alone. `forget h1` ends this note"});
 }
 
 TEST_CASE("plan: what files are taken over is said once for all hosts, and another site's is refused") {

@@ -361,6 +361,8 @@ TEST_CASE("state: a file of an older Tutti that is in use is only read, and left
     CHECK(has(state.why_read_only(), "deploying shop"));
     check_it_is_read(state, "h2");
     CHECK(error_of([&] { state.hold("me too"); }) == state.why_read_only());
+    CHECK(code_of([&] { state.hold("me too"); }) == ErrorCode::locked);
+    CHECK(code_of([&] { state.forget_host("h1"); }) == ErrorCode::locked);
     // An older one still finds its tables.
     sql(folder.file(),
         "INSERT INTO record(run,type,step,path,sequence,hash,number,text) VALUES(3,1,0,'t',9,'',0,'')");

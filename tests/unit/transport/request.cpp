@@ -84,7 +84,6 @@ TEST_CASE("request: the hash is stable, and all that makes the request is in it"
     others.push_back({.effect = effect::Stop{web(version)}});
     others.push_back({.effect = effect::InstallFiles{.service = "web", .definition = web(version)}});
   }
-  others.push_back({.effect = effect::Stop{.definition = web("1"), .untried = true}});
   others.push_back({.effect = effect::InstallFiles{.service = "web", .definition = nullptr}});
   std::vector<std::string> hashes{hash(base)};
   for (const Request& other : others) {

@@ -38,7 +38,7 @@ struct Desired {
   std::map<std::string, const Service*> services = {};  ///< borrowed from the Site
 };
 
-/// Computes definitions, settings on demand. Settings that are computed elsewhere (in Scheme) are
+/// Computes definitions, settings on demand. Settings that are computed elsewhere are
 /// asked for by `unsettled` and given by `settle`; all others are computed by `finish`.
 class TUTTI_EXPORT Elaboration {
  public:

@@ -115,7 +115,8 @@ struct Met {
 
 }  // namespace record
 
-/// One line of the journal. The time of a step's first record is the time of what it writes into manifests.
+/// One line of the journal. A manifest entry has the time of a record: a step's first entry that of its
+/// first, its last one that of `ending`, the one after what was left over that of the fork.
 struct Record {
   using What = std::variant<record::Intent, record::Forked, record::Answered, record::Registered,
                             record::Entered, record::Ended, record::Met>;

@@ -138,7 +138,8 @@ class StepRun {
   };
   /// An effect of `work_` that is several.
   struct FanOut {
-    std::vector<Work> branches;
+    FanOut() {}  // clang needs one of its own where an optional of a nested class is a member
+    std::vector<Work> branches = {};
     std::size_t open = 0;  // that have not ended
     bool is_told = false;  // people hear of it
     std::string failures = {};

@@ -601,9 +601,10 @@ FoundPath parse_path(Words words, const Limits& limits) {
     found.what = *plain;
     return found;
   }
-  auto colon = what.find(':');
-  auto rest = colon == std::string_view::npos ? std::string_view() : what.substr(colon + 1);
-  if (what.starts_with("site:") && (colon = rest.find(':')) != std::string_view::npos) {
+  const auto first = what.find(':');
+  auto rest = first == std::string_view::npos ? std::string_view() : what.substr(first + 1);
+  const auto colon = rest.find(':');
+  if (what.starts_with("site:") && colon != std::string_view::npos) {
     found.what = Stands::site;
     found.site = rest.substr(0, colon);
     rest = rest.substr(colon + 1);
@@ -642,7 +643,8 @@ Manifest parse_manifest(Keys& keys, Cursor& cursor, const Limits& limits) {
   for (std::size_t i = 0; i < count; ++i) {
     const auto line = cursor.header();
     const auto size = entry_keys(line).size("size", limits.entry, "an entry");
-    if ((total += size) > limits.manifest) bad("with more than the bound on a manifest", line);
+    total += size;
+    if (total > limits.manifest) bad("with more than the bound on a manifest", line);
     entries.emplace_back(line, cursor.take(size));
   }
   std::vector<std::string_view> paths;

@@ -88,6 +88,7 @@ constexpr std::array<std::string_view, 12> how_names = {"exit",   "timeout", "ki
 template <class... F> struct Each : F... {
   using F::operator()...;
 };
+template <class... F> Each(F...) -> Each<F...>;  // clang 16 deduces none of its own
 
 /// What comes after the effect's name.
 std::string subject(const Effect& effect) {

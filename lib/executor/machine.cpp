@@ -26,7 +26,8 @@ Executor::Impl::Impl(const Plan& p, Policy policy, int r, std::string l, Journal
       token_prefix(tutti::token_prefix(lineage, run)),
       scheduler(p, c, false),
       admission(scheduler, std::move(policy)),
-      ledger(p.fleet, p.readings, run, lineage) {
+      ledger(p.fleet, p.readings, run, lineage),
+      body_of(p.steps.size()) {
   for (std::uint32_t i = 0; i < plan.steps.size(); ++i) {
     const Step& one = plan.steps[i];
     const bool makes_room = one.action == Action::remove && !scheduler.rooms(StepId{i}).empty();
@@ -62,7 +63,7 @@ void Executor::Impl::flush() {
   if (journal) journal->commit();
   for (const Sent& one : unsent) {
     const Request& request = *at(one.step).under_way(one.at);
-    transport.send(token_prefix + token_end(one.at), request.host, request);
+    transport.send(at(one.step).token(one.at), request.host, request);
     ++under_way;
   }
   unsent.clear();
@@ -71,18 +72,19 @@ void Executor::Impl::flush() {
 void Executor::Impl::follow(StepId id, StepRun::StartBody& order) {
   const TaskId task{static_cast<std::uint32_t>(bodies.size())};
   bodies.push_back(id);
-  body_of[id] = task;
+  body_of[static_cast<std::size_t>(id)] = task;
   ready.emplace_back(StartTask{task, id, order.kind, order.serial});
   ++unanswered;
 }
 
 void Executor::Impl::follow(StepId id, StepRun::ResumeBody& order) {
-  ready.emplace_back(ResumeTask{body_of.at(id), std::move(order.result), std::move(order.request)});
+  ready.emplace_back(
+      ResumeTask{body_of[static_cast<std::size_t>(id)], std::move(order.result), std::move(order.request)});
   ++unanswered;
 }
 
 void Executor::Impl::follow(StepId id, StepRun::DropBody& order) {
-  ready.emplace_back(DropTask{body_of.at(id), std::move(order.why)});
+  ready.emplace_back(DropTask{body_of[static_cast<std::size_t>(id)], std::move(order.why)});
 }
 
 void Executor::Impl::follow(StepId id, StepRun::Tell& order) {
@@ -121,7 +123,8 @@ void Executor::Impl::go_on(const std::string& host) {
 
 std::optional<StepId> Executor::Impl::of_body(TaskId task) {
   const StepId id = bodies.at(static_cast<std::size_t>(task));
-  return at(id).has_body() && body_of.at(id) == task ? std::optional(id) : std::nullopt;
+  return at(id).has_body() && body_of[static_cast<std::size_t>(id)] == task ? std::optional(id)
+                                                                            : std::nullopt;
 }
 
 // ------------------------------------------------------------------ answers
@@ -132,7 +135,7 @@ std::optional<Executor::Impl::Sent> Executor::Impl::find(std::string_view token)
   std::uint32_t index = 0;
   const auto number = std::from_chars(token.data() + token_prefix.size(), end, index);
   if (number.ec != std::errc{} || index >= steps.size() || number.ptr == end) return {};
-  const auto place = steps[index].place_of({number.ptr + 1, static_cast<std::size_t>(end - number.ptr - 1)});
+  const auto place = steps[index].place_of(token);
   if (!place) return {};
   return Sent{StepId{index}, *place};
 }
@@ -142,14 +145,14 @@ void Executor::Impl::answered(Completion& completion) {
   if (!one) return;
   --under_way;
   StepRun& it = at(one->step);
-  const std::string host = it.under_way(one->at)->host;
+  const std::string& host = it.under_way(one->at)->host;
   if (journal && !completion.nonce.empty() && met[host] != completion.nonce) {
     met[host] = completion.nonce;
     journal->append(
         {clock.now(), record::Met{.host = host, .epoch = completion.epoch, .nonce = completion.nonce}});
   }
-  const bool was_lost = scheduler.state(host) == HostState::unreachable;
   using Kind = Completion::Kind;
+  const bool was_lost = completion.kind == Kind::refused && scheduler.state(host) == HostState::unreachable;
   if (!it.is_over() && (completion.kind == Kind::lost || completion.kind == Kind::unreachable))
     scheduler.lose(host);
   follow(one->step, it.answered(one->at, std::move(completion), was_lost, moment()));

@@ -33,10 +33,10 @@ struct Executor::Impl {
   std::vector<Event> ready;
   std::vector<Event> batch;  // given to the driver, up to `given`
   std::size_t given = 0;
-  bool is_asking = false;      // the driver was asked about a host
-  std::size_t unanswered = 0;  // bodies started or resumed, and questions, that the driver has not answered
-  std::vector<StepId> bodies;  // by TaskId: whose it is
-  std::map<StepId, TaskId> body_of;  // the last of a step
+  bool is_asking = false;       // the driver was asked about a host
+  std::size_t unanswered = 0;   // bodies started or resumed, and questions, that the driver has not answered
+  std::vector<StepId> bodies;   // by TaskId: whose it is
+  std::vector<TaskId> body_of;  // by StepId: the last of a step
 
   struct Sent {
     StepId step;

@@ -8,15 +8,21 @@
 namespace tutti {
 
 std::string effect_token(std::string_view lineage, int run, const Place& at) {
-  return token_prefix(lineage, run) + token_end(at);
+  std::string token = token_prefix(lineage, run);
+  add_token_end(token, at);
+  return token;
 }
 
 std::string token_prefix(std::string_view lineage, int run) {
   return fmt::format("{}.{}.", lineage.substr(0, 12), run);
 }
 
-std::string token_end(const Place& at) {
-  return fmt::format("{}.{}.{}", static_cast<std::uint32_t>(at.step), to_string(at.path), at.sequence);
+void add_token_end(std::string& token, const Place& at) {
+  token += std::to_string(static_cast<std::uint32_t>(at.step));
+  token += '.';
+  token += to_string(at.path);
+  token += '.';
+  token += std::to_string(at.sequence);
 }
 
 std::string failure_text(const std::string& request, const Result& result) {

@@ -13,7 +13,7 @@ namespace tutti {
 /// the run in it.
 [[nodiscard]] std::string effect_token(std::string_view lineage, int run, const Place&);
 [[nodiscard]] std::string token_prefix(std::string_view lineage, int run);  ///< LINEAGE.RUN.
-[[nodiscard]] std::string token_end(const Place&);                          ///< the rest
+void add_token_end(std::string& token, const Place&);                       ///< the rest
 
 /// "stop web 2 failed: it lingers": the request, as `describe` has it, and why.
 [[nodiscard]] std::string failure_text(const std::string& request, const Result&);

@@ -49,8 +49,10 @@ void StepRun::dispatch(std::unique_ptr<Request> request) {
     if (auto undo = undo_of(*request)) {
       work_.undone_by = register_undo(std::move(undo));
       // The registration took a sequence number of its own.
-      if (auto* restore = undos_.back().request->as<effect::RestoreFile>())
-        restore->of = fmt::format("{}{}", facts_.token_prefix, token_end(place(work_)));
+      if (auto* restore = undos_.back().request->as<effect::RestoreFile>()) {
+        restore->of = facts_.token_prefix;
+        add_token_end(restore->of, place(work_));
+      }
     }
   }
   send(work_, std::move(request));

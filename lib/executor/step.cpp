@@ -212,6 +212,8 @@ void StepRun::send(Work& work, std::unique_ptr<Request> request) {
                          .host = request->host == step_.host ? "" : request->host});
   if (request->host.empty()) request->host = step_.host;
   work.request = std::move(request);
+  work.token = facts_.token_prefix;
+  add_token_end(work.token, place(work));
   work.is_sent = true;
   order(Send{place(work)});
 }
@@ -230,10 +232,14 @@ const Request* StepRun::under_way(const Place& at) const {
   return work ? work->request.get() : nullptr;
 }
 
-std::optional<Place> StepRun::place_of(std::string_view path_and_sequence) const {
-  const auto is_it = [&](const Work& work) {
-    return work.is_sent && fmt::format("{}.{}", to_string(work.path), work.sequence) == path_and_sequence;
-  };
+const std::string& StepRun::token(const Place& at) const {
+  static const std::string none;
+  const Work* work = find(at);
+  return work ? work->token : none;
+}
+
+std::optional<Place> StepRun::place_of(std::string_view token) const {
+  const auto is_it = [&](const Work& work) { return work.is_sent && work.token == token; };
   if (is_it(work_)) return place(work_);
   if (fan_out_)
     for (const Work& branch : fan_out_->branches)

@@ -120,8 +120,9 @@ class StepRun {
   [[nodiscard]] double seconds() const noexcept { return has_begun_ ? ended_ - started_ : 0; }
   /// What was sent there and has not come back, or nullptr.
   [[nodiscard]] const Request* under_way(const Place&) const;
-  /// The same for a token's end, `t.3`.
-  [[nodiscard]] std::optional<Place> place_of(std::string_view path_and_sequence) const;
+  /// Its token; and where what has that token is under way.
+  [[nodiscard]] const std::string& token(const Place&) const;
+  [[nodiscard]] std::optional<Place> place_of(std::string_view token) const;
 
  private:
   /// What is done between two answers of the host: a body of the driver's, or requests of our own.
@@ -131,6 +132,7 @@ class StepRun {
     bool is_body = false;
     std::unique_ptr<Request> request = {};           // sent, or taken apart; gone when it is answered
     bool is_sent = false;                            // it, not its branches
+    std::string token = {};                          // of what was sent last
     std::string text = {};                           // how people read it
     std::vector<std::function<Request()>> own = {};  // what is still to be sent, last first
     std::uint32_t undone_by = 0;                     // serial of what undoes that effect
@@ -153,7 +155,9 @@ class StepRun {
   };
 
   template <class F> Orders orders(Moment moment, F happens) {
+    constexpr std::size_t usual = 4;  // that a call gives
     moment_ = moment;
+    orders_.reserve(usual);
     happens();
     return std::exchange(orders_, {});
   }

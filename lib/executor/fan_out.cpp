@@ -45,12 +45,13 @@ void StepRun::take_apart(std::unique_ptr<Request> request) {
 
 void StepRun::fork(const Request& request, std::vector<Instance> branches) {
   const std::size_t n = branches.size();
-  if (!facts_.is_dry)
-    write(record::Forked{.at = place(work_),
-                         .effect = std::string(name_of(request.effect)),
-                         .hash = hash(request, forms_),
-                         .text = work_.text,
-                         .branches = std::move(branches)});
+  write([&] {
+    return record::Forked{.at = place(work_),
+                          .effect = std::string(name_of(request.effect)),
+                          .hash = hash(request, forms_),
+                          .text = work_.text,
+                          .branches = std::move(branches)};
+  });
   fan_out_.emplace();
   fan_out_->open = n;
   for (std::uint32_t k = 0; k < n; ++k) {
@@ -114,7 +115,7 @@ void StepRun::branches_over() {
   fan_out_.reset();
   const bool succeeded = all.failures.empty();
   Result result{.succeeded = succeeded, .status = succeeded ? 0 : 1, .error = all.failures};
-  write(record::Answered{place(work_), result});
+  write([&] { return record::Answered{place(work_), result}; });
   ++work_.sequence;
   if (all.is_told) {
     effects_.push_back(work_.text + (succeeded ? "" : " ✗"));

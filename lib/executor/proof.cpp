@@ -70,8 +70,8 @@ void StepRun::prove() {
     return roll_back(
         fmt::format("the transition did nothing: it neither started {} nor validated it", fresh->title()));
   // A daemon of the service may live and be the old one: only a start, or a reload, makes it the new one.
-  const bool is_same = same_running() && !step_.left_over;
-  if (fresh->is_daemon() && runs_ != Runs::fresh && !(is_same && runs_ != Runs::nothing))
+  const auto is_same = [this] { return !step_.left_over && runs_ != Runs::nothing && same_running(); };
+  if (fresh->is_daemon() && runs_ != Runs::fresh && !is_same())
     return roll_back(fmt::format("the transition ended, but {} does not live: it was not started, or was "
                                  "stopped again",
                                  fresh->title()));

@@ -26,7 +26,7 @@ std::optional<Request> undo_of(const Request& request) {
 std::uint32_t StepRun::register_undo(std::optional<Request> request) {
   const std::uint32_t serial = ++serials_;
   if (!work_.is_transition()) return serial;  // what undoes is not undone itself
-  write(record::Registered{place(work_), serial});
+  write([&] { return record::Registered{place(work_), serial}; });
   ++work_.sequence;
   undos_.push_back({.serial = serial, .request = std::move(request)});
   return serial;

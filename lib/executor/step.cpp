@@ -16,7 +16,7 @@ StepRun::StepRun(StepId id, const Step& step, Ledger& ledger, CanonicalForms& fo
 
 void StepRun::enter(Stage stage) {
   stage_ = stage;
-  write(record::Entered{.step = id_, .stage = stage});
+  write([&] { return record::Entered{.step = id_, .stage = stage}; });
 }
 
 // ------------------------------------------------------------------ what happens to it
@@ -55,7 +55,7 @@ StepRun::Orders StepRun::skip(std::string why, Moment moment) {
     stage_ = Stage::ended;
     outcome_ = Outcome::skipped;
     message_ = std::move(why);
-    write(record::Ended{id_, outcome_, message_});
+    write([&] { return record::Ended{id_, outcome_, message_}; });
   });
 }
 
@@ -146,7 +146,7 @@ StepRun::Orders StepRun::answered(const Place& at, Completion completion, bool i
       notes_.push_back(note);
       order(Tell{note});
     }
-    write(record::Answered{at, result});
+    write([&] { return record::Answered{at, result}; });
     ++work->sequence;
     if (is_branch) return branch_answered(*work, *request, result);
     using Path = TaskPath::Kind;
@@ -204,12 +204,13 @@ void StepRun::next_own(Work& work) {
 
 void StepRun::send(Work& work, std::unique_ptr<Request> request) {
   work.text = request->describe();
-  if (!facts_.is_dry)
-    write(record::Intent{.at = place(work),
-                         .effect = std::string(name_of(request->effect)),
-                         .hash = hash(*request, forms_),
-                         .text = work.text,
-                         .host = request->host == step_.host ? "" : request->host});
+  write([&] {
+    return record::Intent{.at = place(work),
+                          .effect = std::string(name_of(request->effect)),
+                          .hash = hash(*request, forms_),
+                          .text = work.text,
+                          .host = request->host == step_.host ? "" : request->host};
+  });
   if (request->host.empty()) request->host = step_.host;
   work.request = std::move(request);
   work.token = facts_.token_prefix;
@@ -294,10 +295,11 @@ void StepRun::give_files(Request& request) {
   if ((!start && !reload) || request.definition()->service != step_.service) return;
   (start ? start->former : reload->former) = {step_.old_definition, step_.left_over};
   files_.reset();  // until it has succeeded
-  if (!start || same_running()) return;
+  if (!start || (runs_ != Runs::former && runs_ != Runs::fresh)) return;
   const Runs one = which(start->definition);
-  start->beside = (one == Runs::fresh && runs_ == Runs::former && !step_.old_definition->one_shot) ||
-                  (one == Runs::former && runs_ == Runs::fresh && !step_.new_definition->one_shot);
+  const bool is_other = (one == Runs::fresh && runs_ == Runs::former && !step_.old_definition->one_shot) ||
+                        (one == Runs::former && runs_ == Runs::fresh && !step_.new_definition->one_shot);
+  start->beside = is_other && !same_running();
 }
 
 // ------------------------------------------------------------------ its end
@@ -341,7 +343,7 @@ void StepRun::end(Outcome outcome, std::string message) {
   outcome_ = outcome;
   if (!message.empty()) message_ = std::move(message);
   ended_ = moment_.time;
-  write(record::Ended{id_, outcome_, message_});
+  write([&] { return record::Ended{id_, outcome_, message_}; });
   order(Over{});
 }
 

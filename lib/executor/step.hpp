@@ -155,14 +155,17 @@ class StepRun {
   };
 
   template <class F> Orders orders(Moment moment, F happens) {
-    constexpr std::size_t usual = 4;  // that a call gives
+    constexpr std::size_t usual = 3;  // that a call gives; four would be more than malloc keeps at hand
     moment_ = moment;
     orders_.reserve(usual);
     happens();
     return std::exchange(orders_, {});
   }
   void order(Order one) { orders_.push_back(std::move(one)); }
-  void write(Record::What what) { order(Write{std::move(what), moment_.time}); }
+  /// The record that `make` makes. Of a dry run there is none.
+  template <class F> void write(F make) {
+    if (!facts_.is_dry) order(Write{make(), moment_.time});
+  }
   void enter(Stage);
   [[nodiscard]] Place place(const Work& work) const { return {id_, work.path, work.sequence}; }
 

@@ -103,13 +103,17 @@ std::vector<Shell> find_shells() {
                             {"busybox", {applets.folder() + "/sh"}, applets.folder()}};
   const char* selected = std::getenv("TUTTI_SHELLS");
   const auto names = words(selected != nullptr ? selected : "dash bash busybox");
+  for (const auto& name : names)
+    if (std::ranges::find(all, name, &Shell::name) == all.end())
+      throw std::runtime_error("TUTTI_SHELLS: no such shell: " + std::string(name));
+  if (names.empty()) throw std::runtime_error("TUTTI_SHELLS names no shell");
   std::erase_if(all, [&](const Shell& shell) {
     if (std::find(names.begin(), names.end(), shell.name) == names.end()) return true;
     if (is_installed(shell.name == "posix" ? "bash" : shell.name)) return false;
     std::fprintf(stderr, "skipped: the runner under %s, which is not installed\n", shell.name.c_str());
     return true;
   });
-  if (all.empty()) throw std::runtime_error("no shell to run the runner under");
+  if (all.empty()) std::exit(77);
   return all;
 }
 

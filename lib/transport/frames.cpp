@@ -171,8 +171,65 @@ class Encoder {
 };
 
 std::string_view probe_name(Probe probe) noexcept {
-  constexpr std::array<std::string_view, 4> names = {"none", "daemon", "run", "drop"};
+  constexpr std::array<std::string_view, 5> names = {"none", "daemon", "run", "unit", "drop"};
   return names[static_cast<std::size_t>(probe)];
+}
+
+constexpr std::array<std::string_view, 3> restart_names = {"never", "on-failure", "always"};
+
+const std::string& signal(const std::string& name) {
+  const bool good = !name.empty() && name.size() <= 10 && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  });
+  if (!good || name.starts_with("SIG"))
+    refuse("'" + excerpt(name) + "' is no name of a signal, as TERM or USR1");
+  return name;
+}
+
+std::string ready_text(const Ready& ready) {
+  switch (ready.when) {
+    case Ready::When::lives: return "-";
+    case Ready::When::notified: return "notify";
+    case Ready::When::listens: break;
+  }
+  if (ready.port == 0) refuse("a port out of range");
+  return "port:" + std::to_string(ready.port);
+}
+
+/// As services, sockets and others are named by a service manager.
+const std::string& unit_name(const std::string& name) {
+  const bool good = name.size() <= 255 && name.find('.', 1) != std::string::npos && name[0] != '-' &&
+                    name[0] != '.' && std::all_of(name.begin(), name.end(), [](char c) {
+                      return is_word_character(c) || c == ':' || c == '@' || c == '\\';
+                    });
+  if (!good) refuse("'" + excerpt(name) + "' is no name of a unit, as nginx.service");
+  return name;
+}
+
+/// What differs from the defaults.
+void add(Encoder& frame, const Keeping& keeping) {
+  if (keeping.on == KeptOn::host) frame.option("keeper", "host");
+  if (keeping.restart != Restart::never) frame.option("restart", std::string(name(keeping.restart)));
+  if (keeping.boot) frame.flag("boot", true);
+  if (keeping.signal != "TERM") frame.option("signal", signal(keeping.signal));
+  frame.seconds("stop_grace", keeping.grace);
+  if (keeping.nice && (*keeping.nice < -20 || *keeping.nice > 19)) refuse("a niceness out of range");
+  if (keeping.nice) frame.option("nice", std::to_string(*keeping.nice));
+  if (keeping.umask > 0777) refuse("an umask out of range");
+  if (keeping.umask != 022) frame.option("umask", mode_text(keeping.umask));
+  if (keeping.journal) frame.option("log", "journal");
+  if (keeping.ready != Ready{}) frame.option("ready", ready_text(keeping.ready));
+}
+
+void add_lines(Encoder& frame, const Keeping& keeping) {
+  if (!keeping.stop.empty()) frame.argument_lines("stop", keeping.stop);
+  for (const auto& service : keeping.after) frame.line(word(service, "service"), "a service");
+  if (!keeping.after.empty()) frame.number("after", keeping.after.size());
+  for (const auto& [name, value] : keeping.limits) {
+    if (value >= 1'000'000'000'000'000'000U) refuse("a limit out of range");
+    frame.line(word(name, "limit") + ' ' + std::to_string(value), "a limit");
+  }
+  if (!keeping.limits.empty()) frame.number("limits", keeping.limits.size());
 }
 
 }  // namespace
@@ -268,11 +325,16 @@ std::string encode(const Start& start) {
       .option("def", word_or_none(start.definition, "definition"))
       .flag("daemon", start.daemon)
       .flag("already", start.already);
+  add(frame, start.keeping);
+  if (!start.unit.empty()) frame.option("unit", unit_name(start.unit));
+  if (start.reload) frame.flag("reload", true);
   for (const auto& [path, owner] : start.directories)
     frame.line(word_or_none(owner, "owner") + ' ' + path, "a directory");
   frame.number("dirs", start.directories.size());
   frame.file_lines("files", start.files).file_lines("adopt", start.adopt).flag("release", start.release);
-  return frame.program(start.program).argument_lines("check", start.check).end();
+  frame.program(start.program).argument_lines("check", start.check);
+  add_lines(frame, start.keeping);
+  return frame.end();
 }
 
 std::string encode(const Files& files) {
@@ -290,6 +352,8 @@ std::string encode(const Stop& stop) {
   frame.seconds("limit", stop.limit).seconds("grace", stop.grace);
   if (!stop.check.empty()) frame.seconds("check_limit", stop.check_limit);
   frame.option("service", word(stop.service, "service")).flag("daemon", stop.daemon).flag("gone", stop.gone);
+  if (stop.signal != "TERM") frame.option("signal", signal(stop.signal));
+  if (!stop.unit.empty()) frame.option("unit", unit_name(stop.unit));
   return frame.program(stop.program).argument_lines("check", stop.check).end();
 }
 
@@ -314,6 +378,9 @@ std::string encode(const Unput& unput) {
 
 std::string encode(const Entry& entry) {
   if (!(entry.limit > 0)) refuse("a probe without a limit");
+  if (entry.probe == Probe::unit && (entry.program.argv.size() != 1 || entry.program.argv[0].empty()))
+    refuse("a probe of a unit without its name");
+  if (entry.probe == Probe::unit) unit_name(entry.program.argv[0]);
   return Encoder("ENTRY", entry.id, entry.token)
       .option("service", word(entry.service, "service"))
       .option("probe", std::string(probe_name(entry.probe)))
@@ -416,6 +483,7 @@ std::string bootstrap(std::string_view state_dir, std::string_view runner_sha256
 namespace {
 
 constexpr std::array<std::string_view, 4> life_names = {"alive", "dead", "unknown", "torn"};
+constexpr std::array<std::string_view, 5> keeper_names = {"-", "plain", "cgroup", "systemd", "unit"};
 constexpr std::array<std::string_view, 5> stands_names = {"file", "link", "directory", "other",
                                                           "unreachable"};
 constexpr std::array<std::string_view, 4> state_names = {"started", "orphan", "lost", "absent"};
@@ -525,6 +593,14 @@ class Keys {
       bad("with " + std::string(key) + "=, which should be a number", line_);
     return value;
   }
+  std::optional<std::uint64_t> number_or_none(std::string_view key) {
+    return none(key) ? std::nullopt : std::optional(number(key));
+  }
+  std::optional<bool> yes_or_no(std::string_view key) {
+    if (none(key)) return std::nullopt;
+    constexpr std::array<std::string_view, 2> names = {"no", "yes"};
+    return one_of<int>(key, names) == 1;
+  }
   std::size_t size(std::string_view key, std::size_t limit, std::string_view bound) {
     const auto value = number(key);
     if (value > limit)
@@ -619,7 +695,7 @@ FoundPath parse_path(Words words, const Limits& limits) {
   return found;
 }
 
-/// E service= life= size=
+/// E service= life= size= keeper= restarts= recent= last= boot= note=
 Keys entry_keys(std::string_view line) {
   Words words(line);
   if (words.next() != "E") bad("with what should be an entry", line);
@@ -652,10 +728,17 @@ Manifest parse_manifest(Keys& keys, Cursor& cursor, const Limits& limits) {
   for (const auto& [line, bytes] : entries) {
     auto entry = entry_keys(line);
     (void)entry.take("size");
-    auto service = entry.word("service");
-    const auto life = entry.one_of<Life>("life", life_names);
+    ManifestEntry one{.service = entry.word("service"),
+                      .life = entry.one_of<Life>("life", life_names),
+                      .bytes = std::string(bytes),
+                      .keeper = entry.one_of<Keeper>("keeper", keeper_names),
+                      .restarts = entry.number("restarts"),
+                      .recent_restarts = entry.number("recent"),
+                      .last_restart = entry.number_or_none("last"),
+                      .boot = entry.yes_or_no("boot"),
+                      .note = entry.text("note")};
     entry.end();
-    manifest.entries.push_back({std::move(service), life, std::string(bytes)});
+    manifest.entries.push_back(std::move(one));
   }
   for (const auto line : paths) manifest.paths.push_back(parse_path(Words(line), limits));
   return manifest;
@@ -773,6 +856,8 @@ bool Done::succeeded() const noexcept {
 }
 
 std::string_view name(Life life) noexcept { return life_names[static_cast<std::size_t>(life)]; }
+std::string_view name(Keeper keeper) noexcept { return keeper_names[static_cast<std::size_t>(keeper)]; }
+std::string_view name(Restart restart) noexcept { return restart_names[static_cast<std::size_t>(restart)]; }
 std::string_view name(TokenState state) noexcept { return state_names[static_cast<std::size_t>(state)]; }
 
 }  // namespace tutti::frames

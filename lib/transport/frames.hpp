@@ -22,7 +22,7 @@
 
 namespace tutti::frames {
 
-inline constexpr int protocol_version = 3;
+inline constexpr int protocol_version = 4;
 inline constexpr std::size_t max_header = 4096;  ///< bytes of a header line, with its end
 inline constexpr std::size_t max_word = 64;
 inline constexpr std::size_t max_item_name = 160;
@@ -134,6 +134,31 @@ struct InstalledFile {
   unsigned mode = 0644;
   std::string owner = {};
 };
+/// Who may keep a service: we alone, or the host's service manager where there is one for us.
+enum class KeptOn : std::uint8_t { own, host };
+enum class Restart : std::uint8_t { never, on_failure, always };
+/// When a daemon counts as started: it lives; it said so (NOTIFY_SOCKET); something listens at its TCP port.
+struct Ready {
+  enum class When : std::uint8_t { lives, notified, listens } when = When::lives;
+  std::uint16_t port = 0;
+  bool operator==(const Ready&) const = default;
+};
+/// How a service is kept from START to STOP.
+struct Keeping {
+  KeptOn on = KeptOn::own;
+  Restart restart = Restart::never;  ///< of a daemon
+  bool boot = false;                 ///< it comes back after a reboot
+  std::string signal = "TERM";       ///< that stops a daemon, without SIG
+  Seconds grace = 10;                ///< of that, before KILL
+  std::optional<int> nice = {};      ///< -20 to 19
+  unsigned umask = 022;
+  /// open-files, processes, memory (bytes), cpu (percent of one processor)
+  std::vector<std::pair<std::string, std::uint64_t>> limits = {};
+  bool journal = false;  ///< its output goes there, where there is one; else to its log
+  Ready ready = {};
+  std::vector<std::string> after = {};  ///< services of this host that a boot starts first
+  std::vector<std::string> stop = {};   ///< the argv that stops what a START program began
+};
 struct Start {
   std::string id = {};
   std::string token;
@@ -149,7 +174,10 @@ struct Start {
   std::vector<std::string> check = {};
   Seconds check_limit = 10;
   Seconds limit = 60;
-  Seconds grace = 2;
+  Seconds grace = 2;  ///< of a program that took too long
+  Keeping keeping = {};
+  std::string unit = {};  ///< of the host's service manager, in the place of a program
+  bool reload = false;    ///< of the unit: it reads its files anew
 };
 struct Files {
   std::string id = {};
@@ -171,6 +199,8 @@ struct Stop {
   Seconds check_limit = 10;  ///< of each time that the check is run
   Seconds limit = 60;
   Seconds grace = 10;
+  std::string signal = "TERM";  ///< of a daemon, without SIG
+  std::string unit = {};        ///< in the place of a program
 };
 struct Put {
   std::string id = {};
@@ -189,14 +219,14 @@ struct Unput {
   std::string path;
   std::string user = {};
 };
-enum class Probe : std::uint8_t { none, daemon, run, drop };
+enum class Probe : std::uint8_t { none, daemon, run, unit, drop };
 struct Entry {
   std::string id = {};
   std::string token;
   std::string service;
   std::string json;
   Probe probe = Probe::none;
-  Program program = {};  ///< Probe::run
+  Program program = {};  ///< Probe::run; Probe::unit: its argv is the unit's name
   Seconds limit = 10;
 };
 struct Ask {
@@ -295,10 +325,18 @@ struct Ended {
   std::string detail;  ///< text from the host: inert bytes
 };
 enum class Life : std::uint8_t { alive, dead, unknown, torn };
+/// What keeps a service that was started; none: nothing does, or nobody said so.
+enum class Keeper : std::uint8_t { none, plain, cgroup, systemd, unit };
 struct ManifestEntry {
   std::string service;
   Life life = Life::unknown;
   std::string bytes;
+  Keeper keeper = Keeper::none;
+  std::uint64_t restarts = 0;                      ///< since START
+  std::uint64_t recent_restarts = 0;               ///< of the last 600 s
+  std::optional<std::uint64_t> last_restart = {};  ///< seconds ago; none: none since the host's boot
+  std::optional<bool> boot = {};                   ///< will it come back after a reboot? none: it is not to
+  std::string note = {};                           ///< a sentence from the host: inert bytes
 };
 enum class Stands : std::uint8_t { file, link, directory, other, unreachable, service, site };
 /// What stands at a path.
@@ -399,6 +437,8 @@ class ReplyParser {
 };
 
 [[nodiscard]] std::string_view name(Life) noexcept;
+[[nodiscard]] std::string_view name(Keeper) noexcept;
+[[nodiscard]] std::string_view name(Restart) noexcept;
 [[nodiscard]] std::string_view name(TokenState) noexcept;
 
 }  // namespace tutti::frames

@@ -34,8 +34,8 @@ TEST_CASE("frames: lines come back as they were") {
 }
 
 TEST_CASE("frames: a frame is a header, lines and bytes") {
-  CHECK(encode(Hello{.site = "shop", .store = "/my store"}) == "HELLO 3 site=shop store=/my%20store\n");
-  CHECK(encode(Hello{.site = "shop"}) == "HELLO 3 site=shop store=-\n");
+  CHECK(encode(Hello{.site = "shop", .store = "/my store"}) == "HELLO 4 site=shop store=/my%20store\n");
+  CHECK(encode(Hello{.site = "shop"}) == "HELLO 4 site=shop store=-\n");
   CHECK(encode(Read{.id = "1"}) == "READ 1\n");
   CHECK(encode(Read{.id = "1", .paths = {{"web", "/a b\n"}}}) == "READ 1 paths=1\nweb /a b%0A\n");
   CHECK(encode(Lock{.id = "1", .lineage = "L", .epoch = 3, .holder = "a b", .expect = Fence{"M", 2}}) ==
@@ -50,6 +50,35 @@ TEST_CASE("frames: a frame is a header, lines and bytes") {
   CHECK(encode(run) ==
         "RUN 1 t limit=0.250 every=0 grace=2 service=- user=bob cwd=/ env=1 argv=2 input=bytes:5\n"
         "X=%25\na%0A\n-\nbytes");
+  const Start start{.id = "1",
+                    .token = "t",
+                    .service = "web",
+                    .daemon = true,
+                    .program = {.argv = {"a"}},
+                    .keeping = {.on = KeptOn::host,
+                                .restart = Restart::on_failure,
+                                .boot = true,
+                                .signal = "USR1",
+                                .grace = 2,
+                                .nice = -5,
+                                .umask = 027,
+                                .limits = {{"open-files", 99}},
+                                .journal = true,
+                                .ready = {.when = Ready::When::listens, .port = 80},
+                                .after = {"db", "mq"},
+                                .stop = {"c"}},
+                    .unit = "postgresql@15-main.service",
+                    .reload = true};
+  CHECK(
+      encode(start) ==
+      "START 1 t limit=60 grace=2 service=web def=- daemon=1 already=0 keeper=host restart=on-failure boot=1 "
+      "signal=USR1 stop_grace=2 nice=-5 umask=027 log=journal ready=port:80 unit=postgresql@15-main.service "
+      "reload=1 dirs=0 files=0 adopt=0 release=1 user=- cwd=- env=0 argv=1 check=0 stop=1 after=2 limits=1\n"
+      "a\nc\ndb\nmq\nopen-files 99\n");
+  CHECK(
+      encode(Stop{.id = "1", .token = "t", .service = "web", .signal = "QUIT", .unit = "a.service"}) ==
+      "STOP 1 t limit=60 grace=10 service=web daemon=0 gone=0 signal=QUIT unit=a.service user=- cwd=- env=0 "
+      "argv=0 check=0\n");
   CHECK(encode(Put{.id = "1", .token = "t", .path = "/a b", .bytes = "x", .sha256 = digest, .mode = 04755}) ==
         "PUT 1 t mode=4755 owner=- len=1 sha=" + digest + "\n/a b\nx");
 }
@@ -68,6 +97,17 @@ TEST_CASE("frames: what cannot be sent is refused before anything is") {
   CHECK_THROWS_AS(
       (void)encode(Run{.id = "1", .token = "t", .program = {.cwd = "/" + std::string(5000, 'x')}}),
       std::invalid_argument);
+  for (const char* unit : {"a", "a b.service", "-a.service", "a/b.service", ".service"})
+    CHECK_THROWS_AS((void)encode(Stop{.id = "1", .token = "t", .service = "web", .unit = unit}),
+                    std::invalid_argument);
+  for (const char* signal : {"", "SIGTERM", "term", "TERM KILL"})
+    CHECK_THROWS_AS((void)encode(Stop{.id = "1", .token = "t", .service = "web", .signal = signal}),
+                    std::invalid_argument);
+  CHECK_THROWS_AS((void)encode(Start{.id = "1", .token = "t", .service = "web", .keeping = {.nice = 20}}),
+                  std::invalid_argument);
+  CHECK_THROWS_AS(
+      (void)encode(Entry{.id = "1", .token = "t", .service = "web", .json = {}, .probe = Probe::unit}),
+      std::invalid_argument);
   CHECK_THROWS_AS((void)bootstrap("a", digest, 1), std::invalid_argument);
   CHECK(bootstrap("/a b", digest, 1).find("s=\"/a b\"") != std::string::npos);
   CHECK_THROWS_AS((void)bootstrap("/a$(id)", digest, 1), std::invalid_argument);
@@ -76,9 +116,11 @@ TEST_CASE("frames: what cannot be sent is refused before anything is") {
 
 TEST_CASE("frames: replies are found however the bytes are cut") {
   const std::string bytes =
-      "NEED\nOK 3 boot=boot shell=dash uid=1000\n"
+      "NEED\nOK 4 boot=boot shell=dash uid=1000\n"
       "R 1 read lineage=L epoch=3 holder=anna@desk nonce=n-1 entries=2 paths=3 name=h1\n"
-      "E service=db life=alive size=3\nR \nE size=0 service=web life=torn\n"
+      "E service=db life=alive size=3 keeper=plain restarts=7 recent=2 last=61 boot=no "
+      "note=it%20is%20masked\nR \n"
+      "E size=0 service=web life=torn keeper=- restarts=0 recent=0 last=- boot=- note=-\n"
       "P index=0 what=link\nP index=7 what=service:db\nP index=8 what=site:other:web\n"
       "R 2 done how=exit status=7 osize=2 osha=- esize=5000 esha=" +
       digest + " out=2 err=4\nohrror" +
@@ -96,7 +138,15 @@ TEST_CASE("frames: replies are found however the bytes are cut") {
     CHECK(manifest.fence == Fence{"L", 3});
     CHECK(manifest.name == "h1");
     CHECK(manifest.entries.at(0).bytes == "R \n");
+    CHECK(manifest.entries.at(0).keeper == Keeper::plain);
+    CHECK(manifest.entries.at(0).restarts == 7);
+    CHECK(manifest.entries.at(0).recent_restarts == 2);
+    CHECK(manifest.entries.at(0).last_restart == 61);
+    CHECK(manifest.entries.at(0).boot == false);
+    CHECK(manifest.entries.at(0).note == "it is masked");
     CHECK(manifest.entries.at(1).life == Life::torn);
+    CHECK(manifest.entries.at(1).last_restart == std::nullopt);
+    CHECK(manifest.entries.at(1).boot == std::nullopt);
     REQUIRE(manifest.paths.size() == 3);
     CHECK(manifest.paths[0].what == Stands::link);
     CHECK(manifest.paths[1].index == 7);
@@ -122,10 +172,13 @@ TEST_CASE("frames: what a host must not answer is an error that says so") {
   const std::string done = "R 1 done how=exit status=0 osize=0 osha=- esize=0 esha=- out=0";
   REQUIRE(parse(done + " err=0\n", 3).size() == 1);
   const std::string read = "R 1 read lineage=L epoch=3 holder=- nonce=-";
+  const std::string kept = " keeper=- restarts=0 recent=0 last=- note=-";
+  REQUIRE(parse(read + " entries=1 paths=0 name=-\nE service=web life=dead size=0" + kept + " boot=-\n", 3)
+              .size() == 1);
   const std::string cases[] = {
       "hello\n",
-      "OK 4 boot=boot shell=dash uid=0\n",
-      "OK 3 boot=boot uid=0\n",
+      "OK 5 boot=boot shell=dash uid=0\n",
+      "OK 4 boot=boot uid=0\n",
       "HAVE more\n",
       "R 1\n",
       "R 1 sings\n",
@@ -146,9 +199,11 @@ TEST_CASE("frames: what a host must not answer is an error that says so") {
       "R 1 done how=exit status=0 osize=99999999 osha=- esize=0 esha=- out=99999999 err=0\n",
       "R 1 got size=1 sha=nothash\n",
       "R 1 got size=99999999999999999999 sha=" + digest + "\n",
-      read + " entries=1 paths=0 name=-\nX service=web life=alive size=0\n",
-      read + " entries=1 paths=0 name=-\nE service=web life=well size=0\n",
-      read + " entries=1 paths=0 name=-\nE service=web life=dead size=0 more=0\n",
+      read + " entries=1 paths=0 name=-\nX service=web life=alive size=0" + kept + " boot=-\n",
+      read + " entries=1 paths=0 name=-\nE service=web life=well size=0" + kept + " boot=-\n",
+      read + " entries=1 paths=0 name=-\nE service=web life=dead size=0" + kept + " boot=- more=0\n",
+      read + " entries=1 paths=0 name=-\nE service=web life=dead size=0" + kept + " boot=maybe\n",
+      read + " entries=1 paths=0 name=-\nE service=web life=dead size=0" + kept + "\n",
       read + " entries=99999999 paths=0 name=-\n",
       read + " entries=0 paths=1 name=-\nP index=0 what=service:../x\n",
       read + " entries=0 paths=1 name=-\nP what=file\n",

@@ -197,6 +197,7 @@ void ModelSite::read(const frames::Read& frame, const Answered& answered) {
     const std::size_t at = pending->manifest.entries.size();
     pending->manifest.entries.push_back({service, frames::Life::alive, json});
     const frames::Entry& entry = entries_[service];
+    if (daemons_.contains(service)) pending->manifest.entries[at].keeper = frames::Keeper::plain;
     if (entry.probe == frames::Probe::daemon)
       pending->manifest.entries[at].life = daemon_lives(service) ? frames::Life::alive : frames::Life::dead;
     if (entry.probe != frames::Probe::run) continue;

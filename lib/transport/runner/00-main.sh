@@ -81,7 +81,7 @@ main() {
 hello() {
   IFS= read -r header || exit 0
   set -- $header
-  [ "$1 $2" = 'HELLO 3' ] || die protocol hello
+  [ "$1 $2" = 'HELLO 4' ] || die protocol hello
   shift 2
   keys 'site= store=-' "$@"
   word "$k_site" || die protocol site
@@ -94,7 +94,7 @@ hello() {
   while read -r line; do
     case $line in Uid:*) uid=${line#Uid:?} uid=${uid%%[!0-9]*}; break ;; esac
   done </proc/self/status
-  say "OK 3 boot=$boot shell=$value uid=$uid"
+  say "OK 4 boot=$boot shell=$value uid=$uid"
 }
 
 shell_name() {                          # what runs us -> $value

@@ -17,6 +17,13 @@ number() {
 }
 flag() { case $1 in 0 | 1) ;; *) return 1 ;; esac; }
 mode() { case $1 in [0-7][0-7][0-7] | [0-7][0-7][0-7][0-7]) ;; *) return 1 ;; esac; }
+signal() {                              # NAME: of a signal, without SIG?
+  case $1 in '' | SIG* | *[!A-Z0-9]*) return 1 ;; esac
+  [ ${#1} -le 10 ]
+}
+unit_or_none() {                        # NAME: of a unit of the host's service manager, or -
+  case $1 in -) return 0 ;; -* | .* | *[!A-Za-z0-9:_.@\\-]*) return 1 ;; *.*) [ ${#1} -le 255 ] ;; *) return 1 ;; esac
+}
 word_or_none() { [ "$1" = - ] || word "$1"; }
 
 hundredths() {                          # SECONDS -> $value, in hundredths, rounded up

@@ -4,13 +4,28 @@
 
 op_start() {
   keys "limit=60 user=- cwd=- service= def=- daemon=0 already=0 grace=2 dirs=0 files=0 adopt=0 release=1 env=0 \
-    argv=0 check=0 check_limit=10" "$@"
+    argv=0 check=0 check_limit=10 keeper=own restart=never boot=0 signal=TERM stop_grace=10 nice=- umask=022 \
+    log=file ready=- stop=0 after=0 limits=0 unit=- reload=0" "$@"
   number "$k_env" && number "$k_argv" && number "$k_check" && number "$k_dirs" && number "$k_files" &&
     durations "$k_limit" "$k_grace" && hundredths "$k_check_limit" && check_limit=$value &&
     word_or_none "$k_user" && word "$k_service" && word_or_none "$k_def" &&
-    flag "$k_daemon" && flag "$k_already" && number "$k_adopt" && flag "$k_release" || die protocol start
+    flag "$k_daemon" && flag "$k_already" && number "$k_adopt" && flag "$k_release" && keeping || die protocol start
   k_gone=0
-  with_lines $((k_dirs + k_files + k_adopt + k_env + k_argv + k_check)) plain start_lines
+  with_lines $((k_dirs + k_files + k_adopt + k_env + k_argv + k_check + k_stop + k_after + k_limits)) plain start_lines
+}
+
+keeping() {                             # how it is to be kept: are these keys well formed?
+  case $k_keeper in own | host) ;; *) return 1 ;; esac
+  case $k_restart in always | on-failure | never) ;; *) return 1 ;; esac
+  case $k_log in file | journal) ;; *) return 1 ;; esac
+  case $k_ready in
+    - | notify) ;;
+    port:*) number "${k_ready#*:}" && [ "${k_ready#*:}" -gt 0 ] && [ "${k_ready#*:}" -lt 65536 ] || return ;;
+    *) return 1 ;;
+  esac
+  case $k_nice in -) ;; *) number "${k_nice#-}" ;; esac && mode "$k_umask" && flag "$k_boot" && flag "$k_reload" &&
+    number "$k_stop" && number "$k_after" && number "$k_limits" && hundredths "$k_stop_grace" && signal "$k_signal" &&
+    unit_or_none "$k_unit"
 }
 
 start_lines() {
@@ -123,10 +138,12 @@ keep_daemon() {
 }
 
 op_stop() {
-  keys 'limit=60 user=- cwd=- service= daemon=0 gone=0 grace=10 env=0 argv=0 check=0 check_limit=10' "$@"
+  keys "limit=60 user=- cwd=- service= daemon=0 gone=0 grace=10 env=0 argv=0 check=0 check_limit=10 signal=TERM \
+    unit=-" "$@"
   number "$k_env" && number "$k_argv" && number "$k_check" && durations "$k_limit" "$k_grace" &&
     hundredths "$k_check_limit" && check_limit=$value &&
-    word_or_none "$k_user" && word "$k_service" && flag "$k_daemon" && flag "$k_gone" || die protocol stop
+    word_or_none "$k_user" && word "$k_service" && flag "$k_daemon" && flag "$k_gone" && signal "$k_signal" &&
+    unit_or_none "$k_unit" || die protocol stop
   with_lines $((k_env + k_argv + k_check)) plain stop_lines
 }
 

@@ -6,7 +6,7 @@ op_entry() {
   keys 'service= probe=none limit=10 user=- cwd=- env=0 argv=0 json=0' "$@"
   word "$k_service" && hundredths "$k_limit" && [ "$value" -gt 0 ] && word_or_none "$k_user" &&
     number "$k_env" && number "$k_argv" && number "$k_json" || die protocol entry
-  case $k_probe in none | daemon | run | drop) ;; *) die protocol probe ;; esac
+  case $k_probe in none | daemon | run | unit | drop) ;; *) die protocol probe ;; esac
   with_lines $((k_env + k_argv)) raw entry_lines
 }
 
@@ -81,9 +81,10 @@ read_lines() {
   set -f
   [ -e "$1" ] || set --
   judge_all "$@"
+  unkept=' keeper=- restarts=0 recent=0 last=- boot=- note=-'
   say "R $id read $fence nonce=$nonce_here entries=$# paths=$places_count name=$name_here"
   for file; do
-    send_entry "${file#m/}" 3<"$file" || say "E service=${file#m/} life=torn size=0"    # it went away, or is not for us to read
+    send_entry "${file#m/}" 3<"$file" || say "E service=${file#m/} life=torn size=0$unkept"    # it went away, or is not for us to read
   done
   send_places
 }
@@ -162,7 +163,7 @@ send_entry() {                          # SERVICE, on descriptor 3
     live=${live%% *}
     case $live in alive | dead | unknown) ;; *) live=unknown ;; esac
   fi
-  say "E service=$1 life=$live size=$k_json"
+  say "E service=$1 life=$live size=$k_json$unkept"
   if [ -n "$body" ]; then
     printf %s "$body" >&8 || exit 1
   else

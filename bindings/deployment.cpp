@@ -100,15 +100,12 @@ SCM abandon(SCM handle) {
               [&] { return list(unwrap<DeploymentBox>(handle, 1)->deployment.abandon(), text); });
 }
 
-/// A pair: what `write` makes of the status, and the hosts that do not answer.
+/// A pair: what `write` makes of the status, and the exit status that it asks for.
 SCM status_as(SCM handle, std::string (Status::*write)() const) {
   const auto box = unwrap<DeploymentBox>(handle, 1);
   Status status;
   without_guile([&] { status = box->deployment.status(); });
-  std::vector<std::string> unreached;
-  for (const HostReading& reading : status.hosts)
-    if (!reading.reached) unreached.push_back(reading.host);
-  return scm_cons(text((status.*write)()), list(unreached, text));
+  return scm_cons(text((status.*write)()), scm_from_int(status.exit_status()));
 }
 
 SCM status(SCM handle) {
@@ -246,7 +243,7 @@ const Primitive table[] = {
      "End the run under way after its last event; return its report."},
     {"%deployment-abandon!", 1, subr(abandon), "End an unfinished run; return what it left open."},
     {"%deployment-status", 1, subr(status),
-     "Return a pair: what runs where, as people read it, and the hosts that do not answer."},
+     "Return a pair: what runs where, as people read it, and the exit status that it asks for."},
     {"%deployment-status-json", 1, subr(status_json),
      "Return the same pair, with JSON in place of the text."},
     {"%deployment-history", 1, subr(history),

@@ -54,7 +54,14 @@ Json as_json(const HostReading::Entry& one) {
           {"run", entry.run},
           {"generation", entry.generation},
           {"since", entry.time},
-          {"drained", entry.drained}};
+          {"drained", entry.drained},
+          {"keeper", one.upkeep.keeper},
+          {"restarts", one.upkeep.restarts},
+          {"recent_restarts", one.upkeep.recent},
+          {"last_restart", one.upkeep.last ? Json(*one.upkeep.last) : Json(nullptr)},
+          {"boot", one.upkeep.boot ? Json(*one.upkeep.boot) : Json(nullptr)},
+          {"failing", one.upkeep.is_failing()},
+          {"note", one.upkeep.note}};
 }
 
 Json as_json(const Generation& one) {

@@ -141,7 +141,11 @@ void Ledger::not_begun(const Step& step) {
 }
 
 std::vector<Request> Ledger::record(const Step& step, double now) const {
-  return {first(step.new_definition, entry(step, ManifestEntry::State::deployed, now))};
+  std::vector<Request> requests;
+  // Its daemon lives, and goes on as it is: to start it is to say how it is kept.
+  if (step.keeps_anew) requests.push_back({.effect = effect::Start{step.new_definition}, .idempotent = true});
+  requests.push_back(first(step.new_definition, entry(step, ManifestEntry::State::deployed, now)));
+  return requests;
 }
 
 std::vector<Request> Ledger::let_go(const Step& step) {

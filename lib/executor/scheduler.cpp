@@ -41,8 +41,7 @@ Scheduler::Scheduler(const Plan& plan, const Clock& clock, bool simulated)
     if (found == slots_.end()) continue;
     found->second.unreachable = !reading.reached;
     for (const HostReading::Entry& entry : reading.entries)
-      if (entry.life != HostReading::Life::alive || entry.entry.state != ManifestEntry::State::deployed)
-        found->second.down.insert(entry.entry.service);
+      if (!entry.serves()) found->second.down.insert(entry.entry.service);
   }
   for (const Edge& edge : plan.edges) {
     (edge.makes_room ? room_ : after_)[static_cast<std::size_t>(edge.before)].push_back(edge.after);
@@ -107,6 +106,9 @@ std::vector<std::string> Scheduler::candidates() const {
     const std::string& host = plan_.steps[id].host;
     if (!of_step_[id]->in_transition && seen.insert(host).second) hosts.push_back(host);
   }
+  // Whose change may mend what is down comes first: it is counted already.
+  std::stable_partition(hosts.begin(), hosts.end(),
+                        [this](const std::string& host) { return unavailable(host); });
   return hosts;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
 #include "planner/diff.hpp"
 
+#include <tuple>
+
 #include <fmt/format.h>
 
 #include "support/json.hpp"
@@ -11,6 +13,7 @@ namespace {
 struct Have {
   ManifestEntry entry;
   HostReading::Life life = HostReading::Life::alive;
+  Upkeep upkeep = {};
 };
 
 /// The members of the running part that differ, as a person knows them.
@@ -37,6 +40,16 @@ bool only_files(const Definition& from, const Definition& to) {
   return true;
 }
 
+bool is_restarted(const Definition& d) { return d.is_daemon() && d.restart != Restart::never; }
+
+/// What the host's keeper is told, besides what runs.
+bool keeps_differently(const Definition& from, const Definition& to) {
+  const auto told = [](const Definition& d) {
+    return std::tie(d.restart, d.ready, d.log, d.grace, d.requirements);
+  };
+  return told(from) != told(to);
+}
+
 void transition(Step& step, const TransitionProcedure& procedure) {
   step.transition = procedure.name;
   step.transition_from = procedure.origin;
@@ -52,6 +65,16 @@ void changing(Step& step, const Have& have) {
   step.why = is_failed ? fmt::format("it failed in run {}", have.entry.run)
                        : fmt::format("run {} left it half-done", have.entry.run);
   if (!have.entry.old_definition && !have.entry.new_definition) step.why = "its manifest entry can't be read";
+}
+
+/// What a person should know of a service that is kept, besides the step.
+void note_upkeep(const Instance& instance, const Upkeep& upkeep, std::vector<std::string>& notes) {
+  if (upkeep.is_failing())
+    notes.push_back(
+        fmt::format("{}@{} is failing: it was restarted {} times in ten minutes, and counts as unavailable",
+                    instance.service, instance.host, upkeep.recent));
+  if (!upkeep.note.empty())
+    notes.push_back(fmt::format("{}@{}: {}", instance.service, instance.host, upkeep.note));
 }
 
 /// The step that takes `have` to `want`, if one is needed.
@@ -70,15 +93,19 @@ std::optional<Step> compare(Step step, const DefinitionPtr& want, const Transiti
   step.old_definition = have.entry.new_definition;
   step.was_alive = have.life == HostReading::Life::alive;
   if (running_hash(old) == running_hash(*want)) {
-    if (!step.was_alive) {
+    // What its keeper starts again and again is not mended by one start more.
+    if (!step.was_alive && !have.upkeep.is_failing()) {
       step.action = Action::repair;
       step.why = have.life == HostReading::Life::dead ? "it is dead" : "nobody knows whether it lives";
       transition(step, switch_to);
       return step;
     }
-    if (old == *want) return {};  // kept
+    const bool is_kept = step.unreachable || !is_restarted(*want) || !have.upkeep.keeper.empty();
+    if (old == *want && is_kept) return {};
     step.action = Action::record;
-    step.why = "only its handling changed (hooks, requirements, transitions)";
+    step.keeps_anew = want->is_daemon() && step.was_alive && (!is_kept || keeps_differently(old, *want));
+    step.why = old == *want ? "nothing on its host starts it again: an older Tutti started it"
+                            : "only its handling changed (hooks, requirements, transitions, keeping)";
     return step;
   }
   if (step.was_alive && want->has_hook("reload") && only_files(old, *want)) {
@@ -128,7 +155,7 @@ std::vector<Step> diff(const Desired& desired, const std::map<std::string, HostR
   std::map<std::string, std::map<std::string, Have>> deployed;  // by host, by service
   for (const auto& [host, reading] : readings)
     for (const HostReading::Entry& entry : reading.entries)
-      deployed[host][entry.entry.service] = {entry.entry, entry.life};
+      deployed[host][entry.entry.service] = {entry.entry, entry.life, entry.upkeep};
   for (const auto& [instance, entry] : last_known) {
     const auto reading = readings.find(instance.host);
     if (reading != readings.end() && !reading->second.reached)
@@ -147,6 +174,7 @@ std::vector<Step> diff(const Desired& desired, const std::map<std::string, HostR
       Step step{.service = service, .host = host.name, .unreachable = unreachable};
       const TransitionProcedure& switch_to = desired.services.at(service)->switch_to_service;
       if (const auto have = here.find(service); have != here.end()) {
+        note_upkeep({service, host.name}, have->second.upkeep, notes);
         if (auto found = compare(std::move(step), want, switch_to, have->second))
           steps.push_back(std::move(*found));
         continue;

@@ -78,6 +78,27 @@ template <class Range, class F> void write_array(std::string& out, const Range& 
   out += ']';
 }
 
+void write_upkeep(std::string& out, const Upkeep& upkeep) {
+  const auto whole = [](std::uint64_t number) { return static_cast<std::int64_t>(number); };
+  ObjectWriter json(out);
+  if (upkeep.boot) json.flag("boot", *upkeep.boot);
+  if (!upkeep.keeper.empty()) json.text("keeper", upkeep.keeper);
+  if (upkeep.last) json.integer("last", whole(*upkeep.last));
+  if (!upkeep.note.empty()) json.text("note", upkeep.note);
+  if (upkeep.recent > 0) json.integer("recent", whole(upkeep.recent));
+  if (upkeep.restarts > 0) json.integer("restarts", whole(upkeep.restarts));
+}
+
+Upkeep upkeep_from(const Json& json) {
+  Upkeep upkeep{.keeper = json.value("keeper", ""),
+                .restarts = json.value("restarts", std::uint64_t{0}),
+                .recent = json.value("recent", std::uint64_t{0}),
+                .note = json.value("note", "")};
+  if (json.contains("last")) upkeep.last = json["last"].get<std::uint64_t>();
+  if (json.contains("boot")) upkeep.boot = json["boot"].get<bool>();
+  return upkeep;
+}
+
 void write_reading(std::string& out, const HostReading& reading, Definitions& definitions) {
   ObjectWriter json(out);
   if (!reading.digest.empty()) json.text("digest", reading.digest);
@@ -88,6 +109,7 @@ void write_reading(std::string& out, const HostReading& reading, Definitions& de
       entry.text("life", name_of(lives, one.life));
       if (one.entry.new_definition) entry.text("new", definitions.id(one.entry.new_definition));
       if (one.entry.old_definition) entry.text("old", definitions.id(one.entry.old_definition));
+      if (!(one.upkeep == Upkeep{})) write_upkeep(entry.key("upkeep"), one.upkeep);
     });
   }
   if (!(reading.fence == Fence{})) {
@@ -227,7 +249,9 @@ class PlanReader {
     // The two definitions are named beside it, so that each stands in the plan once.
     ManifestEntry entry =
         manifest_entry_from_json(json.at("entry").dump(), definition(json, "old"), definition(json, "new"));
-    return {std::move(entry), value_of(lives, json.at("life").get<std::string>())};
+    return {.entry = std::move(entry),
+            .life = value_of(lives, json.at("life").get<std::string>()),
+            .upkeep = upkeep_from(json.value("upkeep", Json::object()))};
   }
 
   Step step(const Json& json) const {

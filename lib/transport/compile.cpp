@@ -149,7 +149,7 @@ class Compiler {
   /// How the host keeps it. A host that is a folder of this machine leaves the machine as it is.
   [[nodiscard]] frames::Keeping keeping(const Definition& d) const {
     frames::Keeping keeping{.on = layout_.confined ? frames::KeptOn::own : frames::KeptOn::host,
-                            .boot = !d.one_shot,
+                            .boot = !d.one_shot && !layout_.confined,
                             .signal = d.stop_signal,
                             .grace = d.grace,
                             .nice = d.nice,

@@ -47,6 +47,15 @@ ManifestEntry entry(const frames::ManifestEntry& raw) {
   return {.state = ManifestEntry::State::failed, .service = raw.service};
 }
 
+Upkeep upkeep(const frames::ManifestEntry& raw) {
+  return {.keeper = raw.keeper == frames::Keeper::none ? "" : std::string(frames::name(raw.keeper)),
+          .restarts = raw.restarts,
+          .recent = raw.recent_restarts,
+          .last = raw.last_restart,
+          .boot = raw.boot,
+          .note = to_utf8(raw.note)};
+}
+
 }  // namespace
 
 HostReading to_reading(const std::string& host, const frames::Manifest& manifest,
@@ -64,7 +73,7 @@ HostReading to_reading(const std::string& host, const frames::Manifest& manifest
             [](const auto* a, const auto* b) { return a->service < b->service; });
   std::string all;
   for (const frames::ManifestEntry* one : sorted) {
-    reading.entries.push_back({.entry = entry(*one), .life = life(one->life)});
+    reading.entries.push_back({.entry = entry(*one), .life = life(one->life), .upkeep = upkeep(*one)});
     all += fmt::format("{} {}\n", one->service, one->bytes.size());
     all += one->bytes;
   }

@@ -40,6 +40,8 @@ struct Status {
   std::vector<std::string> notes = {};  ///< what a person should know besides
   double time = 0;                      ///< when the hosts were asked, in seconds since the epoch
   std::string site = {};
+  /// 0: all hosts answered. 5: one did not. 3: all did, and a service is failing (Upkeep::is_failing).
+  [[nodiscard]] TUTTI_EXPORT int exit_status() const noexcept;
   [[nodiscard]] TUTTI_EXPORT std::string to_text() const;
   /// {"format_version":1,"site":…,"time":…,"hosts":[…],"unfinished":…,"holder":…,"notes":[…]}; new members
   /// may come, none goes. Each host has its "entries", with what its manifest says ("state") and whether it

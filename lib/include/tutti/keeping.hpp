@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -38,6 +39,21 @@ struct Ready {
 /// What a service may use, by name: "open-files", "processes", "memory" (bytes), "cpu" (percent of one
 /// processor).
 using ResourceLimits = std::map<std::string, std::uint64_t>;
+
+/// What a host says of how it keeps a service that was started.
+struct Upkeep {
+  std::string keeper = {};     ///< "systemd", "unit", "cgroup" or "plain"; empty: nothing keeps it
+  std::uint64_t restarts = 0;  ///< since it was started
+  std::uint64_t recent = 0;    ///< restarts of the last ten minutes
+  std::optional<std::uint64_t> last =
+      {};                         ///< seconds since the last restart; none: there was none since boot
+  std::optional<bool> boot = {};  ///< whether it will come back after a reboot; none: it is not to
+  std::string note = {};          ///< what somebody changed by hand, or why nothing is known: a sentence
+
+  static constexpr std::uint64_t most_restarts = 5;  ///< in ten minutes, of a service that is well
+  [[nodiscard]] bool is_failing() const noexcept { return recent > most_restarts; }
+  bool operator==(const Upkeep&) const = default;
+};
 
 /// The number that a person writes for the limit `name`: "4096"; for memory "512M" (or K, G, of 1024); for
 /// cpu "150%". Throws Error that says what is wanted.

@@ -37,6 +37,7 @@ struct Step {
   DefinitionPtr old_definition = {};  ///< none: nothing was there
   DefinitionPtr new_definition = {};  ///< none: a removal
   DefinitionPtr left_over = {};       ///< repair: what an ended run may have left running besides
+  bool keeps_anew = false;            ///< record: its host is told how to keep the daemon, which goes on
   // Which transition runs is chosen when the plan is made, and nowhere else.
   std::string transition = {};  ///< the procedure's name, for people
   Origin transition_from = Origin::built_in;

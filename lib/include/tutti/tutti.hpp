@@ -9,10 +9,10 @@
 #include <tutti/definition.hpp>
 #include <tutti/deployment.hpp>
 #include <tutti/error.hpp>
+#include <tutti/keeping.hpp>
 #include <tutti/plan.hpp>
 #include <tutti/platform.hpp>
 #include <tutti/policy.hpp>
-#include <tutti/keeping.hpp>
 #include <tutti/program.hpp>
 #include <tutti/report.hpp>
 #include <tutti/rollout.hpp>

@@ -334,10 +334,10 @@ the programs that it runs display goes to standard error."
   (let ((site (open-from "status" options arguments))
         (json? (option-ref options "json")))
     (match ((if json? %deployment-status-json %deployment-status) (site-deployment site))
-      ((text . unreachable)
+      ((text . exit-status)
        (printing (if json? (print-json text) (display text)))
        (close-site! site)
-       (if (null? unreachable) %done %unreachable)))))
+       exit-status))))
 
 (define (forget-command options arguments)
   (call-with-values

@@ -446,6 +446,38 @@ TEST_CASE("status: who is held back is said, with whom for") {
   CHECK(has(status.to_text(), "\napp@h2 holds back for db@h1 (10.0.0.1:5432)\n"));
 }
 
+TEST_CASE("status: what was restarted, and what will not come back after a reboot, is said") {
+  Status status;
+  status.fleet.hosts = {{.name = "h1", .host_class = "front"}};
+  const auto with = [&](Upkeep upkeep) {
+    status.hosts = {
+        {.host = "h1",
+         .reached = true,
+         .entries = {{.entry = {.service = "app",
+                                .new_definition = std::make_shared<const Definition>(Definition{"app", "1"})},
+                      .life = HostReading::Life::alive,
+                      .upkeep = std::move(upkeep)}}}};
+    return status.to_text();
+  };
+  const std::string well = with({.keeper = "plain", .boot = true});
+  CHECK(!has(well, "restarted"));
+  CHECK(!has(well, "reboot"));
+  CHECK(status.exit_status() == 0);
+  const std::string once = with({.keeper = "plain", .restarts = 1, .recent = 1, .last = 30, .boot = false});
+  CHECK(has(once, "\napp@h1 was restarted once, last 30 s ago\n"));
+  CHECK(has(once, "\napp@h1 will not come back after a reboot\n"));
+  CHECK(has(once, "deployed"));
+  CHECK(status.exit_status() == 0);
+  const std::string failing = with({.keeper = "plain", .restarts = 8, .recent = 6, .last = 3});
+  CHECK(has(failing, "failing"));
+  CHECK(has(failing, "\napp@h1 was restarted 8 times, last 3 s ago\n"));
+  CHECK(status.exit_status() == 3);
+  CHECK(has(status.to_json(), "\"failing\":true"));
+  CHECK(has(with({.keeper = "systemd", .note = "its unit is masked"}), "\napp@h1: its unit is masked\n"));
+  status.hosts.push_back({.host = "h2", .why = "no route"});
+  CHECK(status.exit_status() == 5);
+}
+
 TEST_CASE("status: hosts that do not answer, hold nothing, or say something odd") {
   Status status;
   status.fleet.hosts = {{.name = "h1", .host_class = "front"},

@@ -53,6 +53,20 @@ TEST_CASE("scheduler: a service of which nobody knows whether it lives counts as
   }
 }
 
+TEST_CASE("scheduler: a host with a failing service counts as down, and its change comes first") {
+  World world;
+  const auto front = [](const char* version) {
+    return site({{"front", {service("web", version)}, {"h1", "h2", "h3"}}});
+  };
+  (void)world.deploy(front("1"));
+  Plan plan = world.plan(front("2"));
+  plan.readings.at("h2").entries.at(0).upkeep = {.keeper = "systemd", .restarts = 9, .recent = 6};
+  const Scheduler scheduler(plan, world.clock, false);
+  CHECK(scheduler.unavailable("h2"));
+  CHECK_FALSE(scheduler.unavailable("h1"));
+  CHECK(scheduler.candidates() == Lines{"h2", "h1", "h3"});
+}
+
 TEST_CASE("scheduler: a host is in transition for one phase at a time") {
   //  x1: A → (y1: B) → x1: Z
   World world;

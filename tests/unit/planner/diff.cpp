@@ -127,6 +127,27 @@ TEST_CASE("diff: what is dead is repaired, and so is what nobody can tell of") {
   CHECK(only(make_plan(shop, elaborate(shop, fleet), readings)).why == "nobody knows whether it lives");
 }
 
+TEST_CASE("diff: what its keeper restarts too often is noted, and repaired by nothing but a change") {
+  World world = deployed();
+  const auto plan_of = [&](const Site& shop, HostReading::Life life, std::uint64_t recent) {
+    const Fleet fleet = look_up(shop);
+    std::vector<HostReading> readings = world.transport.read(fleet.hosts);
+    readings[0].entries[0].life = life;
+    readings[0].entries[0].upkeep = {.keeper = "plain", .restarts = recent, .recent = recent};
+    return make_plan(shop, elaborate(shop, fleet), readings);
+  };
+  const Plan failing = plan_of(web_at("1"), HostReading::Life::alive, 6);
+  CHECK(failing.empty());
+  CHECK(failing.notes ==
+        Lines{"web@h1 is failing: it was restarted 6 times in ten minutes, and counts as unavailable"});
+  CHECK(plan_of(web_at("1"), HostReading::Life::dead, 6).empty());  // between two restarts
+  CHECK(only(plan_of(web_at("2"), HostReading::Life::alive, 6)).action == Action::upgrade);
+  const Plan well = plan_of(web_at("1"), HostReading::Life::alive, 5);
+  CHECK(well.empty());
+  CHECK(well.notes.empty());
+  CHECK(only(plan_of(web_at("1"), HostReading::Life::dead, 5)).action == Action::repair);
+}
+
 TEST_CASE("diff: what an ended run left half-done, or failed, is repaired from where it was") {
   World world = deployed();
   const Site second = web_at("2");

@@ -42,6 +42,12 @@ Plan plan_with_everything() {
               {"/etc/other.conf", {.what = Found::What::site, .service = "a", .site = "one"}}};
   REQUIRE(!h1.entries.empty());
   h1.entries[0].life = HostReading::Life::dead;
+  h1.entries[0].upkeep = {.keeper = "systemd",
+                          .restarts = 9,
+                          .recent = 6,
+                          .last = 3,
+                          .boot = false,
+                          .note = "its unit is masked"};
   h1.entries[0].entry.state = ManifestEntry::State::changing;
   h1.entries[0].entry.old_definition = std::make_shared<Definition>(*h1.entries[0].entry.new_definition);
   h1.entries[0].entry.drained = {{"db@d1", "d1:5432"}};

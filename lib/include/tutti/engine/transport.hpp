@@ -54,6 +54,12 @@ struct HostReading {
   struct Entry {
     ManifestEntry entry;
     Life life = Life::unknown;
+    Upkeep upkeep = {};
+
+    /// Deployed, alive, and not restarted too often: it counts as available.
+    [[nodiscard]] bool serves() const noexcept {
+      return life == Life::alive && entry.state == ManifestEntry::State::deployed && !upkeep.is_failing();
+    }
     bool operator==(const Entry&) const = default;
   };
   std::string host;

@@ -88,8 +88,9 @@ switcher() {                            # -> $known_switch
 # environment, and COUNT from FIRST on its arguments. $wrap: a command to run it under. Besides what the service
 # says, the environment has the mark and what a user's account and the host give: nothing of how we came here.
 become() {
-  mark=$1 first=$2 last=$(($2 + $3))
+  mark=$1 first=$2 last=$(($2 + $3)) mask=022
   shift 3
+  [ -z "$as_service" ] || serve "$@"
   i=0 count=$#
   while [ $i -lt "$count" ]; do
     if [ $i -lt "$k_env" ] || { [ $i -ge "$first" ] && [ $i -lt "$last" ]; }; then
@@ -107,7 +108,7 @@ become() {
   esac
   set -- $wrap "$@"
   trap - HUP PIPE INT QUIT TERM
-  umask 022
+  umask "$mask"
   cd "$cwd" || exit 125
   exec setsid -- "$@"
 }
@@ -242,7 +243,7 @@ perform_run() {
   end=$((now + limit)) left=$limit gap=5
   while program "$left" timeout "$k_env" "$k_argv" "$@"; do
     # Whatever the program says: a daemon that is not there is not well.
-    if [ "$k_service" != - ] && ! { record_of "s/$k_service.daemon" && alive $record; }; then
+    if [ "$k_service" != - ] && ! { daemon_lives && is_first; }; then
       how=died
       tail -c 2048 "s/$k_service.log" >>"$t.e"
       return

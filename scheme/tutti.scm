@@ -38,11 +38,13 @@
                service-hooks service-requirements service-connections service-placement
                service-switch-to-service service-switch-back service-remove-service service-before-rollout
                service-after-rollout service-limit
+               service-restart service-ready service-log service-stop-signal service-grace service-settle
+               service-limits service-working-directory service-umask service-nice
                placement image platform agent-configuration
                built-in-store guix-store nix-store sqlite-state etcd-state
 
                ;; Values.
-               requirement connection
+               requirement connection port
                program script daemon systemd-unit guix-service
                setting data-directory by-slot secret file
                local-file plain-file mixed-text-file file-append guix-package nix-package git-source

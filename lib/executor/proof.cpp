@@ -46,6 +46,7 @@ void StepRun::observe(const Request& request, const Result& result) {
     if (result.how == How::busy) return;  // nothing was done
     runs_ = result.succeeded ? one : Runs::unknown;
     is_proven_ = result.succeeded && one == Runs::fresh && starts;
+    is_settled_ = false;
   } else if (request.as<effect::Stop>()) {
     if (!result.succeeded) {
       runs_ = Runs::unknown;
@@ -56,7 +57,12 @@ void StepRun::observe(const Request& request, const Result& result) {
     if (about->is_daemon() || one == Runs::fresh) may_be_left_ = false;
   } else if (validates && result.succeeded && one == Runs::fresh) {
     is_proven_ = true;
+    if (request.as<effect::Validate>()->settle > 0) is_settled_ = true;
   }
+}
+
+double StepRun::left_to_settle() const {
+  return facts_.is_dry || is_settled_ || !step_.new_definition ? 0 : step_.new_definition->settle_seconds();
 }
 
 void StepRun::prove() {
@@ -75,8 +81,12 @@ void StepRun::prove() {
     return roll_back(fmt::format("the transition ended, but {} does not live: it was not started, or was "
                                  "stopped again",
                                  fresh->title()));
-  if (is_proven_ || !can_tell) return finish(Outcome::upgraded);
-  start_own(TaskPath::Kind::proof, {ask_whether_it_lives(*fresh)});
+  const double settle = left_to_settle();
+  if (!can_tell || (is_proven_ && settle == 0)) return finish(Outcome::upgraded);
+  // To settle is to stay valid, by the service's own validation.
+  Request proof = settle > 0 ? Request{.effect = effect::Validate{fresh}} : ask_whether_it_lives(*fresh);
+  proof.as<effect::Validate>()->settle = settle;
+  start_own(TaskPath::Kind::proof, {std::move(proof)});
 }
 
 void StepRun::prove_gone() {

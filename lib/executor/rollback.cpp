@@ -39,6 +39,9 @@ void StepRun::dispatch(std::unique_ptr<Request> request) {
   const Runs one = is_own ? which(request->definition()) : Runs::unknown;
   // That it does not validate says nothing of a version that never did.
   if (auto* stop = request->as<effect::Stop>()) stop->untried = one == Runs::fresh && !same_running();
+  if (auto* validate = request->as<effect::Validate>();
+      validate && one == Runs::fresh && work_.is_transition())
+    validate->settle = left_to_settle();
   if (is_own && request->as<effect::Start>() && runs_ == Runs::nothing && !request->definition()->is_daemon())
     request->idempotent = false;  // it is known not to run: nothing that says otherwise is asked
   if ((is_own && one != Runs::former && !request->as<effect::Stop>() && !request->as<effect::Validate>()) ||

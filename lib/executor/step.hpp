@@ -201,9 +201,11 @@ class StepRun {
   void verify_answered(const Request&, const Result&);
 
   // -- what is proven (proof.cpp)
-  /// The transition ended well. If that does not prove that the new service lives (in a removal, that the
-  /// old one is gone), the host is asked.
+  /// The transition ended well. If that does not prove that the new service lives and has settled (in a
+  /// removal, that the old one is gone), the host is asked.
   void prove();
+  /// How long the new service has still to live before it counts; 0: it counts.
+  [[nodiscard]] double left_to_settle() const;
   void prove_gone();
   void proof_answered(const Request&, const Result&);
   /// What the answer of the step's own host says about what runs there.
@@ -252,6 +254,7 @@ class StepRun {
 
   Runs runs_ = Runs::unknown;
   bool is_proven_ = false;    // the new service was started or validated since it was last stopped
+  bool is_settled_ = false;   // the new service lived as long as it must since it was last started
   bool is_touched_ = false;   // an effect of a body was sent
   bool has_run_ = false;      // a program of a body ended well on its host: that may have changed what runs
   bool may_be_left_ = false;  // of the new service, since a start of it, or a program, was sent

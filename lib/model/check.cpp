@@ -9,6 +9,7 @@
 
 #include "graph/graph.hpp"
 #include "model/hooks.hpp"
+#include "model/keeping.hpp"
 #include "support/text.hpp"
 #include <tutti/engine/not_built.hpp>
 #include <tutti/error.hpp>
@@ -103,6 +104,9 @@ void check_service(const Service& s) {
     if (program.is_daemon) wrong(fmt::format("hook '{}' can't be a daemon: only start can", name));
     check_limit(fmt::format("hook '{}'", name), program);
   }
+  try {
+    check_keeping(s);
+  } catch (const Error& error) { wrong(error.what()); }
   for (const TransitionProcedure* procedure : {&s.switch_to_service, &s.switch_back, &s.remove_service})
     if (!is_printable(procedure->name))
       wrong(fmt::format("'{}' can't name a transition", escaped(procedure->name)));
@@ -120,7 +124,9 @@ bool is_same(const Service& a, const Service& b) {
   };
   const auto fields = [](const Service& s) {
     return std::tie(s.version, s.payload, s.settings.fixed(), s.environment, s.user, s.slots, s.one_shot,
-                    s.hooks, s.switch_to_service.name, s.switch_back.name, s.remove_service.name, s.limit);
+                    s.hooks, s.switch_to_service.name, s.switch_back.name, s.remove_service.name, s.limit,
+                    s.restart, s.ready, s.log, s.stop_signal, s.grace, s.settle, s.limits,
+                    s.working_directory, s.umask, s.nice);
   };
   const auto same_file = [](const File& x, const File& y) {
     return std::tie(x.path, x.content, x.mode, x.owner) == std::tie(y.path, y.content, y.mode, y.owner);

@@ -45,12 +45,19 @@ void write_running(std::string& out, const Definition& d) {
     }
     out += ']';
   }
+  if (!d.limits.empty()) {
+    ObjectWriter limits(json.key("limits"));
+    for (const auto& [name, value] : d.limits) limits.integer(name, static_cast<std::int64_t>(value));
+  }
+  if (d.nice) json.integer("nice", *d.nice);
   if (d.one_shot) json.flag("one_shot", true);
   if (!d.payload.empty()) json.texts("payload", d.payload);
   json.text("service", d.service);
   for (const std::string name : {"start", "stop"})
     if (const auto program = d.programs.find(name); program != d.programs.end())
       write(json.key(name), program->second);
+  if (d.stop_signal != "TERM") json.text("stop_signal", d.stop_signal);
+  if (d.umask) json.integer("umask", *d.umask);
   if (!d.user.empty()) json.text("user", d.user);
   json.text("version", d.version);
 }
@@ -60,6 +67,7 @@ void write_handling(std::string& out, const Definition& d) {
   const auto is_handling = [](const auto& program) { return !is_running(program.first); };
   ObjectWriter json(out);
   if (!d.connections.empty()) json.texts("connections", d.connections);
+  if (d.grace != 10) json.number("grace", d.grace);
   if (!d.hook_items.empty()) json.texts("items", d.hook_items);
   if (d.limit != 600) json.number("limit", d.limit);
   if (std::any_of(d.programs.begin(), d.programs.end(), has_limit)) {
@@ -67,13 +75,18 @@ void write_handling(std::string& out, const Definition& d) {
     for (const auto& program : d.programs)
       if (has_limit(program)) limits.number(program.first, program.second.limit);
   }
+  if (d.log != LogTo::file) json.text("log", to_string(d.log));
   if (std::any_of(d.programs.begin(), d.programs.end(), is_handling)) {
     ObjectWriter programs(json.key("programs"));
     for (const auto& program : d.programs)
       if (is_handling(program)) write(programs.key(program.first), program.second);
   }
+  if (d.ready.when == Ready::When::told) json.text("ready", "notify");
+  if (d.ready.when == Ready::When::port) json.text("ready", d.ready.endpoint);
   if (d.remove_service != "remove-service") json.text("remove_service", d.remove_service);
   if (!d.requirements.empty()) json.texts("requirements", d.requirements);
+  if (d.restart != Restart::always) json.text("restart", to_string(d.restart));
+  if (d.settle) json.number("settle", *d.settle);
   if (d.switch_back != "same") json.text("switch_back", d.switch_back);
   if (d.switch_to_service != "replace-service") json.text("switch_to_service", d.switch_to_service);
 }
@@ -83,6 +96,15 @@ void write_whole(std::string& out, const Definition& d) {
   json.integer("format", format);
   write_handling(json.key("handling"), d);
   write_running(json.key("running"), d);
+}
+
+Restart restart_from(const std::string& text) {
+  return text == "always" ? Restart::always : text == "on-failure" ? Restart::on_failure : Restart::never;
+}
+
+Ready ready_from(const std::string& text) {
+  if (text == "notify") return {.when = Ready::When::told};
+  return {.when = Ready::When::port, .endpoint = text};
 }
 
 Definition from_json(const Json& json) {
@@ -104,6 +126,10 @@ Definition from_json(const Json& json) {
   d.directory = r.value("directory", "");
   d.endpoints = r.value("endpoints", d.endpoints);
   d.one_shot = r.value("one_shot", false);
+  d.limits = r.value("limits", d.limits);
+  if (r.contains("umask")) d.umask = r.at("umask").get<unsigned>();
+  if (r.contains("nice")) d.nice = r.at("nice").get<int>();
+  d.stop_signal = r.value("stop_signal", d.stop_signal);
   d.hook_items = h.value("items", d.hook_items);
   d.requirements = h.value("requirements", d.requirements);
   d.connections = h.value("connections", d.connections);
@@ -111,6 +137,11 @@ Definition from_json(const Json& json) {
   d.switch_back = h.value("switch_back", d.switch_back);
   d.remove_service = h.value("remove_service", d.remove_service);
   d.limit = h.value("limit", d.limit);
+  d.restart = restart_from(h.value("restart", "always"));
+  if (h.contains("ready")) d.ready = ready_from(h.at("ready"));
+  if (h.value("log", "file") == "journal") d.log = LogTo::journal;
+  d.grace = h.value("grace", d.grace);
+  if (h.contains("settle")) d.settle = h.at("settle").get<double>();
   const Json programs = h.value("programs", Json::object());
   const Json limits = h.value("limits", Json::object());
   const auto take = [&](const std::string& name, const Json& program) {
@@ -173,6 +204,10 @@ Command Definition::hook_about(const std::string& name, const std::string& addre
 bool Definition::is_daemon() const {
   const auto start = programs.find("start");
   return start != programs.end() && start->second.is_daemon;
+}
+
+double Definition::settle_seconds() const {
+  return settle.value_or(one_shot || has_hook("validate") ? 0 : 1);
 }
 
 std::vector<std::string> Definition::items() const {

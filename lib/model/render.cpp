@@ -105,17 +105,19 @@ class Renderer {
   std::string field_;
 };
 
-std::string absolute(const Renderer& renderer, const Layout& layout, const std::string& path) {
+/// `what`: what stands there, a file or a folder.
+std::string absolute(const Renderer& renderer, const Layout& layout, const std::string& path,
+                     std::string_view what = "file") {
   const std::filesystem::path given(path);
   if (path.empty() || path.back() == '/')
-    renderer.wrong(fmt::format("'{}' is no path of a file", escaped(path)));
+    renderer.wrong(fmt::format("'{}' is no path of a {}", escaped(path), what));
   if (given.is_relative() && !layout.confined)
     renderer.wrong(
-        fmt::format("'{}' is relative: on a real host a file needs an absolute path, or one that begins with "
+        fmt::format("'{}' is relative: on a real host a {} needs an absolute path, or one that begins with "
                     "a (data-directory …)",
-                    escaped(path)));
+                    escaped(path), what));
   const std::filesystem::path whole = (std::filesystem::path(layout.root) / given).lexically_normal();
-  if (!whole.has_filename()) renderer.wrong(fmt::format("'{}' is no path of a file", escaped(path)));
+  if (!whole.has_filename()) renderer.wrong(fmt::format("'{}' is no path of a {}", escaped(path), what));
   if (layout.confined) {
     const std::filesystem::path inside = whole.lexically_relative(layout.root);
     if (inside.empty() || *inside.begin() == "..")
@@ -169,6 +171,14 @@ Definition render(const Site& site, const Service& s, const Host& host, const Se
   d.directory = layout.root == "/" ? "" : layout.root;
   d.one_shot = s.one_shot;
   d.limit = s.limit;
+  d.limits = s.limits;
+  d.umask = s.umask;
+  d.nice = s.nice;
+  d.stop_signal = s.stop_signal;
+  d.restart = s.restart;
+  d.log = s.log;
+  d.grace = s.grace;
+  d.settle = s.settle;
 
   std::set<std::string> running, for_files, for_hooks;
   renderer.field("user");
@@ -182,6 +192,19 @@ Definition render(const Site& site, const Service& s, const Host& host, const Se
   }
   for (const Endpoint& endpoint : s.endpoints)
     d.endpoints.emplace(endpoint.name, render_port(s, endpoint, host, settings));
+  d.ready = s.ready;
+  if (s.ready.when == Ready::When::port) {
+    renderer.field("ready");
+    d.ready.endpoint = d.endpoints.at(s.ready.endpoint);
+    if (d.ready.endpoint.ends_with(udp))
+      renderer.wrong(
+          fmt::format("endpoint '{}' is one of UDP, where nobody can see who listens: name one of TCP",
+                      s.ready.endpoint));
+  }
+  if (!s.working_directory.empty()) {
+    renderer.field("working-directory");
+    d.directory = absolute(renderer, layout, renderer.line(s.working_directory), "folder");
+  }
   for (const File& file : s.files) {
     renderer.field("files");
     const std::string path = absolute(renderer, layout, renderer.line(file.path));

@@ -97,14 +97,82 @@ std::map<std::string, std::string> strings_from_json(const Json& object, const s
 }
 
 std::vector<std::string> service_members() {
-  std::vector<std::string> members{"name",         "version",        "payload",        "files",
-                                   "settings",     "late_settings",  "environment",    "user",
-                                   "endpoints",    "slots",          "one_shot",       "hooks",
-                                   "requirements", "connections",    "placement",      "switch_to_service",
-                                   "switch_back",  "remove_service", "before_rollout", "after_rollout",
-                                   "limit",        "declared",       "own_transitions"};
+  std::vector<std::string> members{"name",
+                                   "version",
+                                   "payload",
+                                   "files",
+                                   "settings",
+                                   "late_settings",
+                                   "environment",
+                                   "user",
+                                   "endpoints",
+                                   "slots",
+                                   "one_shot",
+                                   "hooks",
+                                   "requirements",
+                                   "connections",
+                                   "placement",
+                                   "switch_to_service",
+                                   "switch_back",
+                                   "remove_service",
+                                   "before_rollout",
+                                   "after_rollout",
+                                   "limit",
+                                   "declared",
+                                   "own_transitions",
+                                   "restart",
+                                   "ready",
+                                   "log",
+                                   "stop_signal",
+                                   "grace",
+                                   "settle",
+                                   "limits",
+                                   "working_directory",
+                                   "umask",
+                                   "nice"};
   for (const HookField& hook : hook_fields) members.push_back(json_member(hook));
   return members;
+}
+
+/// One of `known` by its text.
+template <class E, std::size_t n>
+E one_of(const Reader& reader, const char* field, const E (&known)[n], E otherwise) {
+  if (!reader.has(field)) return otherwise;
+  const std::string given = reader.text(field);
+  std::vector<std::string> names;
+  for (const E one : known) {
+    if (given == to_string(one)) return one;
+    names.emplace_back(to_string(one));
+  }
+  reader.wrong(field, fmt::format("one of {}", fmt::join(names, ", ")).c_str());
+}
+
+void read_keeping(const Reader& reader, Service& service, const std::string& where) {
+  service.restart =
+      one_of(reader, "restart", {Restart::always, Restart::on_failure, Restart::never}, Restart::always);
+  service.log = one_of(reader, "log", {LogTo::file, LogTo::journal}, LogTo::file);
+  if (reader.has("ready")) {
+    const Json& ready = reader.at("ready");
+    if (ready == "notify")
+      service.ready.when = Ready::When::told;
+    else if (ready.is_object() && ready.contains("port") && ready["port"].is_string())
+      service.ready = {.when = Ready::When::port, .endpoint = ready["port"].get<std::string>()};
+    else if (ready != "validate")
+      reader.wrong("ready", "\"validate\", \"notify\" or {\"port\": ENDPOINT}");
+  }
+  service.stop_signal = reader.text("stop_signal", service.stop_signal);
+  service.grace = reader.number("grace", service.grace);
+  if (reader.has("settle")) service.settle = reader.number("settle", 0);
+  for (const auto& [name, value] : reader.object("limits").items()) {
+    const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+    try {
+      service.limits.emplace(name, resource_limit(name, text));
+    } catch (Error& error) { throw error.in(where); }
+  }
+  if (reader.has("working_directory"))
+    service.working_directory = text_from_json(reader.at("working_directory"), where + ": working-directory");
+  if (reader.has("umask")) service.umask = static_cast<unsigned>(reader.integer("umask", 0, 0, 07777));
+  if (reader.has("nice")) service.nice = static_cast<int>(reader.integer("nice", 0, -100, 100));
 }
 
 Service service_from_json(const Json& json) {
@@ -170,6 +238,7 @@ Service service_from_json(const Json& json) {
   service.switch_back = transition("switch_back", service.switch_back);
   service.remove_service = transition("remove_service", service.remove_service);
   service.limit = reader.number("limit", service.limit);
+  read_keeping(reader, service, reader.where());
   return service;
 }
 

@@ -13,11 +13,10 @@
 namespace tutti {
 namespace {
 
-constexpr double stop_grace_seconds = 10;  ///< of a daemon, between TERM and KILL
-constexpr double probe_seconds = 10;       ///< at most, of judging that an instance lives
-constexpr double try_again_seconds = 1;    ///< at most, between tries to validate
-constexpr double answer_seconds = 30;      ///< for the reply, besides what the effect itself may take
-constexpr double files_seconds = 600;      ///< to keep, copy and put back files, however large
+constexpr double probe_seconds = 10;     ///< at most, of judging that an instance lives
+constexpr double try_again_seconds = 1;  ///< at most, between tries to validate
+constexpr double answer_seconds = 30;    ///< for the reply, besides what the effect itself may take
+constexpr double files_seconds = 600;    ///< to keep, copy and put back files, however large
 constexpr std::size_t running_hash_length = 32;
 
 /// A request and what every case below needs of it.
@@ -140,10 +139,35 @@ class Compiler {
                     .program = program(command),
                     .limit = limit(command.limit),
                     .every = try_again_seconds,
+                    .settle = validate.settle,
                     .service = service,
                     .input = {}};
-    const double seconds = run.limit + run.grace;
+    const double seconds = run.limit + run.grace + (run.settle > 0 ? run.settle + run.limit : 0);
     return frame(std::move(run), seconds);
+  }
+
+  /// How the host keeps it. A host that is a folder of this machine leaves the machine as it is.
+  [[nodiscard]] frames::Keeping keeping(const Definition& d) const {
+    frames::Keeping keeping{.on = layout_.confined ? frames::KeptOn::own : frames::KeptOn::host,
+                            .boot = !d.one_shot,
+                            .signal = d.stop_signal,
+                            .grace = d.grace,
+                            .nice = d.nice,
+                            .limits = {d.limits.begin(), d.limits.end()},
+                            .journal = d.log == LogTo::journal,
+                            .after = d.requirements};
+    if (d.umask) keeping.umask = *d.umask;
+    if (d.is_daemon()) {
+      keeping.restart = d.restart == Restart::always       ? frames::Restart::always
+                        : d.restart == Restart::on_failure ? frames::Restart::on_failure
+                                                           : frames::Restart::never;
+      if (d.ready.when == Ready::When::told) keeping.ready.when = frames::Ready::When::notified;
+      if (d.ready.when == Ready::When::port)
+        keeping.ready = {.when = frames::Ready::When::listens,
+                         .port = static_cast<std::uint16_t>(std::stoi(d.ready.endpoint))};
+    }
+    if (const auto stop = d.programs.find("stop"); stop != d.programs.end()) keeping.stop = stop->second.argv;
+    return keeping;
   }
 
   frames::Start bare_start(const Definition& d) const {
@@ -183,6 +207,7 @@ class Compiler {
       start.daemon = found->second.is_daemon;
       start.program = program(found->second);
       start.limit = limit(found->second.limit);
+      start.keeping = keeping(d);
       if (const Command* how = request_.idempotent && !start.daemon ? check(d) : nullptr) {
         start.check = how->argv;
         start.check_limit = how->limit;
@@ -215,7 +240,8 @@ class Compiler {
 
   Compiled of(const effect::Stop& effect) const {
     const Definition& d = known(effect.definition);
-    frames::Stop stop{.id = {}, .token = token_, .service = d.service, .grace = stop_grace_seconds};
+    frames::Stop stop{
+        .id = {}, .token = token_, .service = d.service, .grace = d.grace, .signal = d.stop_signal};
     if (d.is_daemon()) {
       stop.daemon = true;
       stop.limit = limit(d.limit);

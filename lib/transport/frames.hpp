@@ -120,6 +120,7 @@ struct Run {
   Program program;
   Seconds limit = 60;
   Seconds every = 0;
+  Seconds settle = 0;
   Seconds grace = 2;
   std::string service = {};
   Input input = {};

@@ -36,6 +36,10 @@
             service-hooks %service-hook-fields service-requirements service-connections service-placement
             service-switch-to-service service-switch-back service-remove-service service-before-rollout
             service-after-rollout service-limit
+            service-restart service-ready service-log service-stop-signal service-grace service-settle
+            service-limits service-working-directory service-umask service-nice
+
+            port ready-port? ready-port-endpoint
 
             requirement connection relation?
             relation-service relation-versions relation-on-change relation-scope relation-label
@@ -43,6 +47,12 @@
 
             placement placement? image image? platform agent-configuration agent-configuration?
             built-in-store sqlite-state))
+
+;; What a service that is ready listens on.
+(define-record-type <port>
+  (port endpoint)
+  ready-port?
+  (endpoint ready-port-endpoint))
 
 ;; A requirement or a connection.
 (define-record-type <relation>
@@ -100,6 +110,17 @@
   (make-type (lambda (value) (and (exact-integer? value) (positive? value))) "a whole number above 0"))
 (define a-port
   (make-type (lambda (value) (and (exact-integer? value) (< 0 value 65536))) "a port number"))
+(define seconds
+  (make-type (lambda (value) (and (real? value) (not (negative? value)) (finite? value))) "seconds"))
+(define a-whole-number (make-type exact-integer? "a whole number"))
+(define (symbol-of . symbols)
+  (make-type (lambda (value) (memq value symbols))
+             (string-join (map (lambda (symbol) (format #f "'~a" symbol)) symbols) " or ")))
+(define a-readiness
+  (make-type (lambda (value)
+               (or (memq value '(validate notify))
+                   (and (ready-port? value) (key? (ready-port-endpoint value)))))
+             "'validate, 'notify or (port ENDPOINT)"))
 (define a-procedure (make-type procedure? "a procedure"))
 (define a-transition
   (procedure-of 0 "a procedure of #:old and #:new: (define* (switch #:key (old #f) new) ...)" '(#:old #:new)))
@@ -136,6 +157,8 @@
 
 (define labels-type
   (alist-of (lambda (value) (or (string? value) (symbol? value) (exact-integer? value))) "strings"))
+(define limits-type
+  (alist-of (lambda (value) (or (string? value) (exact-integer? value))) "numbers"))
 (define texts-type (alist-of text? "texts"))
 (define settings-type
   (one-of (procedure-of 2 "a procedure of the site and the host")
@@ -205,7 +228,17 @@
   (remove-service service-remove-service a-removal remove-service)
   (before-rollout service-before-rollout (maybe a-procedure) #f)
   (after-rollout service-after-rollout (maybe a-procedure) #f)
-  (limit service-limit a-number 600))
+  (limit service-limit a-number 600)
+  (restart service-restart (symbol-of 'always 'on-failure 'never) 'always)
+  (ready service-ready a-readiness 'validate)
+  (log service-log (symbol-of 'file 'journal) 'file)
+  (stop-signal service-stop-signal a-symbol 'TERM)
+  (grace service-grace seconds 10)
+  (settle service-settle (maybe seconds) #f)
+  (limits service-limits limits-type '())
+  (working-directory service-working-directory (maybe (make-type text? "a text")) #f)
+  (umask service-umask (maybe a-whole-number) #f)
+  (nice service-nice (maybe a-whole-number) #f))
 
 (define-declaration (host-class <host-class> host-class?) (const #t)
   (name host-class-name a-name)

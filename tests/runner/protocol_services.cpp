@@ -75,6 +75,25 @@ PROTOCOL_CASE("protocol: a daemon that lives already is not started twice") {
   CHECK(host.eventually([&] { return host.content(host.path("ups")) == "up\nup\n"; }));
 }
 
+PROTOCOL_CASE(
+    "protocol: a daemon that must settle is run against once more, and one that dies meanwhile died") {
+  auto runner = host.lock();
+  Run run{.token = "t2",
+          .program = {.argv = host.program({append(host.path("asked"), "asked\n")})},
+          .settle = 0.5,
+          .service = "web"};
+  CHECK(runner->call<Done>(daemon_of(host, "t1", {nap(for_ever)})).succeeded());
+  CHECK(runner->call<Done>(run).succeeded());
+  CHECK(host.content(host.path("asked")) == "asked\nasked\n");
+  CHECK(runner->call<Done>(stop_of("t3")).succeeded());
+  CHECK(runner->call<Done>(daemon_of(host, "t4", {nap(1), say("no more\n"), leave(3)})).succeeded());
+  run.token = "t5";
+  run.settle = 60;
+  const auto done = runner->call<Done>(run);
+  CHECK(done.how == How::died);
+  CHECK(done.error.preview == "no more\n");
+}
+
 PROTOCOL_CASE("protocol: waiting for a service ends when its daemon died") {
   auto runner = host.lock();
   CHECK(runner->call<Done>(daemon_of(host, "t1", {nap(0.5), say("out of memory\n"), leave(1)})).succeeded());

@@ -93,7 +93,8 @@ void ModelSite::try_again(const RecordPtr& record, const frames::Run& frame, dou
   if (const auto* bytes = std::get_if<std::string>(&frame.input)) input = *bytes;
   run_program(record, frame.program, std::move(input), end - host_.agenda().now(),
               [this, record, frame, end, pause](Ran ran) {
-                if (ran.how != frames::How::exit || ran.status == 0 || frame.every <= 0) {
+                const bool settles = ran.how == frames::How::exit && ran.status == 0 && frame.settle > 0;
+                if (!settles && (ran.how != frames::How::exit || ran.status == 0 || frame.every <= 0)) {
                   if (ran.how != frames::How::exit || ran.status != 0 || frame.service.empty() ||
                       !daemons_.contains(frame.service) || is_first(frame.service))
                     return settle(record, ran);
@@ -102,6 +103,15 @@ void ModelSite::try_again(const RecordPtr& record, const frames::Run& frame, dou
                   ran.how = frames::How::died;
                   ran.err += tail(logs_[frame.service]);
                   return settle(record, ran);
+                }
+                if (ran.status == 0) {  // it is to settle
+                  host_.agenda().after(frame.settle, [this, record, frame] {
+                    frames::Run once_more = frame;
+                    once_more.settle = once_more.every = 0;
+                    if (!record->done)
+                      try_again(record, once_more, host_.agenda().now() + frame.limit, first_pause);
+                  });
+                  return;
                 }
                 const double now = host_.agenda().now();
                 const double next = std::min(pause, frame.every);

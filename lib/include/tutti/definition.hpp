@@ -6,12 +6,14 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include <tutti/export.hpp>
+#include <tutti/keeping.hpp>
 
 namespace tutti {
 
@@ -75,6 +77,10 @@ struct TUTTI_EXPORT Definition {
   std::string directory = {};                         ///< working directory of its programs
   std::map<std::string, std::string> endpoints = {};  ///< name → port: "53", "53/udp"
   bool one_shot = false;
+  ResourceLimits limits = {};
+  std::optional<unsigned> umask = {};
+  std::optional<int> nice = {};
+  std::string stop_signal = "TERM";
   // handling; "start" and "stop" are running data
   std::map<std::string, Command> programs = {};  ///< by hook name: start, stop, validate, …
   std::vector<std::string> hook_items = {};      ///< items that only hooks refer to
@@ -84,11 +90,19 @@ struct TUTTI_EXPORT Definition {
   std::string switch_back = "same";
   std::string remove_service = "remove-service";
   double limit = 600;
+  Restart restart = Restart::always;
+  Ready ready = {};
+  LogTo log = LogTo::file;
+  double grace = 10;
+  std::optional<double> settle = {};
 
   [[nodiscard]] bool has_hook(const std::string& name) const { return programs.contains(name); }
   /// The program of that name, ready to run as the service's. Throws Error, with the nearest name.
   [[nodiscard]] Command hook(const std::string& name) const;
   [[nodiscard]] bool is_daemon() const;
+  /// How long a new one must live, and stay valid, before its transition counts. If it does not say: a second
+  /// where no `validate` tells that it is well; a one-shot's success is all there is to wait for.
+  [[nodiscard]] double settle_seconds() const;
   /// "web 7"
   [[nodiscard]] std::string title() const { return service + " " + version; }
   /// The drain or undrain program (`name`) about `address`. Throws Error when there is none.

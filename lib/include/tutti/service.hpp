@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <source_location>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include <tutti/keeping.hpp>
 #include <tutti/program.hpp>
 
 namespace tutti {
@@ -146,6 +148,17 @@ struct Service {
   TransitionProcedure switch_back = "same";
   TransitionProcedure remove_service = "remove-service";
   double limit = 600;  ///< seconds, for one effect
+  // how the host keeps it; the first five are of daemons
+  Restart restart = Restart::always;
+  Ready ready = {};
+  LogTo log = LogTo::file;
+  std::string stop_signal = "TERM";
+  double grace = 10;                  ///< seconds between that and KILL
+  std::optional<double> settle = {};  ///< seconds; none: as Definition::settle_seconds() says
+  ResourceLimits limits = {};
+  Text working_directory = {};         ///< of its programs; a path as a File's. Empty: the host's root
+  std::optional<unsigned> umask = {};  ///< none: 022
+  std::optional<int> nice = {};
   Declared declared = {};
 };
 

@@ -12,6 +12,7 @@
 #include <tutti/plan.hpp>
 #include <tutti/platform.hpp>
 #include <tutti/policy.hpp>
+#include <tutti/keeping.hpp>
 #include <tutti/program.hpp>
 #include <tutti/report.hpp>
 #include <tutti/rollout.hpp>

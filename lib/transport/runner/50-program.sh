@@ -201,10 +201,12 @@ check() {
 }
 
 op_run() {
-  keys 'limit=60 every=0 user=- cwd=- service=- grace=2 env=0 argv=0 input=none' "$@"
+  keys 'limit=60 every=0 settle=0 user=- cwd=- service=- grace=2 env=0 argv=0 input=none' "$@"
   number "$k_env" && number "$k_argv" && [ "$k_argv" -gt 0 ] && durations "$k_limit" "$k_grace" &&
     hundredths "$k_every" && word_or_none "$k_user" && word_or_none "$k_service" || die protocol run
   every=$value
+  hundredths "$k_settle" || die protocol run
+  settle=$value
   with_lines $((k_env + k_argv)) plain run_lines
 }
 
@@ -243,10 +245,12 @@ perform_run() {
   end=$((now + limit)) left=$limit gap=5
   while program "$left" timeout "$k_env" "$k_argv" "$@"; do
     # Whatever the program says: a daemon that is not there is not well.
-    if [ "$k_service" != - ] && ! { daemon_lives && is_first; }; then
-      how=died
-      tail -c 2048 "s/$k_service.log" >>"$t.e"
-      return
+    [ "$k_service" = - ] || daemon_goes_on || return
+    if [ "$settle" -gt 0 ] && [ "$status" -eq 0 ]; then
+      settled || return
+      settle=0 every=0 left=$limit      # once more, and no more
+      rm -f "$t.o" "$t.e"
+      continue
     fi
     [ "$every" -gt 0 ] && [ "$status" -ne 0 ] || return
     [ "$gap" -le "$every" ] || gap=$every
@@ -255,6 +259,22 @@ perform_run() {
     [ "$left" -gt 0 ] || { how=timeout; return; }
     rm -f "$t.o" "$t.e"                 # new files: who reads the old ones may go on
   done
+}
+
+settled() {                             # did the service live for so long?
+  now
+  end=$((now + settle))
+  while [ "$now" -lt "$end" ]; do
+    pause 20 || return
+    [ "$k_service" = - ] || daemon_goes_on || return
+  done
+}
+
+daemon_goes_on() {                      # or says that it died, with the end of its log
+  daemon_lives && is_first && return
+  how=died
+  tail -c 2048 "s/$k_service.log" >>"$t.e"
+  return 1
 }
 
 pause() {                               # HUNDREDTHS, or until $end -> $left; fails when END came

@@ -114,10 +114,52 @@ TEST_CASE("step: each effect's intent is written before it is sent, and its way 
   CHECK(one.perform(effect::Start{one.step.new_definition}) ==
         Lines{"registered 2", "intent start web 2", "send start web 2 t.3"});
   CHECK(one.answer() == Lines{"answered", "resume"});
+  CHECK(one.perform(effect::Validate{one.step.new_definition}) ==
+        Lines{"intent validate web 2", "send validate web 2 t.4"});
+  CHECK(one.answer() == Lines{"answered", "resume"});
   CHECK(one.over(true) == Lines{"stage 5", "intent end web 2", "send end web 2 e.0"});
   CHECK(one.answer() == Lines{"answered", "ended upgraded", "over"});
   CHECK(one.run.outcome() == Outcome::upgraded);
-  CHECK(one.run.effects() == Lines{"stop web 1", "start web 2"});
+  CHECK(one.run.effects() == Lines{"stop web 1", "start web 2", "validate web 2"});
+}
+
+TEST_CASE("step: the new service settles once after each start, in its validation or else in the proof") {
+  const auto settle = [](const Alone& one) {
+    return one.run.under_way(one.sent)->as<effect::Validate>()->settle;
+  };
+  SUBCASE("the validation waits, and after it nothing does") {
+    Alone one;
+    one.begin();
+    (void)one.perform(effect::Start{one.step.new_definition});
+    (void)one.answer();
+    (void)one.perform(effect::Validate{one.step.new_definition});
+    CHECK(settle(one) == 1);  // it has no `validate`
+    (void)one.answer();
+    (void)one.perform(effect::Validate{one.step.new_definition});
+    CHECK(settle(one) == 0);
+    (void)one.answer();
+    CHECK(one.over(true).front() == "stage 5");
+  }
+  SUBCASE("started again, it settles again: the proof waits, and who dies meanwhile is rolled back") {
+    Alone one;
+    one.begin();
+    (void)one.perform(effect::Start{one.step.new_definition});
+    (void)one.answer();
+    (void)one.perform(effect::Validate{one.step.new_definition});
+    (void)one.answer();
+    (void)one.perform(effect::Start{one.step.new_definition});
+    (void)one.answer();
+    CHECK(one.over(true) == Lines{"intent validate web 2", "send validate web 2 p.0"});
+    CHECK(settle(one) == 1);
+    const Lines after = one.answer({.succeeded = false, .status = 1, .how = How::died});
+    CHECK(std::find(after.begin(), after.end(), "failed") != after.end());
+  }
+  SUBCASE("the old one does not settle") {
+    Alone one;
+    one.begin();
+    (void)one.perform(effect::Validate{one.step.old_definition});
+    CHECK(settle(one) == 0);
+  }
 }
 
 TEST_CASE("step: what raised is undone last first, and what runs then is verified before it is called rolled "

@@ -27,7 +27,11 @@ struct Folder {
     char name[] = "/tmp/tutti-state.XXXXXX";
     path = ::mkdtemp(name);
   }
-  ~Folder() { fs::remove_all(path); }
+  ~Folder() {
+    for (const fs::path& one : {path, path / "theirs"})  // a case may have locked us out
+      if (fs::exists(one)) fs::permissions(one, fs::perms::owner_all);
+    fs::remove_all(path);
+  }
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;
   [[nodiscard]] fs::path file() const { return path / "state.db"; }
@@ -334,7 +338,7 @@ TEST_CASE("state: where no file can be made, that is said with the way out") {
   CHECK(has(error(folder.path / "file" / "state.db"), "Give another file"));
   CHECK(has(error(folder.path / "file" / "deep" / "state.db"), "Give another file"));
   CHECK(has(error(folder.path), "can't be opened"));  // a folder
-  CHECK(has(error("/proc/tutti/state.db"), "the folder /proc/tutti for the state can't be made"));
+  CHECK(has(error("/dev/null/state.db"), "Give another file"));
 }
 
 namespace {

@@ -56,6 +56,8 @@ struct Reload {
 };
 struct Validate {
   DefinitionPtr definition;
+
+  double settle = 0;  ///< seconds that it must then live, and at their end be valid once more
 };
 struct PutFile {
   std::string path;

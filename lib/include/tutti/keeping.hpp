@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: LGPL-3.0-or-later
+#pragma once
+// How a host keeps a service that was started: what becomes of it after a crash, and what its process is
+// given. Threads: values.
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include <tutti/export.hpp>
+
+namespace tutti {
+
+/// When a daemon that ended by itself is started again.
+enum class Restart : std::uint8_t { always, on_failure, never };
+[[nodiscard]] TUTTI_EXPORT const char* to_string(Restart) noexcept;  ///< "on-failure"
+
+/// Where what a daemon prints goes.
+enum class LogTo : std::uint8_t {
+  file,     ///< of ours, which is cut
+  journal,  ///< the host's, if systemd keeps the daemon; else the file
+};
+[[nodiscard]] TUTTI_EXPORT const char* to_string(LogTo) noexcept;
+
+/// When a daemon that was started counts as up. Then it is validated.
+struct Ready {
+  enum class When : std::uint8_t {
+    started,  ///< it lives: `validate` says the rest
+    told,     ///< it said so to systemd (sd_notify); on other hosts as `started`
+    port,     ///< something listens on the port
+  };
+  When when = When::started;
+  std::string endpoint = {};  ///< of `port`: its name, in a service; in a definition the port, "8080"
+  bool operator==(const Ready&) const = default;
+};
+
+/// What a service may use, by name: "open-files", "processes", "memory" (bytes), "cpu" (percent of one
+/// processor).
+using ResourceLimits = std::map<std::string, std::uint64_t>;
+
+/// The number that a person writes for the limit `name`: "4096"; for memory "512M" (or K, G, of 1024); for
+/// cpu "150%". Throws Error that says what is wanted.
+[[nodiscard]] TUTTI_EXPORT std::uint64_t resource_limit(std::string_view name, std::string_view text);
+
+}  // namespace tutti

@@ -217,6 +217,12 @@ Host::Host(const Shell& shell) : shell_(shell), folder_(scratch("tutti runner ")
 }
 
 Host::~Host() {
+  kill_all();
+  std::error_code ignored;
+  fs::remove_all(folder_, ignored);
+}
+
+void Host::kill_all() {
   // Ours are the runners, and what they started: its environment is clean but for a mark with a site's nonce.
   std::vector<std::string> marks{"TUTTI_TEST_HOST=" + folder_};
   std::error_code none;
@@ -229,18 +235,29 @@ Host::~Host() {
       for (const auto pid : bearers(mark))
         if (::kill(pid, SIGKILL) == 0) found = true;
   }
-  std::error_code ignored;
-  fs::remove_all(folder_, ignored);
 }
 
-Runner Host::connect(const std::vector<std::string>& prefix, const std::string& site) {
+void Host::reboot() {
+  kill_all();
+  ++boots_;
+}
+
+int Host::boot() { return start({}, {"BOOT"}).wait(); }
+
+Runner Host::start(const std::vector<std::string>& prefix, const std::vector<std::string>& more) {
   auto command = prefix;
   command.insert(command.end(), shell_.command.begin(), shell_.command.end());
   static const Readable readable;
   command.insert(command.end(), {readable.file(), path("state")});
+  command.insert(command.end(), more.begin(), more.end());
   auto variables = environment;
   variables.insert(variables.end(), {"PATH=" + shell_.path, "HOME=/", "TUTTI_TEST_HOST=" + folder_});
-  Runner runner(command, variables);
+  if (boots_ > 0) variables.push_back("TUTTI_BOOT=boot-" + std::to_string(boots_));
+  return {command, variables};
+}
+
+Runner Host::connect(const std::vector<std::string>& prefix, const std::string& site) {
+  auto runner = start(prefix, {});
   runner.send(encode(Hello{.site = site, .store = store()}));
   (void)runner.expect<Greeting>("");
   return runner;

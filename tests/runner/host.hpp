@@ -80,6 +80,10 @@ class Host {
   Runner connect(const std::vector<std::string>& prefix = {}, const std::string& site = "shop");
   /// A new runner that holds the lock, with the next epoch.
   Runner lock(const std::vector<std::string>& prefix = {});
+  /// Kills everything that was started there, and what comes later finds another boot.
+  void reboot();
+  /// What the host runs once after a boot. Its status as of waitpid().
+  int boot();
   /// A LOCK of our lineage.
   [[nodiscard]] Lock authority(std::int64_t epoch) const;
 
@@ -88,8 +92,12 @@ class Host {
   std::vector<std::string> environment = {};  ///< more of it, for the runners
 
  private:
+  [[nodiscard]] Runner start(const std::vector<std::string>& prefix, const std::vector<std::string>& more);
+  void kill_all();
+
   const Shell& shell_;
   std::string folder_;
+  int boots_ = 0;
 };
 
 [[nodiscard]] std::string noise(std::size_t size);  ///< bytes of every value

@@ -107,6 +107,25 @@ PROTOCOL_CASE("protocol: waiting for a service ends when its daemon died") {
   CHECK(done.error.preview == "not yet\nout of memory\n");
 }
 
+PROTOCOL_CASE("protocol: a daemon that dies comes back, which whoever waits for it hears") {
+  auto runner = host.lock();
+  auto start = daemon_of(host, "t1", {need(host.path("may live")), nap(0.3), leave(1)});
+  start.keeping.restart = Restart::always;
+  CHECK(runner->call<Done>(start).how == How::died);  // there is nothing that it needs: nobody tries again
+  host.put(host.path("may live"), "");
+  start.token = "t2";
+  CHECK(runner->call<Done>(start).succeeded());
+  runner->call<Done>(entry_of("e1", "web", Probe::daemon));
+  const auto web = [&] { return runner->call<Manifest>(Read{}).entries.at(0); };
+  CHECK(host.eventually([&] { return web().restarts == 1; }));
+  CHECK(web().recent_restarts == 1);
+  CHECK(web().last_restart.has_value());
+  const Run wait{.token = "t3", .program = {.argv = {"true"}}, .limit = 5, .service = "web"};
+  CHECK(runner->call<Done>(wait).how == How::died);
+  CHECK(runner->call<Done>(stop_of("t4")).succeeded());
+  CHECK(web().keeper == Keeper::none);
+}
+
 PROTOCOL_CASE("protocol: a service that is a program is started unless its check says it runs") {
   auto runner = host.lock();
   const auto flag = host.path("is up");

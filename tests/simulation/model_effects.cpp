@@ -14,6 +14,13 @@ constexpr double first_pause = 0.05;  ///< between tries
 constexpr double check_pause = 0.1;   ///< between looks whether a service is gone
 constexpr std::size_t log_tail = 2048;
 constexpr int by_term = 143;
+constexpr double long_life = 10;  ///< of a daemon: then the pause before the next life is short again
+constexpr double longest_pause = 30;
+
+/// As the runner: what ended with one of these was wanted to.
+bool is_failure(int status) {
+  return status != 0 && status != 129 && status != 130 && status != 141 && status != by_term;
+}
 
 std::string tail(const std::string& text) {
   return text.size() > log_tail ? text.substr(text.size() - log_tail) : text;
@@ -89,11 +96,10 @@ void ModelSite::try_again(const RecordPtr& record, const frames::Run& frame, dou
                 const bool settles = ran.how == frames::How::exit && ran.status == 0 && frame.settle > 0;
                 if (!settles && (ran.how != frames::How::exit || ran.status == 0 || frame.every <= 0)) {
                   if (ran.how != frames::How::exit || ran.status != 0 || frame.service.empty() ||
-                      !daemons_.contains(frame.service) || daemon_lives(frame.service))
+                      !daemons_.contains(frame.service) || is_first(frame.service))
                     return settle(record, ran);
                 }
-                if (!frame.service.empty() && daemons_.contains(frame.service) &&
-                    !daemon_lives(frame.service)) {
+                if (!frame.service.empty() && daemons_.contains(frame.service) && !is_first(frame.service)) {
                   ran.how = frames::How::died;
                   ran.err += tail(logs_[frame.service]);
                   return settle(record, ran);
@@ -130,18 +136,45 @@ bool ModelSite::daemon_lives(const std::string& service) const {
   return daemon != daemons_.end() && daemon->second.process->living;
 }
 
+bool ModelSite::is_first(const std::string& service) const {
+  return daemon_lives(service) && daemons_.at(service).restarts.empty();
+}
+
 ProcessPtr ModelSite::run_daemon(const std::string& service, const std::string& definition,
                                  const frames::Program& program) {
   frames::Program what = program;
   if (what.argv.empty()) what.argv = {"sleep", "1e9"};
   const auto process = host_.start(what, {}, true);
-  process->then = [this, service, raw = process.get()] {
-    logs_[service] += raw->out + raw->err;
-    logging_.erase(service);
-  };
   logging_[service] = process;
-  daemons_[service] = {process, definition};
+  Daemon& daemon = daemons_[service];
+  daemon.process = process;
+  daemon.definition = definition;
+  daemon.program = what;
+  process->then = [this, service, held = std::weak_ptr(process), began = host_.agenda().now()] {
+    const ProcessPtr one = held.lock();
+    logs_[service] += one->out + one->err;
+    logging_.erase(service);
+    keep_daemon(service, one, began);
+  };
   return process;
+}
+
+void ModelSite::keep_daemon(const std::string& service, const ProcessPtr& process, double began) {
+  const auto found = daemons_.find(service);
+  if (found == daemons_.end() || found->second.process != process) return;
+  Daemon& daemon = found->second;
+  if (daemon.restart == frames::Restart::never) return;
+  if (daemon.restart == frames::Restart::on_failure && !is_failure(process->status)) return;
+  if (host_.agenda().now() - began >= long_life) daemon.pause = 1;
+  const double pause = std::exchange(daemon.pause, std::min(daemon.pause * 2, longest_pause));
+  host_.agenda().after(pause, [this, service, process] {
+    const auto still = daemons_.find(service);
+    if (still == daemons_.end() || still->second.process != process ||
+        still->second.restart == frames::Restart::never)
+      return;
+    still->second.restarts.push_back(host_.agenda().now());
+    run_daemon(service, still->second.definition, still->second.program);
+  });
 }
 
 void ModelSite::end_daemon(const std::string& service) {
@@ -160,7 +193,10 @@ void ModelSite::perform(const RecordPtr& record, const frames::Start& frame) {
       .token = {}, .service = frame.service, .files = frame.files, .adopt = frame.adopt};
   if (const std::string why = set_files(files, frame.release, notes); !why.empty()) return oops(record, why);
   if (frame.daemon) {
-    if (daemon_lives(frame.service)) return settle(record, frames::How::already, 0, {}, notes);
+    if (daemon_lives(frame.service)) {
+      daemons_[frame.service].restart = frame.keeping.restart;
+      return settle(record, frames::How::already, 0, {}, notes);
+    }
     return start_daemon(record, frame);
   }
   const auto start = [this, record, frame, notes] {
@@ -183,9 +219,11 @@ void ModelSite::perform(const RecordPtr& record, const frames::Start& frame) {
 void ModelSite::start_daemon(const RecordPtr& record, const frames::Start& frame) {
   if (const std::string why = trouble(frame.program); !why.empty()) return oops(record, why);
   const std::size_t before = logs_[frame.service].size();
+  daemons_[frame.service] = {.process = {}, .definition = {}, .restart = frame.keeping.restart};
   const auto process = run_daemon(frame.service, frame.definition, frame.program);
   host_.agenda().after(host_.daemon_seconds, [this, record, process, before, service = frame.service] {
     if (process->living) return settle(record, frames::How::exit, 0);
+    daemons_[service].restart = frames::Restart::never;
     settle(record, frames::How::died, process->status, {}, tail(logs_[service].substr(before)));
   });
 }

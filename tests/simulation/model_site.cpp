@@ -195,11 +195,8 @@ void ModelSite::read(const frames::Read& frame, const Answered& answered) {
   };
   for (const auto& [service, json] : manifest_) {
     const std::size_t at = pending->manifest.entries.size();
-    pending->manifest.entries.push_back({service, frames::Life::alive, json});
+    pending->manifest.entries.push_back(read_entry(service, json));
     const frames::Entry& entry = entries_[service];
-    if (daemons_.contains(service)) pending->manifest.entries[at].keeper = frames::Keeper::plain;
-    if (entry.probe == frames::Probe::daemon)
-      pending->manifest.entries[at].life = daemon_lives(service) ? frames::Life::alive : frames::Life::dead;
     if (entry.probe != frames::Probe::run) continue;
     ++pending->open;
     judge(entry.program.argv, entry.program, entry.limit, [pending, at, one_less](Verdict verdict) {
@@ -210,6 +207,24 @@ void ModelSite::read(const frames::Read& frame, const Answered& answered) {
     });
   }
   one_less();
+}
+
+frames::ManifestEntry ModelSite::read_entry(const std::string& service, const std::string& json) const {
+  constexpr double recently = 600;
+  frames::ManifestEntry read{.service = service, .life = frames::Life::alive, .bytes = json};
+  const auto entry = entries_.find(service);
+  if (entry != entries_.end() && entry->second.probe == frames::Probe::daemon && !daemon_lives(service))
+    read.life = frames::Life::dead;
+  const auto daemon = daemons_.find(service);
+  if (daemon == daemons_.end()) return read;
+  read.keeper = frames::Keeper::plain;
+  read.restarts = daemon->second.restarts.size();
+  for (const double when : daemon->second.restarts) {
+    const double ago = host_.agenda().now() - when;
+    read.last_restart = static_cast<std::uint64_t>(ago);
+    if (ago <= recently) ++read.recent_restarts;
+  }
+  return read;
 }
 
 std::optional<frames::FoundPath> ModelSite::stands(std::size_t index,

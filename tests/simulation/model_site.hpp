@@ -20,6 +20,7 @@ class ModelSite {
 
   void lose_records();
   [[nodiscard]] bool daemon_lives(const std::string& service) const;
+  [[nodiscard]] bool is_first(const std::string& service) const;  ///< that START began, and it lives
   [[nodiscard]] const std::map<std::string, std::string>& manifest() const noexcept { return manifest_; }
   void write_manifest(const std::map<std::string, std::string>& entries);
   ProcessPtr run_daemon(const std::string& service, const std::string& definition,
@@ -33,6 +34,10 @@ class ModelSite {
   struct Daemon {
     ProcessPtr process;
     std::string definition;
+    frames::Program program = {};
+    frames::Restart restart = frames::Restart::never;
+    std::vector<double> restarts = {};  ///< when
+    double pause = 1;                   ///< before the next
   };
   /// How a program that was run for an effect ended.
   struct Ran {
@@ -75,6 +80,8 @@ class ModelSite {
   }
   void try_again(const RecordPtr& record, const frames::Run& frame, double end, double pause);
   void start_daemon(const RecordPtr& record, const frames::Start& frame);
+  void keep_daemon(const std::string& service, const ProcessPtr& process, double began);
+  [[nodiscard]] frames::ManifestEntry read_entry(const std::string& service, const std::string& json) const;
   void see_gone(const RecordPtr& record, const frames::Stop& frame, Ran ran, double end);
   void run_program(const RecordPtr& record, const frames::Program& program, std::string input, double limit,
                    std::function<void(Ran)> then);

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-3.0-or-later
 # Tutti's runner: performs effects on this host, for a coordinator. Usage: sh runner.sh STATE
+# And, once after each boot of the host: sh runner.sh STATE BOOT
 #
 # Frames come on standard input, replies go to standard output; lib/doc/protocol.md says which.
 # It needs Linux (/proc), a POSIX shell, coreutils or busybox, `setsid` and `flock`.
@@ -22,8 +23,12 @@
 #   files             which paths are ours, and what stood there before: see 72-files.sh
 #   k/ID              what stood there; and k/TIME+PATH, what somebody changed since we wrote it
 #   m/SERVICE         tutti-entry 2 PROBE LIMIT USER CWD ENV ARGV JSON . / the probe's lines / JSON bytes
-#   s/SERVICE.daemon  the daemon                   PID START BOOT DEF
-#   s/SERVICE.log .log.1 .exit                     its output, its exit status
+#   s/SERVICE.daemon  the daemon                   PID START BOOT DEF KEEPER FIRST
+#                     FIRST: the PID:START:BOOT that START began, or -. Both left out: of an older runner.
+#   s/SERVICE.run     what was started and not stopped   tutti-run 1 TOKEN BOOT KEY=VALUE... . / lines: see 62-keep.sh
+#   s/SERVICE.keep    what starts it again         PID START BOOT
+#   s/SERVICE.again   when it was started again    COUNT BOOT SECONDS...
+#   s/SERVICE.log .log.1 .exit                     its output, its first exit status
 # Of all sites, in STATE: files.lock (flock: who changes files), made (directories that we made for files).
 # A process is named by its pid, its start time and the boot: together they are never used again.
 #
@@ -62,15 +67,17 @@ main() {
   most=${TUTTI_MOST_OUTPUT:-4294967296}
   number "$most" || most=4294967296
   format=1 held='' entered='' lineage='' epoch='' nonce=''
-  known_user='' own_name='' run_as='' user_uid='' wrap='' try=0
+  stop_signal=TERM as_service='' supervisor='' run_token='' raw='' between='' known_user='' own_name='' run_as='' user_uid='' wrap='' try=0
   seen=$newline
   exec 8>&1 >/dev/null                  # replies, and nothing else, go to descriptor 8
   trap ':' HUP PIPE                     # not '': children must get the default back
   [ -r /proc/self/stat ] && read -r boot </proc/sys/kernel/random/boot_id || die baseline no-proc
+  boot=${TUTTI_BOOT:-$boot}
   program_path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
   for folder in /run/current-system/profile/sbin /run/current-system/profile/bin /run/current-system/sw/bin; do
     [ ! -d "$folder" ] || program_path=$folder:$program_path     # of Guix and NixOS, which have no other
   done
+  [ "${2-}" != BOOT ] || { after_boot; exit; }
   hello
   while IFS= read -r header; do
     [ ${#header} -lt 4096 ] || die protocol long-header
@@ -91,10 +98,14 @@ hello() {
   case $store in /* | -) ;; *) die protocol store ;; esac
   known_format
   shell_name
+  who_we_are
+  say "OK 4 boot=$boot shell=$value uid=$uid"
+}
+
+who_we_are() {                          # -> $uid
   while read -r line; do
     case $line in Uid:*) uid=${line#Uid:?} uid=${uid%%[!0-9]*}; break ;; esac
   done </proc/self/status
-  say "OK 4 boot=$boot shell=$value uid=$uid"
 }
 
 shell_name() {                          # what runs us -> $value
@@ -118,7 +129,7 @@ dispatch() {                            # OPERATION ID [TOKEN] KEY=VALUE...
       shift
       ;;
   esac
-  input=/dev/null how=exit status=0 trouble=''
+  input=/dev/null how=exit status=0 trouble='' durable=''
   unrecorded="cannot write the record of ${token-} in $state/site-$site (is the disk full?)"
   [ -n "$entered" ] || enter || :
   case $operation in

@@ -55,6 +55,30 @@ seconds_text() {                        # HUNDREDTHS -> $value
 
 undo() {                                # an escaped line -> $value
   case $1 in *%*) ;; *) value=$1; return ;; esac
+  IFS=%
+  set -- $1.                            # split once: what searches it again and again takes a minute for 100 kB
+  IFS=' '
+  value=$1
+  shift
+  for rest; do
+    case $rest in
+      0A*) value=$value$newline${rest#0A} ;;
+      25*) value=$value%${rest#25} ;;
+      20*) value="$value ${rest#20}" ;;
+      *) die protocol escape ;;
+    esac
+  done
+  value=${value%.}
+}
+
+text() {                        # HUNDREDTHS -> $value
+  value=$(($1 % 100 + 100))
+  value=$(($1 / 100)).${value#1}
+  value=${value%.00}
+}
+
+undo() {                                # an escaped line -> $value
+  case $1 in *%*) ;; *) value=$1; return ;; esac
   rest=$1 value=
   while :; do
     case $rest in
@@ -100,11 +124,13 @@ keys() {                                # 'KEY=DEFAULT ...' KEY=VALUE... -> $k_K
   done
 }
 
-with_lines() {                          # N plain|raw COMMAND: reads N lines, runs COMMAND with them
-  left=$1 kind=$2 command=$3
+# with_lines N plain|raw COMMAND [FIRST]: reads N lines, runs COMMAND with them. Those from FIRST on -> $raw, as they came
+with_lines() {
+  left=$1 kind=$2 command=$3 keep_from=$(($1 - ${4-$1})) raw=
   set --
   while [ "$left" -gt 0 ]; do
     IFS= read -r value || exit 1
+    [ "$left" -gt "$keep_from" ] || raw=$raw$value$newline
     [ "$kind" = raw ] || undo "$value"
     set -- "$@" "$value"
     left=$((left - 1))

@@ -35,11 +35,11 @@ marked() {                              # PID MARK: is MARK in its environment?
   return 1
 }
 
-# kill_tree PID START BOOT GRACE MARK: TERM to its group, KILL when all of that has ended or after GRACE
+# kill_tree PID START BOOT GRACE MARK: $stop_signal to its group, KILL when all of that has ended or after GRACE
 # hundredths; then whatever is left of its session or bears the mark. What changes both its session and its
 # environment escapes.
 kill_tree() {
-  kill -TERM "-$1" 2>/dev/null || kill -TERM "$1" 2>/dev/null
+  kill "-$stop_signal" "-$1" 2>/dev/null || kill "-$stop_signal" "$1" 2>/dev/null
   now
   end=$((now + $4)) pace=1 member=''
   while { alive "$1" "$2" "$3" || group_lives "$1"; } && [ "$now" -lt "$end" ]; do

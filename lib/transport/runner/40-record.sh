@@ -93,7 +93,7 @@ outcome() {
   fi
   printf '%s %s %s %s %s %s .\n' "$how" "$status" "$osize" "$osha" "$esize" "$esha" >"$t.d" &&
     { [ -z "$late" ] || print_started >"$late"; } &&
-    sync "$@" "$t.d" $late e && return
+    sync "$@" "$t.d" $late $durable e && return
   rm -f "$t.d" $late
   [ -n "$late" ] || no_room
 }

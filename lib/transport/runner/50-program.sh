@@ -88,8 +88,9 @@ switcher() {                            # -> $known_switch
 # environment, and COUNT from FIRST on its arguments. $wrap: a command to run it under. Besides what the service
 # says, the environment has the mark and what a user's account and the host give: nothing of how we came here.
 become() {
-  mark=$1 first=$2 last=$(($2 + $3))
+  mark=$1 first=$2 last=$(($2 + $3)) mask=022
   shift 3
+  [ -z "$as_service" ] || serve "$@"
   i=0 count=$#
   while [ $i -lt "$count" ]; do
     if [ $i -lt "$k_env" ] || { [ $i -ge "$first" ] && [ $i -lt "$last" ]; }; then
@@ -107,7 +108,7 @@ become() {
   esac
   set -- $wrap "$@"
   trap - HUP PIPE INT QUIT TERM
-  umask 022
+  umask "$mask"
   cd "$cwd" || exit 125
   exec setsid -- "$@"
 }
@@ -270,7 +271,7 @@ settled() {                             # did the service live for so long?
 }
 
 daemon_goes_on() {                      # or says that it died, with the end of its log
-  record_of "s/$k_service.daemon" && alive $record && return
+  daemon_lives && is_first && return
   how=died
   tail -c 2048 "s/$k_service.log" >>"$t.e"
   return 1

@@ -11,7 +11,8 @@ op_start() {
     word_or_none "$k_user" && word "$k_service" && word_or_none "$k_def" &&
     flag "$k_daemon" && flag "$k_already" && number "$k_adopt" && flag "$k_release" && keeping || die protocol start
   k_gone=0
-  with_lines $((k_dirs + k_files + k_adopt + k_env + k_argv + k_check + k_stop + k_after + k_limits)) plain start_lines
+  with_lines $((k_dirs + k_files + k_adopt + k_env + k_argv + k_check + k_stop + k_after + k_limits)) plain start_lines \
+    $((k_dirs + k_files + k_adopt))
 }
 
 keeping() {                             # how it is to be kept: are these keys well formed?
@@ -44,11 +45,15 @@ start_service() {
   [ -z "$trouble" ] || { oops "$trouble"; return; }
   if [ "$k_daemon" = 1 ] && daemon_lives; then
     lives=${record%% *}
-    if [ "$k_already" = 0 ] || [ "${record##* }" != "$k_def" ]; then    # before anything of it is touched
-      oops "a daemon of $k_service is running already, process $lives"
-      how=busy
-      return
-    fi
+    set -- "$record" "$@"
+    case $k_already:$1 in
+      1:*" $boot $k_def" | 1:*" $boot $k_def "*) shift ;;
+      *)                                # before anything of it is touched
+        oops "a daemon of $k_service is running already, process $lives"
+        how=busy
+        return
+        ;;
+    esac
   fi
   dirs_left=$k_dirs seen=$newline
   while [ "$dirs_left" -gt 0 ]; do make_directory "$1" || return; shift; dirs_left=$((dirs_left - 1)); done
@@ -57,6 +62,7 @@ start_service() {
   was_killed && return
   if [ -n "$lives" ]; then
     how=already
+    keep_on
   elif [ "$k_daemon" = 1 ]; then
     start_daemon "$@"
   elif [ "$k_already" = 1 ] && [ "$k_check" -gt 0 ] && check $((k_env + k_argv)) "$@"; then
@@ -64,8 +70,11 @@ start_service() {
   elif [ "$k_already" = 1 ] && [ "$k_check" -gt 0 ] && [ -n "$unclear" ]; then
     oops "$unclear"                     # a second one must not be started beside one that runs
   elif [ "$how" = exit ] && [ "$k_argv" -gt 0 ]; then
+    as_service=1
     program "$limit" timeout "$k_env" "$k_argv" "$@"
+    as_service=
   fi
+  [ "$k_daemon:$k_boot" != 0:1 ] || [ "$status" -ne 0 ] || case $how in exit | already) write_run ;; esac
 }
 
 make_directory() {                      # 'OWNER|- PATH'
@@ -102,39 +111,70 @@ give() {                                # OWNER|- FILE: to the owner and his gro
 start_daemon() {
   [ "$k_argv" -gt 0 ] || { oops "there is no program to start"; return; }
   [ -d "$cwd" ] || { oops "there is no directory $cwd"; return; }
-  log=s/$k_service.log before=0
-  if [ -s "$log" ]; then
-    size_of "$log"
-    before=$value
-    if [ "$before" -gt 1048576 ]; then mv -f "$log" "$log.1"; before=0; fi
+  let_go
+  if record_of "s/$k_service.daemon"; then      # it died, or was started while we looked
+    set -- "$record" "$@"
+    end_daemon $1
+    shift
   fi
-  discard "s/$k_service.exit"           # an old keeper writes to its own
+  run_token=
+  if [ "$k_restart:$k_boot" != never:0 ]; then
+    write_run || return
+    run_token=$token
+  fi
+  at start-run
+  note_limits "$@"
+  rotate_log
+  discard "s/$k_service.exit" "s/$k_service.daemon" "s/$k_service.again"
+  now
+  end=$((now + limit))
   ( trap ':' HUP PIPE INT QUIT
     me
     between=$pid
     ( keep_daemon "$@" )
     exit 1 )
+  at start-launched
   nap 15
-  daemon_lives && { status=0; return; }
+  if daemon_lives; then
+    status=0
+    becomes_ready && return
+  fi
   n=0
   until [ -s "s/$k_service.exit" ] || [ $n -ge 20 ]; do nap 5; n=$((n + 1)); done
+  let_go
+  [ -z "$run_token" ] || ! record_of "s/$k_service.daemon" || end_daemon $record      # it may have come again
   how=died status=125
   record_of "s/$k_service.exit" && status=$record
-  tail -c "+$((before + 1))" "$log" | tail -c 2048 >"$t.e"
+  tail -c "+$((before + 1))" "s/$k_service.log" | tail -c 2048 >"$t.e"
 }
 
-# keep_daemon LINE...: runs the daemon in the foreground, so that it can be interrupted as any program, and
-# stays to write its exit status. The supervisor must not wait for that: the process between them, which it
-# waits for, is killed as soon as the daemon is recorded.
-keep_daemon() {
-  trap ':' HUP PIPE INT QUIT
-  exec 7>"s/$k_service.exit"
-  ( me
-    printf '%s %s %s %s .\n' "$pid" "$start" "$boot" "$k_def" >"s/$k_service.daemon" || exit 125
-    [ "$between" = "$supervisor" ] || kill -KILL "$between"
-    become "TUTTI_SERVICE=$nonce/$k_service/" "$k_env" "$k_argv" "$@"
-  ) 7>&- </dev/null >>"s/$k_service.log" 2>&1
-  printf '%s .\n' $? >&7
+# becomes_ready: waits for a port, where that is asked for; fails when the daemon dies first.
+becomes_ready() {
+  case $k_ready in port:*) port=$(printf %04X "${k_ready#*:}") ;; *) return 0 ;; esac
+  pace=1
+  until listens; do
+    daemon_lives && is_first || return
+    was_killed && return
+    now
+    if [ "$now" -ge "$end" ]; then
+      how=timeout status=124
+      printf '%s\n' "nothing listens at port ${k_ready#*:} yet" >"$t.e"
+      return
+    fi
+    nap $pace
+    [ $pace -ge 10 ] || pace=$((pace * 2))
+  done
+  daemon_lives && is_first              # or somebody else listens there
+}
+
+listens() { grep -qs ": [0-9A-F]*:$port 0*:0000 0A " /proc/net/tcp /proc/net/tcp6; }
+
+is_first() {                            # is the daemon, on $record, the process that START began?
+  set -- $record
+  case ${6--} in
+    - | "$1:$2:$3") ;;
+    *":$boot") return 1 ;;
+  esac
 }
 
 op_stop() {
@@ -153,24 +193,36 @@ stop_lines() {
 }
 
 stop_daemon() {
-  mark=TUTTI_SERVICE=$nonce/$k_service/
-  if ! record_of "s/$k_service.daemon"; then
+  let_go
+  at stop-let-go
+  if record_of "s/$k_service.daemon"; then
+    set -- $record
+    alive "$1" "$2" "$3" || how=absent
+    stop_signal=$k_signal
+    end_daemon "$@"
+    alive "$1" "$2" "$3" && { oops "the daemon of $k_service, process $1, cannot be killed"; return; }
+  else
     how=absent
-    return
   fi
-  set -- $record
+  at stop-ended
+  set --
+  for rest in daemon exit run keep again; do [ ! -e "s/$k_service.$rest" ] || set -- "$@" "s/$k_service.$rest"; done
+  [ $# -eq 0 ] || rm -f "$@"
+}
+
+# end_daemon PID START BOOT...: it, and what it left behind.
+end_daemon() {
+  mark=TUTTI_SERVICE=$nonce/$k_service/
   if alive "$1" "$2" "$3"; then
     kill_tree "$1" "$2" "$3" "$grace" "$mark"
-  else
-    how=absent                          # its children may have outlived it
+  else                                  # its children may have outlived it
     [ "$3" != "$boot" ] || sweep - "$2" "$mark"
   fi
-  alive "$1" "$2" "$3" && { oops "the daemon of $k_service, process $1, cannot be killed"; return; }
-  rm -f "s/$k_service.daemon" "s/$k_service.exit"
 }
 
 stop_by_program() {
   out=$t.o err=$t.e
+  let_go
   now
   end=$((now + limit))
   if [ "$k_argv" -gt 0 ] && ! { program "$limit" timeout "$k_env" "$k_argv" "$@" && [ "$status" -eq 0 ]; }; then

@@ -153,7 +153,8 @@ judge() {
 }
 
 send_entry() {                          # SERVICE, on descriptor 3
-  body=
+  body='' k_service=$1
+  kept
   if ! entry_is_whole; then
     live=torn
     size_of /proc/self/fd/3
@@ -163,7 +164,7 @@ send_entry() {                          # SERVICE, on descriptor 3
     live=${live%% *}
     case $live in alive | dead | unknown) ;; *) live=unknown ;; esac
   fi
-  say "E service=$1 life=$live size=$k_json$unkept"
+  say "E service=$1 life=$live size=$k_json$kept"
   if [ -n "$body" ]; then
     printf %s "$body" >&8 || exit 1
   else

@@ -15,8 +15,12 @@ def kill_sshd(host):
 
 
 def restore_sshd(host):
-    run(*host.command("/usr/sbin/sshd", "-E", "/run/sshd.log"))  # a second one ends by itself
-    wait_until(host.listening, f"the sshd of host {host.name} did not start within {PATIENCE} s; see /run/sshd.log")
+    if host.fleet.init == "systemd":
+        start, log = ["systemctl", "start", "ssh.service"], "`journalctl -u ssh`"
+    else:
+        start, log = ["/usr/sbin/sshd", "-E", "/run/sshd.log"], "/run/sshd.log"  # a second one ends by itself
+    run(*host.command(*start))
+    wait_until(host.listening, f"the sshd of host {host.name} did not start within {PATIENCE} s; see {log}")
 
 
 def freeze(host):
@@ -30,11 +34,13 @@ def freeze(host):
     def stopped():
         if not host.frozen_by_cgroup():
             return send(signal.SIGSTOP, host.network, only=lambda pid: status(pid, "State")[:1] != ["T"]) == 0
-        inside = (cgroup / "cgroup.procs").read_text().split()
+        inside = {pid for procs in cgroup.rglob("cgroup.procs") for pid in procs.read_text().split()}
         outside = [pid for pid in processes(host.network) if str(pid) not in inside]
+        strays = cgroup / "strays"  # not the cgroup itself: one that a systemd has divided takes no process
+        strays.mkdir(exist_ok=True)
         for pid in outside:
             with contextlib.suppress(ProcessLookupError):
-                (cgroup / "cgroup.procs").write_text(str(pid))
+                (strays / "cgroup.procs").write_text(str(pid))
         return not outside and "frozen 1" in (cgroup / "cgroup.events").read_text()
 
     wait_until(stopped, f"host {host.name} could not be frozen within {PATIENCE} s")

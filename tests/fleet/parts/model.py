@@ -26,6 +26,11 @@ class Fleet:
         """What `up` was told, for later commands."""
         return json.loads(self.settings_file.read_text())
 
+    @property
+    def init(self):
+        """What is PID 1 of the hosts: "plain" or "systemd"."""
+        return self.settings()["init"]
+
     def hosts(self):
         """The hosts of a complete fleet."""
         try:
@@ -82,10 +87,12 @@ class Host:
 
     def command(self, *command):
         """The command that runs COMMAND in the host as root."""
-        return ["nsenter", f"--target={self.running_init()}", "--mount", "--uts", "--ipc", "--net", "--pid", "--",
-                "env", "-i", f"PATH={PATH}", "HOME=/root", "USER=root", "LOGNAME=root", *command]
+        cgroup = ["--cgroup"] if self.fleet.init == "systemd" else []
+        return ["nsenter", f"--target={self.running_init()}", "--mount", "--uts", "--ipc", "--net", "--pid", *cgroup,
+                "--", "env", "-i", f"PATH={PATH}", "HOME=/root", "USER=root", "LOGNAME=root", *command]
 
     def cgroup(self):
+        """The host's cgroup, which need not be there, or None where this machine has no cgroup v2."""
         tree = self.fleet.cgroups()
         return tree and tree / f"{self.fleet.name}-{self.name}"
 

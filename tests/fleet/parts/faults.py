@@ -53,6 +53,10 @@ def thaw(host):
         send(signal.SIGCONT, host.network)
 
 
+def signal_init(signum):
+    return lambda host: os.kill(host.running_init(), signum)
+
+
 def set_link(state):
     return lambda host: run("nsenter", f"--net={host.fleet.switch}", "ip", "link", "set", host.name, state)
 
@@ -89,6 +93,8 @@ FAULTS = {
     "restore-sshd": restore_sshd,
     "freeze": freeze,
     "thaw": thaw,
+    "hang-init": signal_init(signal.SIGSTOP),
+    "wake-init": signal_init(signal.SIGCONT),
     "unplug": set_link("down"),
     "plug": set_link("up"),
     "fill-disk": fill_disk,

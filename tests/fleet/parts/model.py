@@ -100,8 +100,12 @@ class Host:
         cgroup = self.cgroup()
         return bool(cgroup) and cgroup.exists() and (cgroup / "cgroup.freeze").read_text().strip() == "1"
 
+    def init_hangs(self):
+        return status(self.init(), "State")[:1] == ["T"]
+
     def frozen(self):
-        return self.frozen_by_cgroup() or status(self.init(), "State")[:1] == ["T"]
+        return self.frozen_by_cgroup() or (
+            self.init_hangs() and all(status(pid, "State")[:1] == ["T"] for pid in processes(self.network)))
 
     def plugged(self):
         link = json.loads(run("nsenter", f"--net={self.fleet.switch}", "ip", "-json", "link", "show", self.name))
@@ -128,6 +132,7 @@ class Host:
         """The state of the host, for people."""
         if self.init() is None:
             return "down"
-        faults = {"frozen": self.frozen(), "no-sshd": not self.listening(),
+        frozen = self.frozen()
+        faults = {"frozen": frozen, "init-hangs": self.init_hangs() and not frozen, "no-sshd": not self.listening(),
                   "unplugged": not self.plugged(), "disk-full": self.full()}
         return " ".join(word for word, there in faults.items() if there) or "up"

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: LGPL-3.0-or-later
 # shellcheck shell=sh
-# Sourced by the fleet tests: a fleet below $work that goes when the test ends. Skipped where hosts can't be made.
-"$(dirname "$0")/../support/can-have-hosts" || exit
+# Sourced by the fleet tests: a fleet below $work that goes when the test ends. What is PID 1 of its hosts says
+# TUTTI_FLEET_INIT, plain or systemd; `fleet up` goes by it too. Skipped where such hosts can't be made.
+export TUTTI_FLEET_INIT="${TUTTI_FLEET_INIT:-plain}"
+case $TUTTI_FLEET_INIT in
+  systemd) "$(dirname "$0")/../support/can-have-systemd-hosts" || exit ;;
+  *) "$(dirname "$0")/../support/can-have-hosts" || exit ;;
+esac
 . "$(dirname "$0")/../support/checks.sh"
 fleet=$here/fleet
 clean_up() {

@@ -70,6 +70,7 @@ install_quietly() (
   if command -v systemctl >/dev/null; then
     for package in $1; do
       case $package in
+        cron) systemctl --quiet disable cron.service ;;
         nginx) systemctl --quiet disable nginx.service ;;
         openssh-server) systemctl --quiet disable ssh.service ;;
         postgresql) systemctl --quiet disable postgresql.service ;;

@@ -55,7 +55,7 @@ Json as_json(const HostReading::Entry& one) {
           {"generation", entry.generation},
           {"since", entry.time},
           {"drained", entry.drained},
-          {"keeper", one.upkeep.keeper},
+          {"keeper", one.upkeep.keeper ? Json(*one.upkeep.keeper) : Json(nullptr)},
           {"restarts", one.upkeep.restarts},
           {"recent_restarts", one.upkeep.recent},
           {"last_restart", one.upkeep.last ? Json(*one.upkeep.last) : Json(nullptr)},

@@ -100,7 +100,7 @@ std::optional<Step> compare(Step step, const DefinitionPtr& want, const Transiti
       transition(step, switch_to);
       return step;
     }
-    const bool is_kept = step.unreachable || !is_restarted(*want) || !have.upkeep.keeper.empty();
+    const bool is_kept = !is_restarted(*want) || have.upkeep.keeper != "";
     if (old == *want && is_kept) return {};
     step.action = Action::record;
     step.keeps_anew = want->is_daemon() && step.was_alive && (!is_kept || keeps_differently(old, *want));

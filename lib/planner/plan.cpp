@@ -176,7 +176,7 @@ std::string Plan::to_text() const {
 bool Step::operator==(const Step& other) const {
   const auto rest = [](const Step& s) {
     return std::tie(s.action, s.service, s.host, s.transition, s.transition_from, s.was_alive, s.unreachable,
-                    s.phase, s.why);
+                    s.keeps_anew, s.phase, s.why);
   };
   const auto is_same = [](const DefinitionPtr& a, const DefinitionPtr& b) {
     return a == b || (a && b && *a == *b);

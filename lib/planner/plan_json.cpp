@@ -82,7 +82,7 @@ void write_upkeep(std::string& out, const Upkeep& upkeep) {
   const auto whole = [](std::uint64_t number) { return static_cast<std::int64_t>(number); };
   ObjectWriter json(out);
   if (upkeep.boot) json.flag("boot", *upkeep.boot);
-  if (!upkeep.keeper.empty()) json.text("keeper", upkeep.keeper);
+  if (upkeep.keeper) json.text("keeper", *upkeep.keeper);
   if (upkeep.last) json.integer("last", whole(*upkeep.last));
   if (!upkeep.note.empty()) json.text("note", upkeep.note);
   if (upkeep.recent > 0) json.integer("recent", whole(upkeep.recent));
@@ -90,10 +90,10 @@ void write_upkeep(std::string& out, const Upkeep& upkeep) {
 }
 
 Upkeep upkeep_from(const Json& json) {
-  Upkeep upkeep{.keeper = json.value("keeper", ""),
-                .restarts = json.value("restarts", std::uint64_t{0}),
+  Upkeep upkeep{.restarts = json.value("restarts", std::uint64_t{0}),
                 .recent = json.value("recent", std::uint64_t{0}),
                 .note = json.value("note", "")};
+  if (json.contains("keeper")) upkeep.keeper = json["keeper"].get<std::string>();
   if (json.contains("last")) upkeep.last = json["last"].get<std::uint64_t>();
   if (json.contains("boot")) upkeep.boot = json["boot"].get<bool>();
   return upkeep;
@@ -150,6 +150,7 @@ void write_step(std::string& out, std::uint32_t id, const Step& step, Definition
   json.text("action", to_string(step.action));
   if (!step.host.empty()) json.text("host", step.host);
   json.integer("id", id);
+  if (step.keeps_anew) json.flag("keeps_anew", true);
   if (step.left_over) json.text("left_over", definitions.id(step.left_over));
   if (step.new_definition) {
     json.text("new", definitions.id(step.new_definition));
@@ -266,6 +267,7 @@ class PlanReader {
         value_of(origins, json.value("transition_from", std::string(tutti::to_string(Origin::built_in))));
     step.was_alive = json.value("was_alive", true);
     step.unreachable = json.value("unreachable", false);
+    step.keeps_anew = json.value("keeps_anew", false);
     step.phase = json.at("phase");
     step.why = json.at("why");
     return step;

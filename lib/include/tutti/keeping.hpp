@@ -42,7 +42,8 @@ using ResourceLimits = std::map<std::string, std::uint64_t>;
 
 /// What a host says of how it keeps a service that was started.
 struct Upkeep {
-  std::string keeper = {};     ///< "systemd", "unit", "cgroup" or "plain"; empty: nothing keeps it
+  /// "systemd", "unit", "cgroup" or "plain"; empty: nothing keeps it; none: nobody said.
+  std::optional<std::string> keeper = {};
   std::uint64_t restarts = 0;  ///< since it was started
   std::uint64_t recent = 0;    ///< restarts of the last ten minutes
   std::optional<std::uint64_t> last =

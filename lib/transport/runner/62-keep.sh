@@ -172,7 +172,7 @@ kept() {
   kept=' keeper=- restarts=0 recent=0 last=- boot=- note=-'
   record_of "s/$k_service.daemon" || return 0
   set -- $record
-  keeper=${5-plain} note=
+  keeper=${5--} note=                   # of an older runner: nothing
   restarts_of
   recent=0 last=-
   if [ -n "$times" ]; then

@@ -472,7 +472,7 @@ TEST_CASE("status: what was restarted, and what will not come back after a reboo
   CHECK(has(failing, "failing"));
   CHECK(has(failing, "\napp@h1 was restarted 8 times, last 3 s ago\n"));
   CHECK(status.exit_status() == 3);
-  CHECK(has(status.to_json(), "\"failing\":true"));
+  CHECK(has(status.to_json(), "\"failing\": true"));
   CHECK(has(with({.keeper = "systemd", .note = "its unit is masked"}), "\napp@h1: its unit is masked\n"));
   status.hosts.push_back({.host = "h2", .why = "no route"});
   CHECK(status.exit_status() == 5);

@@ -148,6 +148,43 @@ TEST_CASE("diff: what its keeper restarts too often is noted, and repaired by no
   CHECK(only(plan_of(web_at("1"), HostReading::Life::dead, 5)).action == Action::repair);
 }
 
+TEST_CASE("diff: a daemon that nothing keeps is recorded anew, and goes on as it is") {
+  const Site shop = one([](Service& web) {
+    web.start.is_daemon = true;
+    web.stop = {};
+  });
+  World world;
+  (void)world.deploy(shop);
+  CHECK(world.plan(shop).empty());
+  const Fleet fleet = look_up(shop);
+  std::vector<HostReading> readings = world.transport.read(fleet.hosts);
+  readings[0].entries[0].upkeep.keeper = "";
+  const Plan plan = make_plan(shop, elaborate(shop, fleet), readings);
+  CHECK(only(plan).action == Action::record);
+  CHECK(only(plan).why == "nothing on its host starts it again: an older Tutti started it");
+  const auto before = world.transport.log.size();
+  CHECK(outcomes(world.execute(plan)) == Lines{"web@h1 upgraded"});
+  CHECK(Lines(world.transport.log.begin() + static_cast<std::ptrdiff_t>(before), world.transport.log.end()) ==
+        Lines{"h1: start web 1", "h1: begin web 1"});
+}
+
+TEST_CASE("diff: what its keeper is told anew starts nothing, and other handling data is only recorded") {
+  const auto kept = [](double grace, const char* hook) {
+    return one([&](Service& web) {
+      web.start.is_daemon = true;
+      web.stop = {};
+      web.grace = grace;
+      web.hooks["other"] = {hook};
+    });
+  };
+  World world;
+  (void)world.deploy(kept(10, "a"));
+  CHECK(only(world.plan(kept(10, "b"))).action == Action::record);
+  CHECK_FALSE(only(world.plan(kept(10, "b"))).keeps_anew);
+  CHECK(only(world.plan(kept(20, "a"))).action == Action::record);
+  CHECK(only(world.plan(kept(20, "a"))).keeps_anew);
+}
+
 TEST_CASE("diff: what an ended run left half-done, or failed, is repaired from where it was") {
   World world = deployed();
   const Site second = web_at("2");

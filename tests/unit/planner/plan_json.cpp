@@ -59,6 +59,7 @@ Plan plan_with_everything() {
   plan.fleet.hosts[0].become = "sudo";
   plan.fleet.hosts[0].labels = {{"datacenter", "north"}};
   plan.steps[0].unreachable = true;
+  plan.steps[0].keeps_anew = true;
   plan.steps[0].left_over = plan.steps[0].new_definition;
   plan.notes.push_back("a note");
   plan.waves = {{StepId{0}, StepId{1}}, {StepId{2}}};

@@ -138,4 +138,8 @@ slay() {                                # WHY: kills what runs for the token; fa
   kill_tree "$1" "$2" "$3" "$4" "TUTTI_EFFECT=$nonce/$token/"
 }
 
-daemon_lives() { record_of "s/$k_service.daemon" && alive $record; }
+daemon_lives() {                        # that of $k_service -> $record. 2: nobody knows
+  record_of "s/$k_service.daemon" || return 1
+  alive $record && return
+  under_systemd && unit_lives
+}

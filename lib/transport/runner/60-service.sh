@@ -62,7 +62,7 @@ start_service() {
   was_killed && return
   if [ -n "$lives" ]; then
     how=already
-    keep_on
+    keep_on "$@"
   elif [ "$k_daemon" = 1 ]; then
     start_daemon "$@"
   elif [ "$k_already" = 1 ] && [ "$k_check" -gt 0 ] && check $((k_env + k_argv)) "$@"; then
@@ -74,7 +74,9 @@ start_service() {
     program "$limit" timeout "$k_env" "$k_argv" "$@"
     as_service=
   fi
-  [ "$k_daemon:$k_boot" != 0:1 ] || [ "$status" -ne 0 ] || case $how in exit | already) write_run ;; esac
+  [ "$k_daemon:$k_boot" != 0:1 ] || [ "$status" -ne 0 ] || case $how in
+    exit | already) write_run && { [ "$k_keeper" != host ] || install_hook; } ;;
+  esac
 }
 
 make_directory() {                      # 'OWNER|- PATH'
@@ -114,14 +116,17 @@ start_daemon() {
   let_go
   if record_of "s/$k_service.daemon"; then      # it died, or was started while we looked
     set -- "$record" "$@"
-    end_daemon $1
+    if under_systemd; then unit_of "$k_service"; end_unit 10; else end_daemon $1; fi
     shift
   fi
+  choose_keeper
+  case $kind in systemd | user) start_unit "$@"; return ;; esac
   run_token=
   if [ "$k_restart:$k_boot" != never:0 ]; then
     write_run || return
     run_token=$token
   fi
+  [ "$k_keeper:$k_boot" != host:1 ] || install_hook
   at start-run
   note_limits "$@"
   rotate_log
@@ -193,8 +198,11 @@ stop_lines() {
 }
 
 stop_daemon() {
+  is_unit=
+  record_of "s/$k_service.daemon" && under_systemd && is_unit=1
   let_go
   at stop-let-go
+  [ -z "$is_unit" ] || { stop_unit; return; }
   if record_of "s/$k_service.daemon"; then
     set -- $record
     alive "$1" "$2" "$3" || how=absent
@@ -204,9 +212,13 @@ stop_daemon() {
   else
     how=absent
   fi
+  remove_stopped
+}
+
+remove_stopped() {                      # what was known of it
   at stop-ended
   set --
-  for rest in daemon exit run keep again; do [ ! -e "s/$k_service.$rest" ] || set -- "$@" "s/$k_service.$rest"; done
+  for rest in daemon exit run keep again exec; do [ ! -e "s/$k_service.$rest" ] || set -- "$@" "s/$k_service.$rest"; done
   [ $# -eq 0 ] || rm -f "$@"
 }
 

@@ -60,8 +60,11 @@ stands() {
 # only needed for what is kept otherwise.
 let_go() {
   if [ -s "s/$k_service.run" ]; then
+    record=
+    IFS= read -r record <"s/$k_service.run"
     : >"s/$k_service.run"
     durable=s
+    case $record in *' keeper=host '*) unit_of "$k_service"; disable_unit ;; esac
   fi
   record_of "s/$k_service.keep" || return 0
   : >"s/$k_service.keep"
@@ -69,11 +72,20 @@ let_go() {
   alive "$1" "$2" "$3" && kill -KILL "$1" 2>/dev/null
 }
 
-keep_on() {                             # $k_service lives, and is kept from now on as the frame says
+keep_on() {                             # LINE...: $k_service lives, and is kept from now on as the frame says
   [ "$k_restart:$k_boot" != never:0 ] || { let_go; return; }
-  record=
+  lives=$record
   { IFS= read -r record <"s/$k_service.run"; } 2>/dev/null
-  case $record in 'tutti-run 1 '*' .') set -- $record; write_run "$3" ;; *) write_run ;; esac
+  set -- "$record" "$@"
+  case $1 in 'tutti-run 1 '*' .') rest=${1#tutti-run 1 }; write_run "${rest%% *}" ;; *) write_run ;; esac || return
+  shift
+  choose_keeper
+  record=$lives
+  case $kind in systemd | user) ;; *) under_systemd || { [ "$k_keeper:$k_boot" != host:1 ] || install_hook; return 0; } ;; esac
+  unit_of "$k_service"
+  show "$unit" || { oops "$detail"; return; }
+  write_exec "$@" && write_unit "$@" || { [ "$how" = error ] || oops "cannot write in $state/site-$site/s"; return; }
+  enable_unit
 }
 
 rotate_log() {                          # -> $before, its size now
@@ -162,6 +174,7 @@ restarts_of() {                         # -> $restarts since START, $times of th
   record_of "s/$k_service.again" || return 0
   set -- $record
   restarts=$1
+  [ "$restarts" != -1 ] || restarts=0
   [ "$2" = "$boot" ] || return 0
   shift 2
   times=$*
@@ -186,7 +199,8 @@ kept() {
   { IFS= read -r record <"s/$k_service.run"; } 2>/dev/null
   case $record in 'tutti-run 1 '*' .') ;; *) record= ;; esac
   case $record in *' boot=1 '*) comes_back=no; boots "$record" && comes_back=yes ;; esac
-  case $record in
+  case $keeper:$record in
+    systemd:* | user:*) keeper=systemd; unit_note ;;
     *' restart=always '* | *' restart=on-failure '*)
       keeper_lives || note="nothing starts it again when it ends, for what kept it was ended or is of an older Tutti:\
  restart it" ;;
@@ -223,4 +237,9 @@ note_limits() {
         printf '%s\n' "the limit of ${rest%% *} of $k_service is not kept: nothing on this host can do that" >>"$t.n" ;;
     esac
   done
+}
+
+forget_keeping() {                         # the service goes: nothing of how it was kept is left
+  if [ -d /run/systemd/system ] && [ -e before-1 ]; then forget_unit; fi
+  [ ! -e ../hook ] || forget_hook
 }

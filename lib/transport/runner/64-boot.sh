@@ -68,7 +68,7 @@ boot_lines() {                          # LINE...
   [ -z "$trouble" ] || return
   if [ "$k_daemon" = 0 ]; then
     boot_program "$@"
-  elif ! daemon_lives && ! keeper_lives; then
+  elif choose_keeper; [ "$kind" = plain ] && ! daemon_lives && ! keeper_lives; then      # else its unit does it
     discard "s/$k_service.exit" "s/$k_service.daemon"
     ( keep_daemon "$@" ) &
     now
@@ -86,6 +86,76 @@ boot_program() {                        # a START program that returns
   rm -f "$out" "$t.p" "$t.x"
 }
 
-boots() {                               # RUN-HEAD: does something run `BOOT`, or what does the same, after a reboot?
-  case $1 in *' keeper=host '*) record_of ../hook && [ "$record" != none ] ;; *) return 1 ;; esac
+boots() {                               # RUN-HEAD: does something start $k_service, or run `BOOT`, after a reboot?
+  case $1 in *' keeper=host '*) ;; *) return 1 ;; esac
+  unit_of "$k_service"
+  [ ! -L "$wants/$unit" ] || return 0
+  record_of ../hook && [ "$record" != none ]
+}
+
+# The hook: what of the host runs `BOOT` after a boot. It runs this runner's text as it is at STATE/runner/boot.
+# STATE/hook says which: cron, sysvinit or none.
+install_hook() {
+  [ ../runner/boot -ef "$0" ] || keep_text || { remark "cannot write $state/runner/boot"; return; }
+  ! record_of ../hook || [ "$record" = none ] || return 0
+  hook=none
+  case $state in
+    *[!A-Za-z0-9/._-]*) ;;
+    *)
+      if cron_runs && { crontab -l 2>/dev/null | grep -vF " $state BOOT"; printf '%s\n' "$(hook_line)"; } | crontab -; then
+        hook=cron
+      elif [ "$uid" = 0 ] && [ -d /etc/init.d ] && [ -d /etc/rc2.d ] && sysvinit_runs; then
+        install_script && hook=sysvinit
+      fi
+      ;;
+  esac 2>/dev/null
+  [ $hook != none ] || remark "services will not come back after a reboot of this host: have it run, once after each boot:\
+ /bin/sh $state/runner/boot $state BOOT"
+  { printf '%s .\n' $hook >../.hook.new && mv -f ../.hook.new ../hook; } 2>/dev/null
+}
+
+hook_line() { printf '%s' "@reboot /bin/sh $state/runner/boot $state BOOT >/dev/null 2>&1"; }
+
+keep_text() {                           # what we are, for after a boot
+  rm -f ../runner/.boot.new
+  { [ -d ../runner ] || mkdir ../runner; } &&
+    { ln "$0" ../runner/.boot.new || { cp "$0" ../runner/.boot.new && sync ../runner/.boot.new; }; } &&
+    mv -f ../runner/.boot.new ../runner/boot
+} 2>/dev/null
+
+cron_runs() {
+  command -v crontab >/dev/null || return
+  candidates '(cron) S' stat '(cron) [^ZX]' '(crond) [^ZX]'
+  case $candidates in */proc/[0-9]*/stat*) return 0 ;; esac
+  return 1
+}
+
+sysvinit_runs() { { read -r what </proc/1/comm; } 2>/dev/null && [ "$what" = init ]; }
+
+install_script() {
+  printf '%s\n' '#!/bin/sh' '### BEGIN INIT INFO' '# Provides: tutti' '# Required-Start: $remote_fs $network' \
+    '# Required-Stop:' '# Default-Start: 2 3 4 5' '# Default-Stop:' '# Short-Description: services that Tutti started' \
+    '### END INIT INFO' "[ \"\$1\" != start ] || /bin/sh $state/runner/boot $state BOOT </dev/null >/dev/null 2>&1" \
+    >/etc/init.d/tutti && chmod 755 /etc/init.d/tutti || return
+  for level in 2 3 4 5; do
+    [ ! -d /etc/rc$level.d ] || ln -sf ../init.d/tutti /etc/rc$level.d/S99tutti
+  done
+}
+
+# forget_hook: with the last service of $state that comes back, the hook goes.
+forget_hook() {
+  set +f
+  set -- ../site-*/s/*.run
+  set -f
+  for file; do [ ! -s "$file" ] || return 0; done
+  record_of ../hook || return 0
+  case $record in
+    cron) crontab -l 2>/dev/null | grep -vF " $state BOOT" | crontab - ;;
+    sysvinit)
+      set +f
+      rm -f /etc/rc?.d/S99tutti /etc/init.d/tutti
+      set -f
+      ;;
+  esac 2>/dev/null
+  rm -f ../hook ../runner/boot
 }

@@ -22,7 +22,7 @@ op_files() {
 files_lines() { effect perform_files "$@"; }
 perform_files() {
   out=$t.o err=$t.e
-  set_files "$@"
+  set_files "$@" && [ "$k_gone" = 1 ] && forget_keeping
   say_notes
 }
 

@@ -96,13 +96,23 @@ send_places() {
 # judge_all FILE...: which of these live -> $verdicts: " SERVICE:LIVE ..." Programs run at the same time, as
 # many as $judges, and are waited for in turn.
 judge_all() {
-  verdicts='' waiting='' judges=0
+  verdicts='' waiting='' judges=0 units_asked=''
   for file; do
     service=${file#m/} verdict=unknown
     if entry_head 3<"$file"; then
       case $k_probe in
         none) verdict=alive ;;
-        daemon) k_service=$service; verdict=dead; daemon_lives && verdict=alive ;;
+        daemon)
+          k_service=$service verdict=dead
+          if ! record_of "s/$service.daemon"; then
+            :
+          elif alive $record; then
+            verdict=alive
+          elif under_systemd; then
+            unit_of "$service"
+            units_asked="$units_asked $unit" verdict=
+          fi
+          ;;
         run)
           own_account                   # once for all of them
           ( judge "$file" 3<"$file" ) </dev/null >/dev/null 2>&1 8>&- 9>&- &
@@ -113,6 +123,7 @@ judge_all() {
     [ -z "$verdict" ] || verdicts="$verdicts $service:$verdict"
     [ $judges -lt 16 ] || gather
   done
+  [ -z "$units_asked" ] || judge_units
   gather
 }
 

@@ -75,9 +75,11 @@ void check_service(const Service& s) {
       wrong(fmt::format("owner '{}' of a file is no user name", escaped(file.owner)));
   }
 
+  if (s.start.is_unit && s.stop) wrong("its start is a unit of systemd, which systemd stops: leave stop out");
+  if (s.start.is_unit && s.one_shot) wrong("a unit can't be one-shot: give start a program that ends");
   if (s.start.is_daemon && s.stop)
     wrong("its start is a daemon, which the runner stops by itself (TERM, then KILL): leave stop out");
-  if (s.start && !s.start.is_daemon && !s.stop && !s.one_shot)
+  if (s.start && !s.start.is_daemon && !s.start.is_unit && !s.stop && !s.one_shot)
     wrong("its start is a program that returns, so stop is required: give it a stop program, or make start a "
           "daemon, or the service one-shot");
   if (s.one_shot && s.start.is_daemon) wrong("a daemon can't be one-shot: give start a program that ends");
@@ -91,6 +93,8 @@ void check_service(const Service& s) {
     const Program& program = s.*hook.program;
     if (hook.program != &Service::start && program.is_daemon)
       wrong(fmt::format("{} can't be a daemon: only start can", name));
+    if (hook.program != &Service::start && program.is_unit)
+      wrong(fmt::format("{} can't be a unit: only start can", name));
     check_limit(name, program);
   }
   if (static_cast<bool>(s.drain) != static_cast<bool>(s.undrain))
@@ -102,6 +106,7 @@ void check_service(const Service& s) {
                     [&](const HookField& hook) { return hook.name == name; }))
       wrong(fmt::format("hook '{}' has a field of its own: ({} …)", name, name));
     if (program.is_daemon) wrong(fmt::format("hook '{}' can't be a daemon: only start can", name));
+    if (program.is_unit) wrong(fmt::format("hook '{}' can't be a unit: only start can", name));
     check_limit(fmt::format("hook '{}'", name), program);
   }
   try {

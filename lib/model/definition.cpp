@@ -21,6 +21,7 @@ void write(std::string& out, const Command& command) {
   ObjectWriter json(out);
   json.texts("argv", command.argv);
   if (command.is_daemon) json.flag("daemon", true);
+  if (command.is_unit) json.flag("unit", true);
 }
 
 void write(std::string& out, const InstalledFile& file) {
@@ -152,7 +153,8 @@ Definition from_json(const Json& json) {
                         .limit = limits.value(name, d.limit),
                         .service = d.title(),
                         .hook = name,
-                        .is_daemon = program.value("daemon", false)};
+                        .is_daemon = program.value("daemon", false),
+                        .is_unit = program.value("unit", false)};
   };
   for (const auto& [name, program] : programs.items()) take(name, program);
   for (const char* name : {"start", "stop"})
@@ -203,7 +205,12 @@ Command Definition::hook_about(const std::string& name, const std::string& addre
 
 bool Definition::is_daemon() const {
   const auto start = programs.find("start");
-  return start != programs.end() && start->second.is_daemon;
+  return start != programs.end() && (start->second.is_daemon || start->second.is_unit);
+}
+
+const std::string* Definition::unit() const {
+  const auto start = programs.find("start");
+  return start != programs.end() && start->second.is_unit ? &start->second.argv.front() : nullptr;
 }
 
 double Definition::settle_seconds() const {

@@ -137,7 +137,7 @@ struct Elaboration::Impl {
                        number_of(render_port(service, endpoint, host, known)));
   }
 
-  /// What only one service of a host can have: files, and ports. Throws Error that names both.
+  /// What only one service of a host can have: files, ports, and a unit. Throws Error that names both.
   class Claims {
    public:
     void add(const Host& host, const Definition& definition) {
@@ -146,6 +146,8 @@ struct Elaboration::Impl {
       for (const auto& [name, port] : definition.endpoints)
         claim(host, definition.service, port,
               "both have an endpoint at port {}: give one of them another port");
+      if (const std::string* unit = definition.unit())
+        claim(host, definition.service, *unit, "both start the unit '{}': let one of them do so");
     }
 
    private:
@@ -157,7 +159,7 @@ struct Elaboration::Impl {
                               other->second, service, fmt::format(fmt::runtime(remedy), what)));
     }
     std::map<std::pair<std::string, std::string>, std::string>
-        owners_;  // a path begins with '/', a port never does
+        owners_;  // a path begins with '/', a port with a digit, a unit ends with ".service"
   };
 
   /// The same for classes that have no host yet, as far as it stands there without settings.

@@ -91,15 +91,25 @@ void check_keeping(const Service& s) {
   if (!is_daemon) {
     const auto only_daemons = [&](bool is_given, const char* field) {
       if (is_given)
-        wrong(fmt::format("{}: it is of daemons, and its start is a program that returns: leave it out, or "
-                          "make start a daemon",
-                          field));
+        wrong(s.start.is_unit
+                  ? fmt::format(
+                        "{}: its start is a unit of systemd, which says that itself: leave it out, and give "
+                        "the unit a drop-in as a file",
+                        field)
+                  : fmt::format(
+                        "{}: it is of daemons, and its start is a program that returns: leave it out, or "
+                        "make start a daemon",
+                        field));
     };
     only_daemons(s.restart != Restart::always, "restart");
     only_daemons(s.ready.when != Ready::When::started, "ready");
     only_daemons(s.log != LogTo::file, "log");
     only_daemons(s.stop_signal != "TERM", "stop-signal");
   }
+  if (s.start.is_unit && (!s.limits.empty() || s.umask || s.nice))
+    wrong("limits, umask and nice: its start is a unit of systemd, which says them itself: leave them out, "
+          "and give "
+          "the unit a drop-in as a file");
   check_ready(s);
   if (std::find(std::begin(signals), std::end(signals), s.stop_signal) == std::end(signals))
     wrong(

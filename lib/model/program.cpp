@@ -87,6 +87,12 @@ Program daemon(std::vector<Text> argv) {
   return result;
 }
 
+Program systemd_unit(Text name) {
+  Program result = program({std::move(name)});
+  result.is_unit = true;
+  return result;
+}
+
 Program script(const Item& file, std::vector<Text> arguments) {
   const auto& pieces = file.content->pieces();
   const auto* beginning = pieces.empty() ? nullptr : std::get_if<std::string>(&pieces.front());

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <filesystem>
 #include <pwd.h>
@@ -140,6 +141,20 @@ void check_user(const Renderer& renderer, const Site& site, const std::string& u
         me ? me->pw_name : "?", user));
 }
 
+void check_unit(const Renderer& renderer, const Layout& layout, const std::string& name) {
+  if (layout.confined)
+    renderer.wrong(
+        "the local platform leaves the units of this machine alone: make it a daemon, or deploy to a host");
+  const auto is_allowed = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::string_view("@:_.-\\").find(c) != std::string_view::npos;
+  };
+  if (!std::all_of(name.begin(), name.end(), is_allowed) || name.front() == '-' ||
+      !name.ends_with(".service"))
+    renderer.wrong(
+        fmt::format("'{}' is no name of a unit: give one such as \"nginx.service\"", escaped(name)));
+}
+
 }  // namespace
 
 std::string render_port(const Service& service, const Endpoint& endpoint, const Host& host,
@@ -240,9 +255,11 @@ Definition render(const Site& site, const Service& s, const Host& host, const Se
                     .limit = program.limit.value_or(s.limit),
                     .service = d.title(),
                     .hook = name,
-                    .is_daemon = program.is_daemon};
+                    .is_daemon = program.is_daemon,
+                    .is_unit = program.is_unit};
     for (const Text& word : program.argv) command.argv.push_back(renderer.line(word));
     if (command.argv.front().empty()) renderer.wrong("the name of the program is empty");
+    if (command.is_unit) check_unit(renderer, layout, command.argv.front());
     d.programs.emplace(name, std::move(command));
   };
   for (const HookField& hook : hook_fields) add(hook.name, s.*hook.program);

@@ -57,15 +57,15 @@ Text text_from_json(const Json& json, const std::string& where) {
 
 Program program_from_json(const Json& json, const std::string& where) {
   if (json.is_object())
-    for (const char* later : {"systemd_unit", "guix_service"})
-      if (json.contains(later)) throw_not_built(as_written(later), where);
-  const Reader reader(json, where, {"argv", "script", "daemon", "limit"});
+    if (json.contains("guix_service")) throw_not_built("guix-service", where);
+  const Reader reader(json, where, {"argv", "script", "daemon", "unit", "limit"});
   std::vector<Text> argv;
   for (const Json& word : reader.array("argv")) argv.push_back(text_from_json(word, where));
   Program result = reader.has("script") ? script(item_from_json(reader.at("script"), where), std::move(argv))
                                         : program(std::move(argv));
   if (!result) throw Error(ErrorCode::misuse, where + ": a program needs at least the file to run");
   result.is_daemon = reader.flag("daemon", false);
+  result.is_unit = reader.flag("unit", false);
   if (reader.has("limit")) result.limit = reader.number("limit", 0);
   return result;
 }

@@ -40,7 +40,7 @@ bool only_files(const Definition& from, const Definition& to) {
   return true;
 }
 
-bool is_restarted(const Definition& d) { return d.is_daemon() && d.restart != Restart::never; }
+bool is_restarted(const Definition& d) { return d.is_daemon() && !d.unit() && d.restart != Restart::never; }
 
 /// What the host's keeper is told, besides what runs.
 bool keeps_differently(const Definition& from, const Definition& to) {
@@ -103,7 +103,7 @@ std::optional<Step> compare(Step step, const DefinitionPtr& want, const Transiti
     const bool is_kept = !is_restarted(*want) || have.upkeep.keeper != "";
     if (old == *want && is_kept) return {};
     step.action = Action::record;
-    step.keeps_anew = want->is_daemon() && step.was_alive && (!is_kept || keeps_differently(old, *want));
+    step.keeps_anew = want->is_daemon() && !want->unit() && step.was_alive && (!is_kept || keeps_differently(old, *want));
     step.why = old == *want ? "nothing on its host starts it again: an older Tutti started it"
                             : "only its handling changed (hooks, requirements, transitions, keeping)";
     return step;

@@ -30,7 +30,6 @@ constexpr NotBuilt table[] = {
     {"#:label", out},
     {"secret", "let the program read the secret from a file that is already on the host"},
     {"by-slot", "services have one slot so far"},
-    {"systemd-unit", "use (program \"systemctl\" \"start\" NAME), with a stop program"},
     {"guix-service", "use (service ...) with programs"},
     {"guix-package", other_file},
     {"nix-package", other_file},

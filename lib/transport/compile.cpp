@@ -122,13 +122,19 @@ class Compiler {
 
   Compiled of(const effect::Validate& validate) const {
     const Definition& d = known(validate.definition);
-    const std::string service = d.is_daemon() ? d.service : "";
+    const std::string service = d.is_daemon() && !d.unit() ? d.service : "";
     const auto hook = d.programs.find("validate");
     const auto alive = d.programs.find("alive");
     Command command;
     if (hook != d.programs.end())
       command = hook->second;
-    else if (d.is_daemon())
+    else if (d.unit() && alive == d.programs.end())
+      // Not is-active: a unit whose program ended well is that, too.
+      command = {.argv = {"sh", "-c",
+                          R"sh([ "$(systemctl show --property=SubState --value "$1")" = running ])sh", "sh",
+                          *d.unit()},
+                 .limit = probe_seconds};
+    else if (d.is_daemon() && !d.unit())
       command = {.argv = {"true"}, .directory = d.directory, .limit = probe_seconds};
     else if (alive != d.programs.end())
       command = alive->second;
@@ -205,7 +211,10 @@ class Compiler {
     start.already = request_.idempotent;
     if (const auto found = d.programs.find("start"); found != d.programs.end()) {
       start.daemon = found->second.is_daemon;
-      start.program = program(found->second);
+      if (found->second.is_unit)
+        start.unit = *d.unit();
+      else
+        start.program = program(found->second);
       start.limit = limit(found->second.limit);
       start.keeping = keeping(d);
       if (const Command* how = request_.idempotent && !start.daemon ? check(d) : nullptr) {
@@ -242,7 +251,10 @@ class Compiler {
     const Definition& d = known(effect.definition);
     frames::Stop stop{
         .id = {}, .token = token_, .service = d.service, .grace = d.grace, .signal = d.stop_signal};
-    if (d.is_daemon()) {
+    if (const std::string* unit = d.unit()) {
+      stop.unit = *unit;
+      stop.limit = limit(d.limit);
+    } else if (d.is_daemon()) {
       stop.daemon = true;
       stop.limit = limit(d.limit);
     } else if (const auto found = d.programs.find("stop"); found != d.programs.end()) {
@@ -309,7 +321,10 @@ class Compiler {
   }
 
   void set_probe(frames::Entry& entry, const Definition& d) const {
-    if (d.is_daemon()) {
+    if (d.unit() && !d.has_hook("alive")) {
+      entry.probe = frames::Probe::unit;
+      entry.program.argv = {*d.unit()};
+    } else if (d.is_daemon() && !d.unit()) {
       entry.probe = frames::Probe::daemon;
     } else if (const Command* how = d.one_shot ? nullptr : check(d)) {
       entry.probe = frames::Probe::run;

@@ -24,7 +24,7 @@
     (export name ...)))
 
 ;; Of fields.
-(define-later secret by-slot systemd-unit guix-service guix-package nix-package git-source blue-green
+(define-later secret by-slot guix-service guix-package nix-package git-source blue-green
   guix-store nix-store etcd-state)
 
 ;; Platforms and inventories.

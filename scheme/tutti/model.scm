@@ -177,8 +177,8 @@
   (let ((location (declaration-location service))
         (name (service-name service)))
     (define (check-only-program field program)
-      (when (and program (program-daemon? program))
-        (fail-at location "service '~a': field '~a' must be a program that ends; only 'start' may be a daemon"
+      (when (and program (or (program-daemon? program) (program-unit? program)))
+        (fail-at location "service '~a': field '~a' must be a program that ends; only 'start' may be a daemon or a unit"
                  name field)))
     (for-each (match-lambda
                 ((field . accessor)

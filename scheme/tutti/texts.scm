@@ -24,6 +24,8 @@
             program-words
             program-script
             program-daemon?
+            program-unit?
+            systemd-unit
             program-limit
 
             setting
@@ -80,11 +82,11 @@
   (executable? text-file-executable?))
 
 (define-record-type <program>
-  (make-program script arguments daemon? limit)
+  (make-program script arguments kind limit)
   program?
   (script    program-script)              ; an item that is run, or #f
   (arguments program-words)           ; texts; without a script the first is the file
-  (daemon?   program-daemon?)
+  (kind      program-kind)            ; program, daemon or unit
   (limit     program-limit))              ; seconds, or #f
 
 (define-record-type <file>
@@ -161,7 +163,20 @@
     (lambda (arguments limit)
       (when (null? arguments)
         (fail "program: the file to run is missing"))
-      (make-program #f arguments #f limit))))
+      (make-program #f arguments 'program limit))))
+
+(define (program-daemon? program)
+  "Is PROGRAM a daemon?"
+  (eq? (program-kind program) 'daemon))
+
+(define (program-unit? program)
+  "Is PROGRAM a unit of systemd?"
+  (eq? (program-kind program) 'unit))
+
+(define (systemd-unit name)
+  "Return the unit NAME of systemd, which the host has: (systemd-unit \"nginx.service\")."
+  (check-text "systemd-unit" name)
+  (make-program #f (list name) 'unit #f))
 
 (define (daemon . arguments)
   "Return a program that does not end by itself and is kept in the background: (daemon FILE ARGUMENT ...)."
@@ -169,7 +184,7 @@
     (lambda (arguments limit)
       (when (null? arguments)
         (fail "daemon: the file to run is missing"))
-      (make-program #f arguments #t limit))))
+      (make-program #f arguments 'daemon limit))))
 
 (define (script . arguments)
   "Return the program that runs a text or a file of ours: (script TEXT-OR-FILE ARGUMENT ... #:limit SECONDS)."
@@ -178,11 +193,11 @@
       (match arguments
         (() (fail "script: its text, or a local-file, is missing"))
         (((? item? item) . arguments)
-         (make-program item arguments #f limit))
+         (make-program item arguments 'program limit))
         (((? exact-integer? number) . _)
          (fail "script: its text, or a local-file, is wanted, not ~s" number))
         ((text . arguments)
-         (make-program (make-text-file "script" text #t) arguments #f limit))))))
+         (make-program (make-text-file "script" text #t) arguments 'program limit))))))
 
 
 ;;;
@@ -278,7 +293,8 @@ starts."
 (set-record-type-printer! <program>
   (lambda (record port)
     (format port "#<~a~@[ ~a~]~{ ~a~}>"
-            (cond ((program-daemon? record) "daemon")
+            (cond ((program-unit? record) "systemd-unit")
+                  ((program-daemon? record) "daemon")
                   ((program-script record) "script")
                   (else "program"))
             (and=> (program-script record) text->display)

@@ -31,6 +31,7 @@ struct Command {
   std::string service = {};    ///< whose program it is, if any's: "db 2"
   std::string hook = {};       ///< and which of it: "migrate"
   bool is_daemon = false;
+  bool is_unit = false;  ///< argv is the name of a unit of systemd
 
   [[nodiscard]] explicit operator bool() const noexcept { return !argv.empty(); }
   bool operator==(const Command&) const = default;
@@ -99,7 +100,10 @@ struct TUTTI_EXPORT Definition {
   [[nodiscard]] bool has_hook(const std::string& name) const { return programs.contains(name); }
   /// The program of that name, ready to run as the service's. Throws Error, with the nearest name.
   [[nodiscard]] Command hook(const std::string& name) const;
+  /// Its host keeps it and knows whether it lives: a daemon, or a unit of systemd.
   [[nodiscard]] bool is_daemon() const;
+  /// The name of the unit that starts it; nullptr: none does.
+  [[nodiscard]] const std::string* unit() const;
   /// How long a new one must live, and stay valid, before its transition counts. If it does not say: a second
   /// where no `validate` tells that it is well; a one-shot's success is all there is to wait for.
   [[nodiscard]] double settle_seconds() const;

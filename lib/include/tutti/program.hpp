@@ -68,7 +68,8 @@ class TUTTI_EXPORT Text {
 /// What runs on a host: a file and its arguments. The default is "none".
 struct TUTTI_EXPORT Program {
   std::vector<Text> argv;
-  bool is_daemon = false;       ///< kept in the background by the runner
+  bool is_daemon = false;       ///< kept in the background by the host
+  bool is_unit = false;         ///< argv is the name of a unit of systemd that the host has
   std::optional<double> limit;  ///< seconds; else the service's
 
   Program() = default;
@@ -82,6 +83,9 @@ struct TUTTI_EXPORT Program {
 [[nodiscard]] TUTTI_EXPORT Program program(std::vector<Text> argv);
 /// A program that does not end by itself: the runner keeps it, `stop` and `alive` are implied.
 [[nodiscard]] TUTTI_EXPORT Program daemon(std::vector<Text> argv);
+/// A unit that the host has, such as "nginx.service": the service is started and stopped by it. Whether it
+/// was enabled and active before is kept, and put back when the service goes.
+[[nodiscard]] TUTTI_EXPORT Program systemd_unit(Text name);
 /// A file to run: by its `#!` line if it has one, else by /bin/sh.
 [[nodiscard]] TUTTI_EXPORT Program script(const Item& file, std::vector<Text> arguments = {});
 

@@ -65,6 +65,7 @@
   `(,@(member-unless not "script" (program-script program) item->datum)
     ("argv" . ,((array text->datum) (program-words program)))
     ,@(if (program-daemon? program) '(("daemon" . #t)) '())
+    ,@(if (program-unit? program) '(("unit" . #t)) '())
     ,@(member-unless not "limit" (program-limit program) identity)))
 
 (define (file->datum file)

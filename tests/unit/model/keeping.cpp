@@ -128,6 +128,41 @@ TEST_CASE("keeping: what can't be is refused with the service, the field and wha
         "leave it out, or make start a daemon");
 }
 
+TEST_CASE(
+    "keeping: a unit of systemd is started and stopped by systemd, on hosts of ours alone, by one service") {
+  const auto of_unit = [](const std::string& name, Text unit) {
+    Service one = service(name, "1");
+    one.start = systemd_unit(std::move(unit));
+    one.stop = {};
+    return one;
+  };
+  Site shop = site({{"front", {of_unit("web", "nginx.service")}, {"h1"}}});
+  shop.platform = ssh_platform();
+  const Definition web = *elaborate(shop, look_up(shop)).definitions.begin()->second;
+  REQUIRE(web.unit());
+  CHECK(*web.unit() == "nginx.service");
+  CHECK(web.is_daemon());
+  CHECK(definition_from_json(canonical(web)) == web);
+  const auto error = [&] { return error_of([&] { (void)elaborate(shop, look_up(shop)); }); };
+  shop.host_classes[0].services.push_back(of_unit("other", "nginx.service"));
+  CHECK(has(error(), "both start the unit 'nginx.service': let one of them do so"));
+  shop.host_classes[0].services = {of_unit("web", "nginx")};
+  CHECK(has(error(), "'nginx' is no name of a unit: give one such as \"nginx.service\""));
+  shop.host_classes[0].services = {of_unit("web", "nginx.service")};
+  shop.platform = local_platform("hosts");
+  CHECK(has(error(), "the local platform leaves the units of this machine alone"));
+  CHECK(has(broken([](Service& s) {
+              s.start = systemd_unit("nginx.service");
+              s.stop = {"stop"};
+            }),
+            "its start is a unit of systemd, which systemd stops: leave stop out"));
+  CHECK(has(broken([](Service& s) {
+              s.start = systemd_unit("nginx.service");
+              s.nice = 3;
+            }),
+            "give the unit a drop-in as a file"));
+}
+
 TEST_CASE("keeping: a site in JSON says it, and what it can't say is named") {
   const auto read = [](const std::string& members) {
     return site_from_json(R"({"name": "shop", "platform": {"kind": "ssh"}, "policy": [], "hosts": [],

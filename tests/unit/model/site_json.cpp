@@ -82,7 +82,6 @@ TEST_CASE("site as data: what is not built yet is refused with a sentence that s
                          {with_service(R"("environment": {"P": {"by_slot": ["a", "b"]}})"), "by-slot"},
                          {with_service(R"("environment": {"P": {"guix_package": "hello"}})"), "guix-package"},
                          {with_service(R"("environment": {"P": {"nix_package": "hello"}})"), "nix-package"},
-                         {with_service(R"("start": {"systemd_unit": "nginx"})"), "systemd-unit"},
                          {with_service(R"("start": {"guix_service": "nginx"})"), "guix-service"},
                          {with_class(R"("size": 3)"), "size"},
                          {with_class(R"("platform": {})"), "platform"},

@@ -60,7 +60,9 @@ start_service() {
   set_files "$@" || return
   shift $((k_files + k_adopt))
   was_killed && return
-  if [ -n "$lives" ]; then
+  if [ "$k_unit" != - ]; then
+    take_unit
+  elif [ -n "$lives" ]; then
     how=already
     keep_on "$@"
   elif [ "$k_daemon" = 1 ]; then
@@ -74,7 +76,7 @@ start_service() {
     program "$limit" timeout "$k_env" "$k_argv" "$@"
     as_service=
   fi
-  [ "$k_daemon:$k_boot" != 0:1 ] || [ "$status" -ne 0 ] || case $how in
+  [ "$k_daemon:$k_boot:$k_unit" != 0:1:- ] || [ "$status" -ne 0 ] || case $how in
     exit | already) write_run && { [ "$k_keeper" != host ] || install_hook; } ;;
   esac
 }
@@ -194,7 +196,7 @@ op_stop() {
 
 stop_lines() {
   [ -z "$held" ] || performed || ready
-  if [ "$k_daemon" = 1 ]; then effect stop_daemon; else effect stop_by_program "$@"; fi
+  if [ "$k_unit" != - ]; then effect drop_unit; elif [ "$k_daemon" = 1 ]; then effect stop_daemon; else effect stop_by_program "$@"; fi
 }
 
 stop_daemon() {

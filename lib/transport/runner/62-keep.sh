@@ -201,6 +201,7 @@ kept() {
   case $record in *' boot=1 '*) comes_back=no; boots "$record" && comes_back=yes ;; esac
   case $keeper:$record in
     systemd:* | user:*) keeper=systemd; unit_note ;;
+    unit:*) host_unit_note ;;
     *' restart=always '* | *' restart=on-failure '*)
       keeper_lives || note="nothing starts it again when it ends, for what kept it was ended or is of an older Tutti:\
  restart it" ;;
@@ -240,6 +241,10 @@ note_limits() {
 }
 
 forget_keeping() {                         # the service goes: nothing of how it was kept is left
-  if [ -d /run/systemd/system ] && [ -e before-1 ]; then forget_unit; fi
+  if [ -e "s/$k_service.unit" ]; then
+    release_unit || return
+  elif [ -d /run/systemd/system ] && [ -e before-1 ]; then
+    forget_unit
+  fi
   [ ! -e ../hook ] || forget_hook
 }

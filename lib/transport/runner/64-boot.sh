@@ -64,6 +64,7 @@ boot_one() { ( exec 9>&-; from_run "$1" boot_lines ); }
 
 boot_lines() {                          # LINE...
   trouble='' held='' t=s/$k_service.boot token=boot out=/dev/null err=/dev/null input=/dev/null
+  [ ! -e "s/$k_service.unit" ] || return 0      # the host starts its own
   ready
   [ -z "$trouble" ] || return
   if [ "$k_daemon" = 0 ]; then

@@ -56,14 +56,14 @@ sd() {                                  # SECONDS OPERATION...: of systemctl
 # show UNIT -> $ActiveState and others of it; fails where nobody answers, with a sentence -> $detail
 show() {
   LoadState='' ActiveState='' InvocationID='' MainPID=0 Result='' NeedDaemonReload='' FragmentPath=''
-  ExecMainStatus=0 UnitFileState='' CanReload=''
+  ExecMainStatus=0 UnitFileState=''
   shown=$(sd 20 show -p LoadState,ActiveState,InvocationID,MainPID,Result,NeedDaemonReload,FragmentPath -p \
-    ExecMainStatus,UnitFileState,CanReload "$1" 2>/dev/null) || shown=
+    ExecMainStatus,UnitFileState "$1" 2>/dev/null) || shown=
   IFS=$newline
   for line in $shown; do
     case $line in
       LoadState=* | ActiveState=* | InvocationID=* | MainPID=* | Result=* | NeedDaemonReload=* | FragmentPath=* | \
-        ExecMainStatus=* | UnitFileState=* | CanReload=*) eval "${line%%=*}=\${line#*=}" ;;
+        ExecMainStatus=* | UnitFileState=*) eval "${line%%=*}=\${line#*=}" ;;
     esac
   done
   IFS=' '
@@ -139,7 +139,7 @@ unit_text() {                           # LINE... -> $text
     shift
     i=$((i - 1))
   done
-  case $k_ready in notify) kind_of_start=notify ;; *) kind_of_start=exec ;; esac
+  case $k_ready in notify) kind_of_start=notify ;; *) kind_of_start='exec' ;; esac
   case $k_restart in never) restart=no ;; *) restart=$k_restart ;; esac
   text="# Written by Tutti for site $site, and written again by it. What is yours goes into $unit.d/*.conf
 [Unit]
@@ -309,25 +309,46 @@ under_systemd() {
   esac
 }
 
-# judge_units: those of $units_asked, by one question -> $verdicts
+# judge_units: $units_asked, "SERVICE=UNIT ...", by one question -> $verdicts, and $facts:
+# " SERVICE=LOAD:RESTARTS:UNIT-FILE:NEEDS-RELOAD ..."
 judge_units() {
-  shown=$(sd 20 show -p Id,ActiveState $units_asked 2>/dev/null)
-  IFS=$newline
-  for line in $shown; do
+  asked=$units_asked
+  set --
+  for pair in $asked; do set -- "$@" "${pair#*=}"; done
+  shown=$(sd 20 show -p Id,LoadState,ActiveState,SubState,NRestarts,UnitFileState,NeedDaemonReload "$@" 2>/dev/null)
+  shows=''
+  while IFS= read -r line; do
     case $line in
-      Id=*) id_shown=${line#Id=} ;;
-      ActiveState=*)
-        case ${line#*=} in active | reloading) verdict=alive ;; *) verdict=dead ;; esac
-        service=${id_shown#*@}
-        verdicts="$verdicts ${service%.service}:$verdict"
+      Id=*) shows=1 ;;
+      LoadState=*) load=${line#*=} ;;
+      ActiveState=*) active=${line#*=} ;;
+      SubState=*) sub=${line#*=} ;;
+      NRestarts=*) again=${line#*=} ;;
+      UnitFileState=*) file_state=${line#*=} ;;
+      NeedDaemonReload=*) needs=${line#*=} ;;
+      '')
+        [ -z "$shows" ] || judged_unit
+        shows='' load='' active='' sub='' again='' file_state='' needs=''
         ;;
     esac
-  done
-  IFS=' '
-  for unit in $units_asked; do
-    service=${unit#*@} service=${service%.service}
-    case $verdicts in *" $service:"*) ;; *) verdicts="$verdicts $service:unknown" ;; esac
-  done
+  done <<END
+$shown$newline
+END
+  for pair in $asked; do verdicts="$verdicts ${pair%%=*}:unknown"; done
+}
+
+judged_unit() {                         # what was shown is of the first of $asked
+  set -- $asked
+  service=${1%%=*}
+  shift
+  asked=$*
+  case $active:$sub in
+    active:exited) verdict=unknown ;;   # a program that returned: whether something lives is not systemd's to say
+    active:* | reloading:*) verdict=alive ;;
+    *) verdict=dead ;;
+  esac
+  verdicts="$verdicts $service:$verdict"
+  facts="$facts $service=$load:${again:-0}:$file_state:$needs"
 }
 
 # unit_note: what somebody did by hand to that of $k_service, for READ -> $note

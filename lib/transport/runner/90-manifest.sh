@@ -96,7 +96,7 @@ send_places() {
 # judge_all FILE...: which of these live -> $verdicts: " SERVICE:LIVE ..." Programs run at the same time, as
 # many as $judges, and are waited for in turn.
 judge_all() {
-  verdicts='' waiting='' judges=0 units_asked=''
+  verdicts='' waiting='' judges=0 units_asked='' facts=''
   for file; do
     service=${file#m/} verdict=unknown
     if entry_head 3<"$file"; then
@@ -110,8 +110,11 @@ judge_all() {
             verdict=alive
           elif under_systemd; then
             unit_of "$service"
-            units_asked="$units_asked $unit" verdict=
+            units_asked="$units_asked $service=$unit" verdict=
           fi
+          ;;
+        unit)
+          unit_named 3<"$file" && units_asked="$units_asked $service=$value" verdict=
           ;;
         run)
           own_account                   # once for all of them
@@ -125,6 +128,10 @@ judge_all() {
   done
   [ -z "$units_asked" ] || judge_units
   gather
+}
+
+unit_named() {                          # of the entry on descriptor 3 -> $value
+  entry_head && IFS= read -r value <&3 && undo "$value" && unit_or_none "$value"
 }
 
 gather() {

@@ -119,13 +119,13 @@ keep_daemon() {
   while [ -n "$keeper" ] && stands "$keeper" && comes_again; do
     now
     [ $((now - began)) -lt 1000 ] || gap=1
-    TUTTI_SERVICE=$nonce/$k_service/ sleep $gap         # with the mark, so that a STOP ends this, too
+    rest_between
     gap=$((gap * 2))
     [ $gap -le 30 ] || gap=30
     record_of /proc/self/fd/6 || break
     set -- $record
     first=$6
-    sweep "$1" "$2" "TUTTI_SERVICE=$nonce/$k_service/"  # its children may hold what the next one needs
+    end_rest "$@"                       # its children may hold what the next one needs
     now
     began=$now
     stands "$keeper" && count_restart && from_run "$k_service" live_again || break
@@ -137,6 +137,12 @@ comes_again() {                         # as the .run says, which is on $record,
   case $status in 0 | 129 | 130 | 141 | 143) return 1 ;; esac   # HUP, INT, PIPE and TERM: somebody wanted that
 }
 
+rest_between() (                        # for $gap seconds; with the mark and in the group, so that a STOP ends this, too
+  [ $kind != cgroup ] || join_group
+  export TUTTI_SERVICE="$nonce/$k_service/"
+  exec sleep $gap
+)
+
 live_again() {
   rotate_log
   run_daemon "$@"
@@ -146,7 +152,8 @@ live_again() {
 run_daemon() {
   ( me
     [ -n "$first" ] || first=$pid:$start:$boot
-    printf '%s %s %s %s plain %s .\n' "$pid" "$start" "$boot" "$k_def" "$first" >/proc/self/fd/6 || exit 125
+    if [ $kind = cgroup ]; then join_group || kind=plain; fi
+    printf '%s %s %s %s %s %s .\n' "$pid" "$start" "$boot" "$k_def" "$kind" "$first" >/proc/self/fd/6 || exit 125
     [ -z "$keeper" ] || stands "$keeper" || exit 125
     [ -z "$between" ] || [ "$between" = "$supervisor" ] || kill -KILL "$between"
     exec 6>&- 7>&-

@@ -24,6 +24,7 @@
 using namespace tutti::frames;
 using namespace tutti::frames::testing;
 using namespace std::chrono_literals;
+using namespace std::string_literals;
 namespace fs = std::filesystem;
 
 namespace {
@@ -411,6 +412,22 @@ RUNNER_CASE(
     MESSAGE("skipped: no cgroup can be made here, or none is asked for (TUTTI_KEEPER=cgroup)");
     for (const pid_t pid : escaped()) kill(pid, SIGKILL);
   }
+}
+
+RUNNER_CASE("keepers: a long log is cut when it is read, and the daemon goes on printing to it") {
+  auto runner = host.lock();
+  REQUIRE(runner
+              .call<Done>(kept(host, "t1",
+                               "head -c 1100000 /dev/zero; echo end; while [ ! -e '" + host.path("go") +
+                                   "' ]; do sleep 0.05; done; echo more; exec sleep 300"))
+              .succeeded());
+  const auto log = [&] { return runner.call<LogTail>(Log{.service = "web", .max = 5}).bytes; };
+  CHECK(eventually([&] { return fs::file_size(host.state("s/web.log")) == 1'100'004; }));
+  CHECK(log() == "\0end\n"s);
+  CHECK(log().empty());
+  CHECK(fs::file_size(host.state("s/web.log.1")) == 1'100'004);
+  write(host.path("go"), "");
+  CHECK(eventually([&] { return log() == "more\n"; }));
 }
 
 /// A socket that is bound to a port of this host, so that nobody else gets it; it listens when it is told to.

@@ -98,6 +98,21 @@ rotate_log() {                          # -> $before, its size now
   before=0
 }
 
+# cut_log FILE: of a daemon that is up, and appends to it. What it prints between the copy and the cut is lost.
+cut_log() {
+  { flock -n 5 && cp "$1" "$1.1" && : >"$1"; } 5>>s/.cut 2>/dev/null
+}
+
+cut_logs() {                            # all that are long, by one look
+  set +f
+  set -- s/*.log
+  set -f
+  [ -e "$1" ] || return 0
+  for rest in $(stat -c %s:%n "$@" 2>/dev/null); do
+    [ "${rest%%:*}" -le 1048576 ] || cut_log "${rest#*:}"
+  done
+}
+
 # keep_daemon LINE...: runs the daemon in the foreground, so that it can be interrupted as any program, and stays to
 # write its exit status and to start it again. The supervisor must not wait for that: the process between them, which
 # it waits for, is killed as soon as the daemon is recorded.

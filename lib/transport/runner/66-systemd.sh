@@ -249,10 +249,11 @@ start_unit() {
         fi
       fi
       ;;
-    124:* | 137:*) how=timeout status=124; printf '%s\n' "$unit was not up in time" >"$t.e"; return ;;
+    124:* | 137:*) Result=timeout ;;
   esac
   how=died status=$ExecMainStatus
   [ "$status" != 0 ] || [ "$Result" = success ] || status=125
+  [ "$Result" != timeout ] || how=timeout status=124 said="$unit was not ready in time"
   let_go
   end_unit 10
   tail -c "+$((before + 1))" "s/$k_service.log" 2>/dev/null | tail -c 2048 >"$t.e"

@@ -219,6 +219,13 @@ Host::Host(const Shell& shell) : shell_(shell), folder_(scratch("tutti runner ")
 Host::~Host() {
   kill_all();
   std::error_code ignored;
+  // The groups of daemons that were not stopped, where there are such (see 67-cgroup.sh of the runner).
+  for (const std::string root : {"/sys/fs/cgroup/tutti", "/sys/fs/cgroup/unified/tutti"})
+    for (const auto& group : fs::directory_iterator(root, ignored))
+      if (!nonce.empty() && group.path().filename().string().starts_with(nonce)) {
+        (void)eventually([&] { return ::rmdir(group.path().c_str()) == 0 || errno != EBUSY; });
+        (void)::rmdir(root.c_str());
+      }
   fs::remove_all(folder_, ignored);
 }
 
@@ -252,6 +259,8 @@ Runner Host::start(const std::vector<std::string>& prefix, const std::vector<std
   command.insert(command.end(), more.begin(), more.end());
   auto variables = environment;
   variables.insert(variables.end(), {"PATH=" + shell_.path, "HOME=/", "TUTTI_TEST_HOST=" + folder_});
+  const char* keeper = std::getenv("TUTTI_KEEPER");
+  variables.push_back(std::string("TUTTI_KEEPER=") + (keeper != nullptr ? keeper : "plain"));
   if (boots_ > 0) variables.push_back("TUTTI_BOOT=boot-" + std::to_string(boots_));
   return {command, variables};
 }

@@ -24,6 +24,7 @@
 using namespace tutti::frames;
 using namespace tutti::frames::testing;
 using namespace std::chrono_literals;
+using namespace std::string_literals;
 namespace fs = std::filesystem;
 
 namespace {
@@ -381,6 +382,52 @@ RUNNER_CASE("keepers: the signal that stops a daemon is the one that is asked fo
   stop.signal = "USR1";
   CHECK(runner.call<Done>(stop).how == How::exit);
   CHECK(runner.call<LogTail>(Log{.service = "web", .max = 100}).bytes.find("by USR1\n") != std::string::npos);
+}
+
+RUNNER_CASE(
+    "keepers: in a group of its own, nothing of a daemon outlives its stop, whatever that did to itself") {
+  auto runner = host.lock();
+  const auto name = "sleep " + std::to_string(100'000 + getpid());  // by which what escaped is found
+  const auto escaped = [&] {
+    std::vector<pid_t> found;
+    for (const auto& process : fs::directory_iterator("/proc")) {
+      auto command = contents(process.path().string() + "/cmdline");
+      std::replace(command.begin(), command.end(), '\0', ' ');
+      if (command == name + " ") found.push_back(pid_in(process.path().filename().string()));
+    }
+    return found;
+  };
+  REQUIRE(runner
+              .call<Done>(kept(host, "t1",
+                               "trap '' TERM; setsid env -i " + name + " & while :; do setsid env -i " +
+                                   name + " & sleep 0.05; done"))
+              .succeeded());
+  runner.call<Done>(entry_of("e1"));
+  REQUIRE(eventually([&] { return escaped().size() > 10; }));
+  const bool in_group = read(runner).keeper == Keeper::cgroup;
+  CHECK(runner.call<Done>(stop_of("t2")).how == How::exit);
+  if (in_group) {
+    CHECK(escaped().empty());
+  } else {
+    MESSAGE("skipped: no cgroup can be made here, or none is asked for (TUTTI_KEEPER=cgroup)");
+    for (const pid_t pid : escaped()) kill(pid, SIGKILL);
+  }
+}
+
+RUNNER_CASE("keepers: a long log is cut when it is read, and the daemon goes on printing to it") {
+  auto runner = host.lock();
+  REQUIRE(runner
+              .call<Done>(kept(host, "t1",
+                               "head -c 1100000 /dev/zero; echo end; while [ ! -e '" + host.path("go") +
+                                   "' ]; do sleep 0.05; done; echo more; exec sleep 300"))
+              .succeeded());
+  const auto log = [&] { return runner.call<LogTail>(Log{.service = "web", .max = 5}).bytes; };
+  CHECK(eventually([&] { return fs::file_size(host.state("s/web.log")) == 1'100'004; }));
+  CHECK(log() == "\0end\n"s);
+  CHECK(log().empty());
+  CHECK(fs::file_size(host.state("s/web.log.1")) == 1'100'004);
+  write(host.path("go"), "");
+  CHECK(eventually([&] { return log() == "more\n"; }));
 }
 
 /// A socket that is bound to a port of this host, so that nobody else gets it; it listens when it is told to.

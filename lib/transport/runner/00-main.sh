@@ -67,7 +67,7 @@ main() {
   most=${TUTTI_MOST_OUTPUT:-4294967296}
   number "$most" || most=4294967296
   format=1 held='' entered='' lineage='' epoch='' nonce=''
-  stop_signal=TERM as_service='' supervisor='' run_token='' raw='' between='' known_user='' own_name='' run_as='' user_uid='' wrap='' try=0
+  stop_signal=TERM as_service='' groups=unknown kind=plain supervisor='' run_token='' raw='' between='' known_user='' own_name='' run_as='' user_uid='' wrap='' try=0
   seen=$newline
   exec 8>&1 >/dev/null                  # replies, and nothing else, go to descriptor 8
   trap ':' HUP PIPE                     # not '': children must get the default back

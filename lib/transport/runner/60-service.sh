@@ -224,14 +224,19 @@ remove_stopped() {                      # what was known of it
   [ $# -eq 0 ] || rm -f "$@"
 }
 
-# end_daemon PID START BOOT...: it, and what it left behind.
+# end_daemon PID START BOOT DEF KEEPER...: it, and what it left behind.
 end_daemon() {
-  mark=TUTTI_SERVICE=$nonce/$k_service/
+  if [ "${5-}" = cgroup ] && find_groups && end_group "$1" "$2" "$3"; then return; fi
   if alive "$1" "$2" "$3"; then
-    kill_tree "$1" "$2" "$3" "$grace" "$mark"
+    kill_tree "$1" "$2" "$3" "$grace" "TUTTI_SERVICE=$nonce/$k_service/"
   else                                  # its children may have outlived it
-    [ "$3" != "$boot" ] || sweep - "$2" "$mark"
+    end_rest "$@"
   fi
+}
+
+end_rest() {                            # PID START BOOT...: what the daemon left, which lives no more
+  if [ "${5-}" = cgroup ] && find_groups && end_group "$1" "$2" "$3"; then return; fi
+  [ "$3" != "$boot" ] || sweep - "$2" "TUTTI_SERVICE=$nonce/$k_service/"
 }
 
 stop_by_program() {

@@ -98,6 +98,21 @@ rotate_log() {                          # -> $before, its size now
   before=0
 }
 
+# cut_log FILE: of a daemon that is up, and appends to it. What it prints between the copy and the cut is lost.
+cut_log() {
+  { flock -n 5 && cp "$1" "$1.1" && : >"$1"; } 5>>s/.cut 2>/dev/null
+}
+
+cut_logs() {                            # all that are long, by one look
+  set +f
+  set -- s/*.log
+  set -f
+  [ -e "$1" ] || return 0
+  for rest in $(stat -c %s:%n "$@" 2>/dev/null); do
+    [ "${rest%%:*}" -le 1048576 ] || cut_log "${rest#*:}"
+  done
+}
+
 # keep_daemon LINE...: runs the daemon in the foreground, so that it can be interrupted as any program, and stays to
 # write its exit status and to start it again. The supervisor must not wait for that: the process between them, which
 # it waits for, is killed as soon as the daemon is recorded.
@@ -119,13 +134,13 @@ keep_daemon() {
   while [ -n "$keeper" ] && stands "$keeper" && comes_again; do
     now
     [ $((now - began)) -lt 1000 ] || gap=1
-    TUTTI_SERVICE=$nonce/$k_service/ sleep $gap         # with the mark, so that a STOP ends this, too
+    rest_between
     gap=$((gap * 2))
     [ $gap -le 30 ] || gap=30
     record_of /proc/self/fd/6 || break
     set -- $record
     first=$6
-    sweep "$1" "$2" "TUTTI_SERVICE=$nonce/$k_service/"  # its children may hold what the next one needs
+    end_rest "$@"                       # its children may hold what the next one needs
     now
     began=$now
     stands "$keeper" && count_restart && from_run "$k_service" live_again || break
@@ -137,6 +152,12 @@ comes_again() {                         # as the .run says, which is on $record,
   case $status in 0 | 129 | 130 | 141 | 143) return 1 ;; esac   # HUP, INT, PIPE and TERM: somebody wanted that
 }
 
+rest_between() (                        # for $gap seconds; with the mark and in the group, so that a STOP ends this, too
+  [ $kind != cgroup ] || join_group
+  export TUTTI_SERVICE="$nonce/$k_service/"
+  exec sleep $gap
+)
+
 live_again() {
   rotate_log
   run_daemon "$@"
@@ -146,7 +167,8 @@ live_again() {
 run_daemon() {
   ( me
     [ -n "$first" ] || first=$pid:$start:$boot
-    printf '%s %s %s %s plain %s .\n' "$pid" "$start" "$boot" "$k_def" "$first" >/proc/self/fd/6 || exit 125
+    if [ $kind = cgroup ]; then join_group || kind=plain; fi
+    printf '%s %s %s %s %s %s .\n' "$pid" "$start" "$boot" "$k_def" "$kind" "$first" >/proc/self/fd/6 || exit 125
     [ -z "$keeper" ] || stands "$keeper" || exit 125
     [ -z "$between" ] || [ "$between" = "$supervisor" ] || kill -KILL "$between"
     exec 6>&- 7>&-

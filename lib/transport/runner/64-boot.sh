@@ -69,7 +69,7 @@ boot_lines() {                          # LINE...
   [ -z "$trouble" ] || return
   if [ "$k_daemon" = 0 ]; then
     boot_program "$@"
-  elif choose_keeper; [ "$kind" = plain ] && ! daemon_lives && ! keeper_lives; then      # else its unit does it
+  elif choose_keeper; case $kind in systemd | user) false ;; esac && ! daemon_lives && ! keeper_lives; then      # else its unit does it
     discard "s/$k_service.exit" "s/$k_service.daemon"
     ( keep_daemon "$@" ) &
     now
@@ -95,7 +95,7 @@ boots() {                               # RUN-HEAD: does something start $k_serv
 }
 
 # The hook: what of the host runs `BOOT` after a boot. It runs this runner's text as it is at STATE/runner/boot.
-# STATE/hook says which: cron, sysvinit or none.
+# STATE/hook says which: systemd (of what is no daemon, and so has no unit of its own), cron, sysvinit or none.
 install_hook() {
   [ ../runner/boot -ef "$0" ] || keep_text || { remark "cannot write $state/runner/boot"; return; }
   ! record_of ../hook || [ "$record" = none ] || return 0
@@ -103,7 +103,10 @@ install_hook() {
   case $state in
     *[!A-Za-z0-9/._-]*) ;;
     *)
-      if cron_runs && { crontab -l 2>/dev/null | grep -vF " $state BOOT"; printf '%s\n' "$(hook_line)"; } | crontab -; then
+      choose_keeper
+      if [ "$kind" = systemd ] || [ "$kind" = user ]; then
+        install_unit && hook=systemd
+      elif cron_runs && { crontab -l 2>/dev/null | grep -vF " $state BOOT"; printf '%s\n' "$(hook_line)"; } | crontab -; then
         hook=cron
       elif [ "$uid" = 0 ] && [ -d /etc/init.d ] && [ -d /etc/rc2.d ] && sysvinit_runs; then
         install_script && hook=sysvinit
@@ -133,6 +136,16 @@ cron_runs() {
 
 sysvinit_runs() { { read -r what </proc/1/comm; } 2>/dev/null && [ "$what" = init ]; }
 
+install_unit() {
+  unit_of -
+  ( umask 022
+    mkdir -p "$wants" && printf '%s\n' '# Written by Tutti' '[Unit]' 'Description=Services that Tutti started' \
+      'After=network.target' "RequiresMountsFor=$state" '[Service]' 'Type=oneshot' 'RemainAfterExit=yes' \
+      'KillMode=process' "ExecStart=/bin/sh $state/runner/boot $state BOOT" >"$units/tutti-boot.service" &&
+      ln -sf "$units/tutti-boot.service" "$wants/tutti-boot.service" )
+  durable="s $units $wants"
+}
+
 install_script() {
   printf '%s\n' '#!/bin/sh' '### BEGIN INIT INFO' '# Provides: tutti' '# Required-Start: $remote_fs $network' \
     '# Required-Stop:' '# Default-Start: 2 3 4 5' '# Default-Stop:' '# Short-Description: services that Tutti started' \
@@ -152,6 +165,10 @@ forget_hook() {
   record_of ../hook || return 0
   case $record in
     cron) crontab -l 2>/dev/null | grep -vF " $state BOOT" | crontab - ;;
+    systemd)
+      unit_of -
+      rm -f "$wants/tutti-boot.service" "$units/tutti-boot.service"
+      ;;
     sysvinit)
       set +f
       rm -f /etc/rc?.d/S99tutti /etc/init.d/tutti

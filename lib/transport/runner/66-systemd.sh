@@ -13,21 +13,22 @@
 choose_keeper() {
   kind=plain
   if [ "$k_keeper" = host ] && [ -d /run/systemd/system ] && command -v systemctl >/dev/null; then
-    case $state in
-      *[!A-Za-z0-9/._-]*)
-        remark "systemd does not keep $k_service: the path $state has other characters than letters, digits and ._-/"
-        return
+    own_account
+    case $uid:$state in
+      *[!A-Za-z0-9/._:-]*)
+        remark "systemd does not keep $k_service: the path $state has other characters than letters, digits and ._-/" ;;
+      0:*) kind=systemd ;;
+      *)
+        if [ -e "/var/lib/systemd/linger/$own_name" ] && [ -d "/run/user/$uid/systemd" ]; then
+          kind=user
+        else
+          remark "systemd does not keep $k_service: user $own_name has no systemd that outlives a login; as root:\
+ loginctl enable-linger $own_name"
+        fi
         ;;
     esac
-    own_account
-    if [ "$uid" = 0 ]; then
-      kind=systemd
-    elif [ -e "/var/lib/systemd/linger/$own_name" ] && [ -d "/run/user/$uid/systemd" ]; then
-      kind=user
-    else
-      remark "systemd does not keep $k_service: user $own_name has no systemd that outlives a login; as root:\
- loginctl enable-linger $own_name"
-    fi
+  elif [ "${TUTTI_KEEPER-}" != plain ] && find_groups; then
+    kind=cgroup
   fi
 }
 
@@ -248,10 +249,11 @@ start_unit() {
         fi
       fi
       ;;
-    124:* | 137:*) how=timeout status=124; printf '%s\n' "$unit was not up in time" >"$t.e"; return ;;
+    124:* | 137:*) Result=timeout ;;
   esac
   how=died status=$ExecMainStatus
   [ "$status" != 0 ] || [ "$Result" = success ] || status=125
+  [ "$Result" != timeout ] || how=timeout status=124 said="$unit was not ready in time"
   let_go
   end_unit 10
   tail -c "+$((before + 1))" "s/$k_service.log" 2>/dev/null | tail -c 2048 >"$t.e"

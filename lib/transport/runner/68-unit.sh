@@ -81,7 +81,12 @@ act_on_unit() {                         # OPERATION: fails with what systemd say
   return 1
 }
 
-unit_log() { timeout 10 journalctl -q -u "$k_unit" -n 10 -o cat >>"$t.e" 2>/dev/null || :; }
+unit_log() { journal_of "$k_unit" 10 >>"$t.e"; }
+
+journal_of() {                          # UNIT [LINES]: prints the end of what it printed
+  set -- -q -u "$1" -n "${2-20000}" -o cat
+  if [ "$uid" = 0 ]; then timeout 20 journalctl "$@"; else timeout 20 journalctl --user "$@"; fi 2>/dev/null || :
+}
 
 drop_unit() {                           # STOP: it does not run, and does not come back at boot
   out=$t.o err=$t.e

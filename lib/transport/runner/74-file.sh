@@ -213,16 +213,37 @@ op_out() {
 op_log() {
   keys 'service= max=0' "$@"
   word "$k_service" && number "$k_max" || die protocol log
-  if [ -n "$entered" ] && [ -e "s/$k_service.log" ]; then
+  log=s/$k_service.log
+  if [ -n "$entered" ] && in_journal; then
+    log=s/.$k_service.journal.$$
+    journal_of "$name" >"$log"
+  fi
+  if [ -n "$entered" ] && [ -e "$log" ]; then
     { size_of /proc/self/fd/3
       size=$value n=$value
       [ "$n" -le "$k_max" ] || n=$k_max
       say "R $id log n=$n"
       send $((size - n)) "$n"
-    } 3<"s/$k_service.log"
+    } 3<"$log"
+    case $log in
+      *.log) [ "$size" -le 1048576 ] || cut_log "$log" ;;
+      *) rm -f "$log" ;;
+    esac
   else
     say "R $id log n=0"
   fi
+}
+
+in_journal() {                          # does $k_service print there? -> $name, of its unit
+  record_of "s/$k_service.daemon" || return
+  case $record in
+    *' unit '*) record_of "s/$k_service.unit" && name=${record%% *} ;;
+    *' systemd '* | *' user '*)
+      { IFS= read -r record <"s/$k_service.run"; } 2>/dev/null
+      case $record in *' log=journal '*) unit_of "$k_service"; name=$unit ;; *) return 1 ;; esac
+      ;;
+    *) return 1 ;;
+  esac
 }
 
 send() {                                # OFFSET N: so many bytes of descriptor 3

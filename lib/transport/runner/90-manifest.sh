@@ -87,6 +87,7 @@ read_lines() {
     send_entry "${file#m/}" 3<"$file" || say "E service=${file#m/} life=torn size=0$unkept"    # it went away, or is not for us to read
   done
   send_places
+  cut_logs
 }
 
 send_places() {

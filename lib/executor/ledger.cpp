@@ -118,7 +118,8 @@ std::optional<Request> Ledger::files(const Step& step, Outcome outcome, const De
   if (outcome != Outcome::upgraded && outcome != Outcome::rolled_back) return {};
   const DefinitionPtr& now = outcome == Outcome::upgraded ? step.new_definition : step.old_definition;
   if (has && now && (has == now || has->files == now->files)) return {};
-  const auto any = [](const DefinitionPtr& d) { return d && !d->files.empty(); };
+  // A unit of the host's is given back, as files are.
+  const auto any = [&](const DefinitionPtr& d) { return d && (!d->files.empty() || (!now && d->unit())); };
   if (!any(step.old_definition) && !any(step.new_definition) && !any(step.left_over)) return {};
   return Request{.effect = effect::InstallFiles{step.service, now, {step.old_definition, step.left_over}}};
 }

@@ -20,7 +20,11 @@ entry_lines() {
   discard "$new" "$t.e"
   if [ "$k_probe" = drop ]; then
     receive "$k_json" /dev/null
-    step rm -f "$entry" && step sync m || oops "cannot remove the entry of $k_service: $detail"
+    if step rm -f "$entry" && step sync m; then
+      forget_keeping
+    else
+      oops "cannot remove the entry of $k_service: $detail"
+    fi
   elif receive_entry "$@"; then         # one file, so that all of it changes at once
     step mv -f "$new" "$entry" && step sync m || oops "cannot write the entry of $k_service: $detail"
   else

@@ -27,9 +27,13 @@
 #                     FIRST: the PID:START:BOOT that START began, or -. Both left out: of an older runner.
 #   s/SERVICE.run     what was started and not stopped   tutti-run 1 TOKEN BOOT KEY=VALUE... . / lines: see 62-keep.sh
 #   s/SERVICE.keep    what starts it again         PID START BOOT
+#   s/SERVICE.exec    what the shell of its systemd unit reads; before-1: what systemd runs before each start
+#   s/SERVICE.unit    what a unit of the host's was before  NAME UNIT-FILE-STATE ACTIVE-STATE
 #   s/SERVICE.again   when it was started again    COUNT BOOT SECONDS...
 #   s/SERVICE.log .log.1 .exit                     its output, its first exit status
-# Of all sites, in STATE: files.lock (flock: who changes files), made (directories that we made for files).
+#   boot.lock         held (flock) by `BOOT`
+# Of all sites, in STATE: files.lock (flock: who changes files), made (directories that we made for files), hook and
+# runner/boot (who runs `BOOT`, and its text: see 64-boot.sh).
 # A process is named by its pid, its start time and the boot: together they are never used again.
 #
 # How it is written: no external command where a builtin does (a fork costs half a millisecond). Text
@@ -43,6 +47,8 @@
 #   00 dispatch       input how status trouble, then what performs the effect; outcome makes its record of them
 #   30 op_lock        held entered lineage epoch nonce own_pid own_start; fence_*: of the last LOCK
 #   50 ready          cwd run_as, and known_* own_name: of the user asked for last. 70 changes run_as (be)
+#   62, 64, 66        run_token (of the .run that is read or written) raw (its lines) kind (the keeper) durable (what is
+#                     made so with the record) keeper first gap (of a keeper shell) units wants unit
 #   50, 60, 72        out err: where the program that runs prints. limit grace every: of the frame
 #   70 locate, at_*   place actor edge: which path this is about, with whose rights, from which folder on
 #   80, 90            name temporary entry new: of the item or the entry that is being written

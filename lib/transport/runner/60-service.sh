@@ -196,7 +196,13 @@ op_stop() {
 
 stop_lines() {
   [ -z "$held" ] || performed || ready
-  if [ "$k_unit" != - ]; then effect drop_unit; elif [ "$k_daemon" = 1 ]; then effect stop_daemon; else effect stop_by_program "$@"; fi
+  if [ "$k_unit" != - ]; then
+    effect drop_unit
+  elif [ "$k_daemon" = 1 ]; then
+    effect stop_daemon
+  else
+    effect stop_by_program "$@"
+  fi
 }
 
 stop_daemon() {

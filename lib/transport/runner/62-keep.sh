@@ -81,7 +81,8 @@ keep_on() {                             # LINE...: $k_service lives, and is kept
   shift
   choose_keeper
   record=$lives
-  case $kind in systemd | user) ;; *) under_systemd || { [ "$k_keeper:$k_boot" != host:1 ] || install_hook; return 0; } ;; esac
+  case $kind in systemd | user) ;; *) false ;; esac || under_systemd ||
+    { [ "$k_keeper:$k_boot" != host:1 ] || install_hook; return 0; }
   unit_of "$k_service"
   show "$unit" || { oops "$detail"; return; }
   write_exec "$@" && write_unit "$@" || { [ "$how" = error ] || oops "cannot write in $state/site-$site/s"; return; }

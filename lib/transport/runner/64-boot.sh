@@ -69,7 +69,11 @@ boot_lines() {                          # LINE...
   [ -z "$trouble" ] || return
   if [ "$k_daemon" = 0 ]; then
     boot_program "$@"
-  elif choose_keeper; case $kind in systemd | user) false ;; esac && ! daemon_lives && ! keeper_lives; then      # else its unit does it
+    return
+  fi
+  choose_keeper
+  case $kind in systemd | user) return ;; esac          # its unit does it
+  if ! daemon_lives && ! keeper_lives; then
     discard "s/$k_service.exit" "s/$k_service.daemon"
     ( keep_daemon "$@" ) &
     now

@@ -103,7 +103,8 @@ std::optional<Step> compare(Step step, const DefinitionPtr& want, const Transiti
     const bool is_kept = !is_restarted(*want) || have.upkeep.keeper != "";
     if (old == *want && is_kept) return {};
     step.action = Action::record;
-    step.keeps_anew = want->is_daemon() && !want->unit() && step.was_alive && (!is_kept || keeps_differently(old, *want));
+    step.keeps_anew =
+        want->is_daemon() && !want->unit() && step.was_alive && (!is_kept || keeps_differently(old, *want));
     step.why = old == *want ? "nothing on its host starts it again: an older Tutti started it"
                             : "only its handling changed (hooks, requirements, transitions, keeping)";
     return step;

@@ -347,6 +347,7 @@ judged_unit() {                         # what was shown is of the first of $ask
   case $active:$sub in
     active:exited) verdict=unknown ;;   # a program that returned: whether something lives is not systemd's to say
     active:* | reloading:*) verdict=alive ;;
+    activating:start*) verdict=unknown ;;       # systemd is at it
     *) verdict=dead ;;
   esac
   verdicts="$verdicts $service:$verdict"

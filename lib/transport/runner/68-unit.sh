@@ -43,7 +43,7 @@ take_unit() {                           # START: files are in place
     esac
   fi
   [ "$k_boot" = 0 ] || case $UnitFileState in
-    disabled) sd 60 -q enable "$k_unit" 2>>"$t.e" || { oops "cannot enable $k_unit"; return; } ;;
+    disabled | enabled-runtime) sd 60 -q enable "$k_unit" 2>>"$t.e" || { oops "cannot enable $k_unit"; return; } ;;
   esac
   [ "$ActiveState" != failed ] || sd 20 reset-failed "$k_unit" 2>/dev/null
   printf '0 0 %s %s unit - .\n' "$boot" "$k_def" >"s/$k_service.daemon"
@@ -91,6 +91,7 @@ journal_of() {                          # UNIT [LINES]: prints the end of what i
 drop_unit() {                           # STOP: it does not run, and does not come back at boot
   out=$t.o err=$t.e
   let_go
+  [ -e "s/$k_service.unit" ] || { how=absent; return; }         # it never was ours
   find_unit || return
   at unit-stop-let-go
   case $UnitFileState in enabled) sd 60 -q disable "$k_unit" 2>/dev/null ;; esac
@@ -112,7 +113,7 @@ release_unit() {                        # the service goes: the unit is as it wa
   sd 60 daemon-reload                   # drop-ins of ours went
   case $2 in
     enabled) sd 60 -q enable "$1" ;;
-    disabled) sd 60 -q disable "$1" ;;
+    disabled | enabled-runtime) sd 60 -q disable "$1" ;;
   esac 2>>"$t.e" || { oops "$1 was $2 before it was ours, and can't be made so again"; return; }
   case $3 in
     active | reloading | activating) sd 120 start "$1" ;;

@@ -221,6 +221,7 @@ kept() {
   comes_back=- record=
   { IFS= read -r record <"s/$k_service.run"; } 2>/dev/null
   case $record in 'tutti-run 1 '*' .') ;; *) record= ;; esac
+  case $keeper:$record in -:?*) keeper=plain ;; esac     # it was taken over as it ran
   case $record in *' boot=1 '*) comes_back=no; boots "$record" && comes_back=yes ;; esac
   case $keeper:$record in
     systemd:* | user:*) keeper=systemd; unit_note ;;

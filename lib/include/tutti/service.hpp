@@ -148,7 +148,7 @@ struct Service {
   TransitionProcedure switch_back = "same";
   TransitionProcedure remove_service = "remove-service";
   double limit = 600;  ///< seconds, for one effect
-  // how the host keeps it; the first five are of daemons
+  // how the host keeps it; restart, ready, log and stop_signal are of daemons
   Restart restart = Restart::always;
   Ready ready = {};
   LogTo log = LogTo::file;

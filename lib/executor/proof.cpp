@@ -47,6 +47,7 @@ void StepRun::observe(const Request& request, const Result& result) {
     runs_ = result.succeeded ? one : Runs::unknown;
     is_proven_ = result.succeeded && one == Runs::fresh && starts;
     is_settled_ = false;
+    begun_here_ = starts && result.how == How::exit ? runs_ : Runs::unknown;
   } else if (request.as<effect::Stop>()) {
     if (!result.succeeded) {
       runs_ = Runs::unknown;
@@ -86,6 +87,7 @@ void StepRun::prove() {
   // To settle is to stay valid, by the service's own validation.
   Request proof = settle > 0 ? Request{.effect = effect::Validate{fresh}} : ask_whether_it_lives(*fresh);
   proof.as<effect::Validate>()->settle = settle;
+  proof.as<effect::Validate>()->is_started = begun_here_ == Runs::fresh;
   start_own(TaskPath::Kind::proof, {std::move(proof)});
 }
 
@@ -105,9 +107,15 @@ void StepRun::proof_answered(const Request& request, const Result& result) {
                                  work_.text, reason(result)));
   }
   const std::string title = step_.old_definition->title();
+  if (request.as<effect::Stop>() && result.succeeded) return finish(Outcome::upgraded);
   if (result.succeeded) return roll_back(fmt::format("the transition ended, but {} still lives", title));
-  const bool is_gone = request.as<effect::Validate>() ? result.how == How::died : says_no(result);
-  if (is_gone) return finish(Outcome::upgraded);
+  if (request.as<effect::Validate>() && result.how == How::died) {
+    // Its keeper would start it again: only what is stopped is gone.
+    work_.own.emplace_back(
+        [old = step_.old_definition] { return Request{.effect = effect::Stop{old}, .idempotent = true}; });
+    return next_own(work_);
+  }
+  if (!request.as<effect::Validate>() && says_no(result)) return finish(Outcome::upgraded);
   roll_back(fmt::format("the transition ended, but nobody knows whether {} is gone: {}", title,
                         failure_text(work_.text, result)));
 }

@@ -203,6 +203,9 @@ void StepRun::next_own(Work& work) {
 }
 
 void StepRun::send(Work& work, std::unique_ptr<Request> request) {
+  if (auto* validate = request->as<effect::Validate>(); validate && validate->definition)
+    validate->is_started =
+        validate->is_started || (begun_here_ != Runs::unknown && which(validate->definition) == begun_here_);
   work.text = request->describe();
   write([&] {
     return record::Intent{.at = place(work),

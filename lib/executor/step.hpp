@@ -253,9 +253,10 @@ class StepRun {
   std::uint32_t serials_ = 0;     // compensations ever registered
 
   Runs runs_ = Runs::unknown;
-  bool is_proven_ = false;    // the new service was started or validated since it was last stopped
-  bool is_settled_ = false;   // the new service lived as long as it must since it was last started
-  bool is_touched_ = false;   // an effect of a body was sent
+  Runs begun_here_ = Runs::unknown;  // which of both an effect of this step started last
+  bool is_proven_ = false;           // the new service was started or validated since it was last stopped
+  bool is_settled_ = false;          // the new service lived as long as it must since it was last started
+  bool is_touched_ = false;          // an effect of a body was sent
   bool has_run_ = false;      // a program of a body ended well on its host: that may have changed what runs
   bool may_be_left_ = false;  // of the new service, since a start of it, or a program, was sent
   bool left_over_is_stopped_ = false;  // what an ended run may have left running besides: it was seen to be

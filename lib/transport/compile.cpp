@@ -146,6 +146,7 @@ class Compiler {
                     .limit = limit(command.limit),
                     .every = try_again_seconds,
                     .settle = validate.settle,
+                    .first = validate.is_started,
                     .service = service,
                     .input = {}};
     const double seconds = run.limit + run.grace + (run.settle > 0 ? run.settle + run.limit : 0);

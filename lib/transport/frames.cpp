@@ -310,6 +310,7 @@ std::string encode(const Run& run) {
   Encoder frame("RUN", run.id, run.token);
   frame.seconds("limit", run.limit).seconds("every", run.every).seconds("grace", run.grace);
   if (run.settle > 0) frame.seconds("settle", run.settle);
+  if (run.first) frame.option("first", "1");
   frame.option("service", word_or_none(run.service, "service")).program(run.program);
   if (const auto* bytes = std::get_if<std::string>(&run.input))
     return frame.option("input", "bytes:" + std::to_string(bytes->size())).end(*bytes);

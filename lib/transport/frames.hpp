@@ -121,6 +121,7 @@ struct Run {
   Seconds limit = 60;
   Seconds every = 0;
   Seconds settle = 0;
+  bool first = false;
   Seconds grace = 2;
   std::string service = {};
   Input input = {};

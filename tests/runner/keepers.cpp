@@ -153,23 +153,29 @@ RUNNER_CASE("keepers: a daemon that dies at once has not been started, and does 
   CHECK(lives(host).size() == 1);
 }
 
-RUNNER_CASE("keepers: while it is validated, a daemon that was restarted has died") {
+RUNNER_CASE(
+    "keepers: who started a daemon is told that it died though it was restarted, and others that it lives") {
   auto runner = host.lock();
   REQUIRE(runner.call<Done>(kept(host, "t1")).succeeded());
-  const auto validate = [&](std::string token) {
-    return runner.call<Done>(
-        Run{.token = std::move(token), .program = {.argv = {"true"}}, .limit = 20, .service = "web"});
+  const auto validate = [&](std::string token, bool first = true) {
+    return runner.call<Done>(Run{.token = std::move(token),
+                                 .program = {.argv = {"true"}},
+                                 .limit = 20,
+                                 .first = first,
+                                 .service = "web"});
   };
   CHECK(validate("v1").succeeded());
   REQUIRE(kill(lives(host).back(), SIGKILL) == 0);
   (void)next_life(host, 1);
   CHECK(validate("v2").how == How::died);
+  CHECK(validate("v2b", false).succeeded());
   // After another boot it is judged by what came back.
   host.reboot();
   CHECK(host.boot() == 0);
   (void)next_life(host, 2);
   auto second = host.lock();
-  CHECK(second.call<Done>(Run{.token = "v3", .program = {.argv = {"true"}}, .service = "web"}).succeeded());
+  const Run again{.token = "v3", .program = {.argv = {"true"}}, .first = true, .service = "web"};
+  CHECK(second.call<Done>(again).succeeded());
 }
 
 RUNNER_CASE("keepers: a stop wins against what would come back, at whatever moment it comes") {

@@ -120,7 +120,7 @@ PROTOCOL_CASE("protocol: a daemon that dies comes back, which whoever waits for 
   CHECK(host.eventually([&] { return web().restarts == 1; }));
   CHECK(web().recent_restarts == 1);
   CHECK(web().last_restart.has_value());
-  const Run wait{.token = "t3", .program = {.argv = {"true"}}, .limit = 5, .service = "web"};
+  Run wait{.token = "t3", .program = {.argv = {"true"}}, .limit = 5, .first = true, .service = "web"};
   CHECK(runner->call<Done>(wait).how == How::died);
   CHECK(runner->call<Done>(stop_of("t4")).succeeded());
   CHECK(web().keeper == Keeper::none);

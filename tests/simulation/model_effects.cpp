@@ -96,10 +96,10 @@ void ModelSite::try_again(const RecordPtr& record, const frames::Run& frame, dou
                 const bool settles = ran.how == frames::How::exit && ran.status == 0 && frame.settle > 0;
                 if (!settles && (ran.how != frames::How::exit || ran.status == 0 || frame.every <= 0)) {
                   if (ran.how != frames::How::exit || ran.status != 0 || frame.service.empty() ||
-                      !daemons_.contains(frame.service) || is_first(frame.service))
+                      !daemons_.contains(frame.service) || goes_on(frame))
                     return settle(record, ran);
                 }
-                if (!frame.service.empty() && daemons_.contains(frame.service) && !is_first(frame.service)) {
+                if (!frame.service.empty() && daemons_.contains(frame.service) && !goes_on(frame)) {
                   ran.how = frames::How::died;
                   ran.err += tail(logs_[frame.service]);
                   return settle(record, ran);
@@ -134,6 +134,10 @@ void ModelSite::try_again(const RecordPtr& record, const frames::Run& frame, dou
 bool ModelSite::daemon_lives(const std::string& service) const {
   const auto daemon = daemons_.find(service);
   return daemon != daemons_.end() && daemon->second.process->living;
+}
+
+bool ModelSite::goes_on(const frames::Run& frame) const {
+  return frame.first ? is_first(frame.service) : daemon_lives(frame.service);
 }
 
 bool ModelSite::is_first(const std::string& service) const {

@@ -20,6 +20,7 @@ class ModelSite {
 
   void lose_records();
   [[nodiscard]] bool daemon_lives(const std::string& service) const;
+  [[nodiscard]] bool goes_on(const frames::Run& frame) const;     ///< as the frame asks for it
   [[nodiscard]] bool is_first(const std::string& service) const;  ///< that START began, and it lives
   [[nodiscard]] const std::map<std::string, std::string>& manifest() const noexcept { return manifest_; }
   void write_manifest(const std::map<std::string, std::string>& entries);

@@ -201,11 +201,11 @@ check() {
 }
 
 op_run() {
-  keys 'limit=60 every=0 settle=0 user=- cwd=- service=- grace=2 env=0 argv=0 input=none' "$@"
+  keys 'limit=60 every=0 settle=0 first=0 user=- cwd=- service=- grace=2 env=0 argv=0 input=none' "$@"
   number "$k_env" && number "$k_argv" && [ "$k_argv" -gt 0 ] && durations "$k_limit" "$k_grace" &&
     hundredths "$k_every" && word_or_none "$k_user" && word_or_none "$k_service" || die protocol run
   every=$value
-  hundredths "$k_settle" || die protocol run
+  hundredths "$k_settle" && flag "$k_first" || die protocol run
   settle=$value
   with_lines $((k_env + k_argv)) plain run_lines
 }
@@ -271,7 +271,7 @@ settled() {                             # did the service live for so long?
 }
 
 daemon_goes_on() {                      # or says that it died, with the end of its log
-  daemon_lives && is_first && return
+  daemon_lives && { [ "$k_first" = 0 ] || is_first; } && return
   how=died
   tail -c 2048 "s/$k_service.log" >>"$t.e"
   return 1

@@ -57,7 +57,8 @@ struct Reload {
 struct Validate {
   DefinitionPtr definition;
 
-  double settle = 0;  ///< seconds that it must then live, and at their end be valid once more
+  double settle = 0;        ///< seconds that it must then live, and at their end be valid once more
+  bool is_started = false;  ///< by this step: then another process of it says that it died
 };
 struct PutFile {
   std::string path;

@@ -258,3 +258,44 @@ TEST_CASE("step: a first effect that was refused leaves it skipped, and unreacha
     CHECK(one.run.outcome() == (was_lost ? Outcome::unreachable : Outcome::skipped));
   }
 }
+
+TEST_CASE("step: a removal that stopped nothing and finds the daemon dead stops it, for its keeper would "
+          "start it") {
+  Alone one(Step{.action = Action::remove,
+                 .service = "web",
+                 .host = "h1",
+                 .old_definition = daemon("1"),
+                 .was_alive = false});
+  one.begin();
+  CHECK(one.over(true) == Lines{"intent validate web 1", "send validate web 1 p.0"});
+  CHECK(one.answer({.succeeded = false, .status = 1, .how = How::died}) ==
+        Lines{"answered", "intent stop web 1", "send stop web 1 p.1"});
+  CHECK(one.run.under_way(one.sent)->idempotent);
+  SUBCASE("then it is gone") {
+    (void)one.answer({.how = How::absent});
+    (void)one.answer();
+    CHECK(one.run.outcome() == Outcome::upgraded);
+  }
+  SUBCASE("or nobody knows") {
+    const Lines after = one.answer({.succeeded = false, .status = 1, .how = How::timeout});
+    CHECK(std::find(after.begin(), after.end(), "failed") != after.end());
+  }
+}
+
+TEST_CASE("step: only who was started here is asked whether it is still the same process") {
+  const auto asks = [](const Alone& one) {
+    return one.run.under_way(one.sent)->as<effect::Validate>()->is_started;
+  };
+  Alone one;
+  one.begin();
+  (void)one.perform(effect::Validate{one.step.old_definition});
+  CHECK_FALSE(asks(one));  // it may have been restarted long ago
+  (void)one.answer();
+  (void)one.perform(effect::Start{one.step.new_definition});
+  (void)one.answer();
+  (void)one.perform(effect::Validate{one.step.old_definition});
+  CHECK_FALSE(asks(one));
+  (void)one.answer();
+  (void)one.perform(effect::Validate{one.step.new_definition});
+  CHECK(asks(one));
+}

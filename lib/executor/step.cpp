@@ -23,6 +23,8 @@ void StepRun::enter(Stage stage) {
 
 StepRun::Orders StepRun::begin(Moment moment) {
   return orders(moment, [this] {
+    constexpr std::size_t usual_effects = 12;
+    effects_.reserve(usual_effects);
     has_begun_ = true;
     started_ = moment_.time;
     enter(Stage::beginning);

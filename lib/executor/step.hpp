@@ -14,6 +14,7 @@
 // prefix.
 
 #include <functional>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -249,8 +250,8 @@ class StepRun {
   Work work_ = {};
   bool has_body_ = false;  // `work_` is a body that has not ended
   std::optional<FanOut> fan_out_ = {};
-  std::vector<Undo> undos_ = {};  // registered and not yet done, ascending
-  std::uint32_t serials_ = 0;     // compensations ever registered
+  std::list<Undo> undos_ = {};  // registered and not yet done, ascending
+  std::uint32_t serials_ = 0;   // compensations ever registered
 
   Runs runs_ = Runs::unknown;
   Runs begun_here_ = Runs::unknown;  // which of both an effect of this step started last

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-3.0-or-later
 #pragma once
-// How a host keeps a service that was started: what becomes of it after a crash, and what its process is
-// given. Threads: values.
+// How a host keeps a service that was started: what becomes of it after a crash, what its process is given.
+// Threads: values.
 
 #include <cstdint>
 #include <map>
@@ -44,12 +44,11 @@ using ResourceLimits = std::map<std::string, std::uint64_t>;
 struct Upkeep {
   /// "systemd", "unit", "cgroup" or "plain"; empty: nothing keeps it; none: nobody said.
   std::optional<std::string> keeper = {};
-  std::uint64_t restarts = 0;  ///< since it was started
-  std::uint64_t recent = 0;    ///< restarts of the last ten minutes
-  std::optional<std::uint64_t> last =
-      {};                         ///< seconds since the last restart; none: there was none since boot
-  std::optional<bool> boot = {};  ///< whether it will come back after a reboot; none: it is not to
-  std::string note = {};          ///< what somebody changed by hand, or why nothing is known: a sentence
+  std::uint64_t restarts = 0;              ///< since it was started
+  std::uint64_t recent = 0;                ///< restarts of the last ten minutes
+  std::optional<std::uint64_t> last = {};  ///< seconds since the last restart; none: none since boot
+  std::optional<bool> boot = {};           ///< whether it will come back after a reboot; none: it is not to
+  std::string note = {};  ///< what somebody changed by hand, or why nothing is known: a sentence
 
   static constexpr std::uint64_t most_restarts = 5;  ///< in ten minutes, of a service that is well
   [[nodiscard]] bool is_failing() const noexcept { return recent > most_restarts; }

@@ -226,7 +226,9 @@ stop_daemon() {
 remove_stopped() {                      # what was known of it
   at stop-ended
   set --
-  for rest in daemon exit run keep again exec; do [ ! -e "s/$k_service.$rest" ] || set -- "$@" "s/$k_service.$rest"; done
+  for rest in daemon exit run keep again exec; do
+    [ ! -e "s/$k_service.$rest" ] || set -- "$@" "s/$k_service.$rest"
+  done
   [ $# -eq 0 ] || rm -f "$@"
 }
 

@@ -95,7 +95,8 @@ write_exec() {
   done
   for word; do
     [ $i -lt $((k_env + k_argv)) ] || break
-    case $i:$word in "$k_env":*=*) exec_text="$exec_text sh -c 'exec \"\$@\"' sh" ;; esac     # env takes it for a variable
+    # env takes it for a variable
+    case $i:$word in "$k_env":*=*) exec_text="$exec_text sh -c 'exec \"\$@\"' sh" ;; esac
     quoted "$word"
     exec_text="$exec_text $value"
     i=$((i + 1))
@@ -196,7 +197,10 @@ write_unit() {
   esac
   unit_text "$@"
   if ! same_text "$units/$unit"; then
-    case $there in '' | '# Written by Tutti for site '*) ;; *) oops "$units/$unit is not ours: move it away"; return ;; esac
+    case $there in
+      '' | '# Written by Tutti for site '*) ;;
+      *) oops "$units/$unit is not ours: move it away"; return ;;
+    esac
     ( umask 022
       mkdir -p "$units" && printf %s "$text" >"$units/.$unit.new" && sync "$units/.$unit.new" &&
         mv -f "$units/.$unit.new" "$units/$unit" ) || { oops "cannot write $units/$unit"; return; }
@@ -204,7 +208,8 @@ write_unit() {
     [ "$LoadState" = not-found ] || NeedDaemonReload=yes
   fi
   write_before
-  [ "$NeedDaemonReload" != yes ] || sd 60 daemon-reload || oops "systemd does not read its units anew: systemctl daemon-reload"
+  [ "$NeedDaemonReload" != yes ] || sd 60 daemon-reload ||
+    oops "systemd does not read its units anew: systemctl daemon-reload"
 }
 
 enable_unit() {
@@ -223,7 +228,8 @@ disable_unit() {
 start_unit() {
   unit_of "$k_service"
   show "$unit" || { oops "$detail"; return; }
-  write_run && write_exec "$@" && write_unit "$@" || { [ "$how" = error ] || oops "cannot write in $state/site-$site/s"; return; }
+  write_run && write_exec "$@" && write_unit "$@" ||
+    { [ "$how" = error ] || oops "cannot write in $state/site-$site/s"; return; }
   rotate_log
   printf '0 0 %s %s %s - .\n' "$boot" "$k_def" "$kind" >"s/$k_service.daemon"
   printf '%s %s .\n' -1 "$boot" >"s/$k_service.again"
@@ -299,7 +305,8 @@ unit_lives() {
   case $ActiveState in active | reloading) ;; *) return 1 ;; esac
   set -- $record
   record="$MainPID 0 $boot $4 $5 -"
-  [ "$3" != "$boot" ] || [ "$InvocationID" = "${6-}" ] || record="$MainPID 0 $boot $4 $5 0:0:$boot"     # another than START's
+  # Another than START's is not the first.
+  [ "$3" != "$boot" ] || [ "$InvocationID" = "${6-}" ] || record="$MainPID 0 $boot $4 $5 0:0:$boot"
 }
 
 # under_systemd: is the daemon on $record? One that an older runner started is so from the next boot on.
